@@ -1,0 +1,184 @@
+# kvd: see README.md. `make run` starts a three-node cluster, `make test` runs every test.
+#
+#   make            build/kvd, build/kvcli and what else can be built
+#   make run        a three-node cluster on 127.0.0.1, clients on 7000, 7001, 7002
+#   make test       everything that CI runs
+#   make unit       unit tests only          make unit V=asan   under address/leak/UB sanitizers
+#   make bench      the benchmark of tests/bench
+#   make clean
+#
+# V=<variant>: release (default, in build/), asan, tsan, clang, coverage (each in build-<variant>/).
+
+V ?= release
+ifeq ($(V),release)
+B := build
+else
+B := build-$(V)
+endif
+
+CC_release = gcc
+CC_asan = gcc
+CC_tsan = gcc
+CC_clang = clang
+CC_coverage = gcc
+CC := $(CC_$(V))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wvla -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wpointer-arith -Werror
+OPTIMISE_release = -O2
+OPTIMISE_clang = -O2
+OPTIMISE_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPTIMISE_tsan = -O1 -fsanitize=thread -fno-omit-frame-pointer
+OPTIMISE_coverage = -O0 --coverage
+CFLAGS := -std=gnu11 -g $(OPTIMISE_$(V)) $(WARNINGS) -D_GNU_SOURCE -pthread
+LDFLAGS := $(OPTIMISE_$(V)) -pthread
+
+# Commands are shown in short; VERBOSE=1 shows them whole.
+ifdef VERBOSE
+Q :=
+say =
+else
+Q := @
+say = @printf '  %-4s %s\n' '$(1)' '$(2)'
+endif
+
+# Only what shows the version is compiled with it, and anew when it changes.
+RELEASE := 0.1.0
+BUILD_NAME ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+VERSION_FLAGS = -DKVD_VERSION='"$(RELEASE)"' -DKVD_BUILD='"$(BUILD_NAME)"'
+VERSIONED := $(shell grep -rlE 'KVD_VERSION|KVD_BUILD' --include='*.c' server client)
+VERSION_STAMP := $(B)/version-$(RELEASE)-$(BUILD_NAME)
+$(VERSION_STAMP):
+	@mkdir -p $(@D)
+	@rm -f $(B)/version-*
+	@touch $@
+$(patsubst %.c,$(B)/objects/%.o,$(VERSIONED)): $(VERSION_STAMP)
+
+# One library per folder; each sees only the folders that it may know (design: "the house").
+INCLUDE_raft := -Iraft
+INCLUDE_storage := -Istorage
+INCLUDE_protocol := -Iserver/protocol
+INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
+INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
+INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
+INCLUDE_client := -Iclient -Iserver/protocol
+
+DIRECTORY_raft := raft
+DIRECTORY_storage := storage
+DIRECTORY_protocol := server/protocol
+DIRECTORY_commands := server/commands
+DIRECTORY_replica := server/replica
+DIRECTORY_runtime := server/runtime
+DIRECTORY_client := client
+
+LIBRARIES := raft storage protocol commands replica runtime client
+SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
+SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
+CLIENT_LINK := -lhiredis -ledit -lcjson
+
+.DEFAULT_GOAL := all
+.PHONY: all run test check unit bench clean programs unit-programs
+.SECONDARY:
+
+all: programs
+programs: $(B)/kvd $(B)/kvcli
+
+# main.c of a program is not part of the library beside it.
+define library_rules
+SOURCES_$(1) := $$(filter-out %/main.c,$$(wildcard $$(DIRECTORY_$(1))/*.c))
+OBJECTS_$(1) := $$(patsubst %.c,$$(B)/objects/%.o,$$(SOURCES_$(1)))
+$$(B)/lib$(1).a: $$(OBJECTS_$(1))
+	$$(call say,AR,$$@)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+$$(B)/objects/$$(DIRECTORY_$(1))/%.o: $$(DIRECTORY_$(1))/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(CFLAGS) $$(INCLUDE_$(1)) $$(if $$(filter $$<,$$(VERSIONED)),$$(VERSION_FLAGS)) -MMD -MP -c $$< -o $$@
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call library_rules,$(l))))
+
+$(B)/kvd: $(B)/objects/server/runtime/main.o $(SERVER_LIBRARIES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LINK)
+
+$(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LINK)
+
+# ---- unit tests ----------------------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELPERS := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
+UNIT_HELPER_OBJECTS := $(patsubst %.c,$(B)/objects/%.o,$(UNIT_HELPERS))
+
+$(B)/objects/tests/unit/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -Itests/unit $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
+
+# Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
+LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
+	$(if $(filter test_storage%,$(1)),$(B)/libstorage.a,\
+	$(if $(filter test_protocol%,$(1)),$(B)/libprotocol.a,\
+	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a,\
+	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a,\
+	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a),\
+	$(SERVER_LIBRARIES)))))))
+# Helpers are in an archive: a test gets those that it uses.
+$(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
+	$(call say,AR,$@)
+	@rm -f $@
+	@ar rcs $@ $^
+
+.SECONDEXPANSION:
+$(B)/tests/%: $(B)/objects/tests/unit/%.o $(B)/libunit.a $$(call LINK_OF,$$*)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(if $(filter test_client%,$*),$(CLIENT_LINK),$(SERVER_LINK))
+
+unit-programs: $(UNIT_TESTS)
+
+-include $(shell find $(B)/objects -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build build-*
+
+# ---- bench (tests/bench) -------------------------------------------------------------------------
+
+BENCH_OBJECTS := $(B)/objects/tests/bench/bench_clients.o
+FLOOR_OBJECTS := $(patsubst %,$(B)/objects/tests/bench/%.o,floor floor_disk floor_link)
+
+$(B)/objects/tests/bench/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -Itests/bench $(INCLUDE_protocol) -MMD -MP -c $< -o $@
+
+$(B)/bench/ceiling: $(B)/objects/tests/bench/ceiling.o $(BENCH_OBJECTS) $(B)/libprotocol.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -levent_core
+
+$(B)/bench/floor: $(FLOOR_OBJECTS) $(BENCH_OBJECTS) $(B)/libprotocol.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -levent_core -llmdb
+
+# BENCH="--quick --only set-50" and the like are handed on.
+bench: $(B)/kvd $(B)/bench/ceiling $(B)/bench/floor
+	@/usr/bin/python3 tests/bench/bench.py --build $(B) $(BENCH)
+
+# ---- tests (tests/run) ---------------------------------------------------------------------------
+
+# TESTS="unit cluster" runs only these suites; tests/run --list names them.
+test:
+	@tests/install-packages
+	@tests/run $(TESTS)
+
+# What a reviewer asks for before a commit, in a few minutes: fewer rounds, no thread sanitizer, no containers.
+check:
+	@tests/install-packages
+	@KVD_TEST_ROUNDS=2 tests/run unit scripts clang unit-asan cluster clients
+
+unit:
+	@tests/run $(if $(filter asan,$(V)),unit-asan,unit)

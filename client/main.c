@@ -1,0 +1,138 @@
+/* main.c: kvcli, from its command line to its exit code. */
+#include "byte_buffer.h"
+#include "cluster_client.h"
+#include "command_line.h"
+#include "help.h"
+#include "interactive.h"
+#include "options.h"
+#include "runner.h"
+#include "status_command.h"
+#include "text.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    STDIN_ARGUMENT_BYTES_MAX = 512 * 1024 * 1024
+}; /* the longest string that any server takes */
+
+static bool read_whole_stdin(struct byte_buffer *content)
+{
+    for (;;) {
+        uint8_t *place = byte_buffer_reserve(content, 64 * 1024);
+        ssize_t got = read(STDIN_FILENO, place, 64 * 1024);
+        if (got == 0) {
+            return true;
+        }
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0 || byte_buffer_size(content) + (size_t)got > STDIN_ARGUMENT_BYTES_MAX) {
+            fprintf(stderr, "kvcli: standard input: %s\n", got < 0 ? strerror(errno) : "over 512 MiB");
+            return false;
+        }
+        byte_buffer_commit(content, (size_t)got);
+    }
+}
+
+static int run_help(struct cluster_client *client, const struct command_line *line)
+{
+    struct byte_buffer text = {0};
+    cluster_client_learn_commands(client, client->options.timeout_ms);
+    bool found = help_print(&text, &client->commands, line->arguments + 1, line->count - 1, 80);
+    text_write(&text, found ? stdout : stderr);
+    byte_buffer_deinit(&text);
+    return found ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+}
+
+static int run_command(struct runner *runner, const struct options *options, int argc, char **argv)
+{
+    struct command_line line = {0};
+    struct byte_buffer content = {0};
+    int exit_code = EXIT_CODE_USAGE;
+    for (int i = options->first_argument; i < argc; i++) {
+        command_line_add(&line, argv[i], strlen(argv[i]));
+    }
+    if (options->last_argument_from_stdin) {
+        if (!read_whole_stdin(&content)) {
+            goto out;
+        }
+        command_line_add(&line, byte_buffer_front(&content), byte_buffer_size(&content));
+    }
+    exit_code = command_line_is(&line, "help") ? run_help(runner->client, &line)
+                                               : runner_execute(runner, line.arguments, line.count);
+out:
+    byte_buffer_deinit(&content);
+    command_line_deinit(&line);
+    return exit_code;
+}
+
+static int run_client(const struct options *options, int argc, char **argv)
+{
+    const struct cluster_client_options client_options = {
+        .timeout_ms = options->timeout_ms, .protocol = options->protocol, .cancel_fd = -1};
+    struct cluster_client client;
+    bool one_command = options->first_argument < argc;
+    bool terminal = isatty(STDOUT_FILENO) == 1;
+    struct runner runner = {.client = &client,
+                            .form = options->output != OUTPUT_AUTOMATIC ? options->output
+                                    : terminal                          ? OUTPUT_HUMAN
+                                                                        : OUTPUT_RAW,
+                            .interactive = !one_command && isatty(STDIN_FILENO) == 1,
+                            .out = stdout,
+                            .error = stderr};
+    int exit_code;
+    cluster_client_init(&client, &options->nodes, &client_options);
+    if (one_command) {
+        exit_code = run_command(&runner, options, argc, argv);
+    } else if (runner.interactive) {
+        exit_code =
+            interactive_run(&runner, options->timeout_given ? options->timeout_ms : STATUS_NODE_TIMEOUT_MS);
+    } else {
+        exit_code = runner_execute_lines(&runner, stdin);
+    }
+    cluster_client_deinit(&client);
+    return exit_code;
+}
+
+static int run_status(const struct options *options)
+{
+    struct endpoint_list nodes = options->nodes;
+    if (options->watch) {
+        return status_command_watch(&nodes, options, stdout);
+    }
+    uint64_t timeout_ms = options->timeout_given ? options->timeout_ms : STATUS_NODE_TIMEOUT_MS;
+    return status_command_once(&nodes, timeout_ms, options->output, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    char error[256];
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
+        setlocale(LC_CTYPE, "C.UTF-8");
+    }
+    if (!options_parse(&options, argc, argv, getenv("KVCLI_CLUSTER"), error, sizeof error)) {
+        fprintf(stderr, "kvcli: %s\nTry 'kvcli --help'.\n", error);
+        return EXIT_CODE_USAGE;
+    }
+    switch (options.action) {
+    case OPTIONS_HELP:
+        fputs(options_help(), stdout);
+        return EXIT_CODE_OK;
+    case OPTIONS_VERSION:
+        puts("kvcli " KVD_BUILD);
+        return EXIT_CODE_OK;
+    case OPTIONS_STATUS:
+        return run_status(&options);
+    case OPTIONS_COMMAND:
+        break;
+    }
+    return run_client(&options, argc, argv);
+}

@@ -1,0 +1,48 @@
+/* node_status.h: what one node says of itself in RAFT STATUS, read from its "key:value" lines. Pure.
+ *
+ * Unknown keys are skipped, so that newer servers can be asked; missing ones are 0 or "".
+ */
+#ifndef NODE_STATUS_H
+#define NODE_STATUS_H
+
+#include "endpoint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NODE_STATUS_MEMBERS_MAX = 16,
+    NODE_STATUS_WORD_BYTES_MAX = 48
+};
+
+struct node_status_member {
+    uint64_t id;
+    struct endpoint address; /* for clients; port 0: not known */
+    bool connected;          /* a bus connection between the node that says this and the member stands */
+    bool progress_known;     /* the rest is known to a leader only */
+    char progress[NODE_STATUS_WORD_BYTES_MAX];
+    uint64_t match_index;
+    bool active;
+};
+
+struct node_status {
+    uint64_t node_id;
+    char role[NODE_STATUS_WORD_BYTES_MAX]; /* "leader", "follower", "candidate", "forming"... */
+    uint64_t term;
+    uint64_t leader_id; /* 0: knows none */
+    uint64_t commit_index, applied_index, last_index, durable_index, first_index;
+    uint64_t key_count, uptime_ms;
+    char cluster_id[NODE_STATUS_WORD_BYTES_MAX];
+    char disk_id[NODE_STATUS_WORD_BYTES_MAX];
+    char digest[NODE_STATUS_WORD_BYTES_MAX];
+    char version[NODE_STATUS_WORD_BYTES_MAX];
+    struct node_status_member members[NODE_STATUS_MEMBERS_MAX];
+    size_t members_count;
+};
+
+/* False: these are not the lines of RAFT STATUS (no node_id or no role). */
+bool node_status_parse(struct node_status *status, const char *text, size_t size)
+    __attribute__((warn_unused_result));
+
+#endif

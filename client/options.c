@@ -1,0 +1,220 @@
+/* options.c: kvcli's command line and environment. */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char default_nodes[] = "127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002";
+
+enum {
+    OPTION_JSON = 256,
+    OPTION_RAW,
+    OPTION_HUMAN,
+    OPTION_TIMEOUT,
+    OPTION_WATCH,
+    OPTION_INTERVAL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option long_options[] = {
+    {"cluster", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"raw", no_argument, NULL, OPTION_RAW},
+    {"no-raw", no_argument, NULL, OPTION_HUMAN},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"watch", no_argument, NULL, OPTION_WATCH},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+const char *options_help(void)
+{
+    return "usage: kvcli [options] [command [argument...]]\n"
+           "       kvcli [options] status [--watch] [--interval 1s]\n"
+           "       kvcli [options] help [command]\n"
+           "\n"
+           "A client of kvd. It finds the leader from any node, follows redirects, and goes on to\n"
+           "other nodes when one fails. Without a command it is interactive on a terminal; otherwise\n"
+           "it executes one command per line of its standard input.\n"
+           "\n"
+           "options:\n"
+           "  -c, --cluster HOST:PORT,...  nodes to ask first (the others are found); default:\n"
+           "                               KVCLI_CLUSTER, or\n"
+           "                               127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002\n"
+           "      --timeout TIME           time for one command, retries included: 5s (default),\n"
+           "                               500ms, 1m; for status: time for each node, default 1s\n"
+           "      --json                   print one line of JSON per command\n"
+           "      --raw, --no-raw          print replies as they are, or as for people; default: for\n"
+           "                               people on a terminal, else raw\n"
+           "  -x                           the last argument is read from standard input, as it is\n"
+           "  -3                           speak RESP3\n"
+           "      --watch                  status: again and again, until q or Ctrl-C\n"
+           "      --interval TIME          status --watch: time between two looks, default 1s\n"
+           "      --help, --version\n"
+           "\n"
+           "exit codes:\n"
+           "  0  the command was answered         status: a leader, and all nodes are well\n"
+           "  1  the server answered an error     status: a leader, but something is wrong\n"
+           "  2  wrong use of kvcli\n"
+           "  3  no leader could be reached in time; the command was certainly not executed\n"
+           "                                      status: no leader, or no node answers\n"
+           "  4  the outcome is unknown: the command was sent, but whether it was executed is not\n"
+           "     known. It was not sent again. Look at the data before you repeat it\n"
+           "  Of several commands from standard input the highest code counts.\n"
+           "\n"
+           "environment:\n"
+           "  KVCLI_CLUSTER   nodes, as for -c\n"
+           "  NO_COLOR        no colours\n";
+}
+
+bool options_parse_duration(const char *text, uint64_t *milliseconds)
+{
+    static const struct {
+        const char *unit;
+        double milliseconds;
+    } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}};
+    char *end;
+    if (strspn(text, "0123456789.") == 0) {
+        return false;
+    }
+    double value = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        double result = value * units[i].milliseconds;
+        if (strcmp(end, units[i].unit) == 0 && result >= 1 && result <= 86400e3) {
+            *milliseconds = (uint64_t)result;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool options_set_nodes(struct options *options, const char *text, const char *source, char *error,
+                              size_t error_bytes)
+{
+    const char *wrong;
+    size_t wrong_size;
+    if (endpoint_list_parse(&options->nodes, text, &wrong, &wrong_size)) {
+        return true;
+    }
+    snprintf(error, error_bytes, "%s: '%.*s' is not HOST:PORT", source,
+             wrong_size > 80 ? 80 : (int)wrong_size, wrong);
+    return false;
+}
+
+static bool options_set_duration(const char *name, const char *text, uint64_t *milliseconds, char *error,
+                                 size_t error_bytes)
+{
+    if (options_parse_duration(text, milliseconds)) {
+        return true;
+    }
+    snprintf(error, error_bytes, "%s: '%.40s' is not a time such as 5s, 500ms or 1m", name, text);
+    return false;
+}
+
+static bool options_apply(struct options *options, int option, const char *value, char *error,
+                          size_t error_bytes)
+{
+    switch (option) {
+    case 'c':
+        return options_set_nodes(options, value, "-c", error, error_bytes);
+    case 'x':
+        options->last_argument_from_stdin = true;
+        return true;
+    case '3':
+        options->protocol = 3;
+        return true;
+    case OPTION_JSON:
+        options->output = OUTPUT_JSON;
+        return true;
+    case OPTION_RAW:
+        options->output = OUTPUT_RAW;
+        return true;
+    case OPTION_HUMAN:
+        options->output = OUTPUT_HUMAN;
+        return true;
+    case OPTION_TIMEOUT:
+        options->timeout_given = true;
+        return options_set_duration("--timeout", value, &options->timeout_ms, error, error_bytes);
+    case OPTION_WATCH:
+        options->watch = true;
+        return true;
+    case OPTION_INTERVAL:
+        return options_set_duration("--interval", value, &options->interval_ms, error, error_bytes);
+    case OPTION_HELP:
+        options->action = OPTIONS_HELP;
+        return true;
+    case OPTION_VERSION:
+        options->action = OPTIONS_VERSION;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The options from `optind` up to the first word that is none. */
+static bool options_parse_run(struct options *options, int argc, char *const *argv, char *error,
+                              size_t error_bytes)
+{
+    for (;;) {
+        int at = optind;
+        int option = getopt_long(argc, argv, "+:c:x3", long_options, NULL);
+        if (option == -1) {
+            return true;
+        }
+        if (option == '?' || option == ':') {
+            const char *word = at > 0 && at < argc ? argv[at] : argv[optind - 1];
+            snprintf(error, error_bytes, option == ':' ? "%.80s needs a value" : "unknown option %.80s",
+                     word);
+            return false;
+        }
+        if (!options_apply(options, option, optarg, error, error_bytes)) {
+            return false;
+        }
+    }
+}
+
+bool options_parse(struct options *options, int argc, char *const *argv, const char *environment_nodes,
+                   char *error, size_t error_bytes)
+{
+    *options = (struct options){.protocol = 2, .timeout_ms = 5000, .interval_ms = 1000};
+    bool from_environment = environment_nodes != NULL && environment_nodes[0] != '\0';
+    if (!options_set_nodes(options, from_environment ? environment_nodes : default_nodes, "KVCLI_CLUSTER",
+                           error, error_bytes)) {
+        return false;
+    }
+    opterr = 0;
+    optind = 0; /* makes getopt start afresh */
+    if (!options_parse_run(options, argc, argv, error, error_bytes)) {
+        return false;
+    }
+    options->first_argument = optind;
+    bool asks = options->action != OPTIONS_COMMAND;
+    bool status = !asks && optind < argc && strcasecmp(argv[optind], "status") == 0;
+    if (status) {
+        /* Options may stand behind the word too; then nothing else may. */
+        optind++;
+        if (!options_parse_run(options, argc, argv, error, error_bytes)) {
+            return false;
+        }
+        if (optind < argc) {
+            snprintf(error, error_bytes, "status takes no arguments, but got '%.80s'", argv[optind]);
+            return false;
+        }
+        options->action = options->action == OPTIONS_COMMAND ? OPTIONS_STATUS : options->action;
+    }
+    if (!status && !asks && options->watch) {
+        snprintf(error, error_bytes, "--watch is for 'kvcli status'");
+        return false;
+    }
+    if (options->last_argument_from_stdin && (status || (!asks && options->first_argument >= argc))) {
+        snprintf(error, error_bytes, "-x needs a command whose last argument it is to read");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,356 @@
+/* raft.h: the consensus core, as a state machine that computes and never acts.
+ *
+ * What it is: one node's Raft (Ongaro's thesis, 2014; sections are cited where a rule is kept).
+ * Inputs are the functions below: time, a message, a proposal, "this was persisted". Outputs are
+ * collected in `struct raft_ready` and by raft_next_committed(); the caller sends, writes and
+ * applies. Nothing here opens a socket or a file, starts a thread, reads a clock, prints, or
+ * keeps a global: the same inputs in the same order give the same outputs, on any machine.
+ *
+ * What it is not: it does not know what entries mean, how messages are encoded, or where the
+ * log is kept. Membership changes and snapshots are not in it yet; a follower that needs
+ * compacted entries is reported, not served.
+ *
+ * Time: every function that needs the time uses the one given last to raft_tick() or raft_set_time(). It is
+ * monotonic, in milliseconds, from any origin.
+ *
+ * Threads: none. One caller at a time; payload reference counts are not atomic either.
+ *
+ * Failure: wrong use and broken invariants abort (assertions are always on). Bad messages from
+ * the network that a correct peer cannot send are ignored, never fatal.
+ */
+#ifndef RAFT_H
+#define RAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Node ids are chosen by people, 1 and up; 0 means "none". */
+typedef uint64_t raft_node_id;
+#define RAFT_NODE_NONE ((raft_node_id)0)
+
+enum {
+    RAFT_NODES_MAX = 15, /* members of one cluster, voters and learners */
+};
+
+/* Identifies an entry for ever: two logs that hold the same id are equal up to it (thesis 3.5,
+ * the log matching property). Index 0, term 0 stands before the first entry. */
+struct raft_entry_id {
+    uint64_t term;
+    uint64_t index;
+};
+
+/* The bytes of an entry: reference-counted, immutable once shared. The one type for bytes that
+ * travel from a socket through the log to the peers. Not thread-safe: whoever hands a payload to
+ * another thread keeps a reference for it and drops that reference on the core's thread. */
+struct raft_payload {
+    uint32_t references;
+    uint32_t size;     /* bytes in use */
+    uint32_t capacity; /* bytes allocated */
+    uint8_t bytes[];
+};
+
+/* A new payload with one reference, size 0 and room for `capacity` bytes. Aborts when out of
+ * memory. The creator fills `bytes`, sets `size`, then shares it. */
+struct raft_payload *raft_payload_create(uint32_t capacity);
+/* Makes room for `capacity` bytes in a payload that is not shared yet (references == 1); returns
+ * the payload, perhaps at another place. */
+struct raft_payload *raft_payload_grow(struct raft_payload *payload, uint32_t capacity);
+struct raft_payload *raft_payload_ref(struct raft_payload *payload); /* NULL is allowed */
+void raft_payload_unref(struct raft_payload *payload);               /* NULL is allowed */
+
+/* On-disk and on-wire numbers: never renumber. */
+enum raft_entry_type {
+    RAFT_ENTRY_NOOP = 1,       /* starts a term (thesis 6.4); its payload is NULL */
+    RAFT_ENTRY_COMMANDS = 2,   /* opaque bytes for the state machine */
+    RAFT_ENTRY_MEMBERSHIP = 3, /* kept for membership changes; ignored by this version */
+};
+
+struct raft_entry {
+    struct raft_entry_id id;
+    enum raft_entry_type type;
+    struct raft_payload *payload; /* one reference owned by whoever owns the entry; may be NULL */
+};
+
+static inline uint32_t raft_entry_bytes(const struct raft_entry *entry)
+{
+    return entry->payload == NULL ? 0 : entry->payload->size;
+}
+
+/* What must be durable before a message that relies on it leaves (thesis 3.8). */
+struct raft_hard_state {
+    uint64_t term;
+    raft_node_id vote; /* in `term`, RAFT_NODE_NONE if none */
+};
+
+enum raft_role {
+    RAFT_FOLLOWER,
+    RAFT_PRE_CANDIDATE, /* asks whether an election could be won, before it raises its term: 9.6 */
+    RAFT_CANDIDATE,
+    RAFT_LEADER,
+};
+
+const char *raft_role_name(enum raft_role role); /* "follower", "pre-candidate", ... */
+
+/* On-wire numbers: never renumber. */
+enum raft_message_type {
+    RAFT_MESSAGE_PRE_VOTE = 1,
+    RAFT_MESSAGE_PRE_VOTE_RESPONSE = 2,
+    RAFT_MESSAGE_VOTE = 3,
+    RAFT_MESSAGE_VOTE_RESPONSE = 4,
+    RAFT_MESSAGE_APPEND = 5,
+    RAFT_MESSAGE_APPEND_RESPONSE = 6,
+    RAFT_MESSAGE_HEARTBEAT = 7,
+    RAFT_MESSAGE_HEARTBEAT_RESPONSE = 8,
+    RAFT_MESSAGE_TIMEOUT_NOW = 9,
+    RAFT_MESSAGE_READ_INDEX = 10,
+    RAFT_MESSAGE_READ_INDEX_RESPONSE = 11,
+};
+
+/* One message between two nodes. Fields that a type does not use are 0.
+ *
+ * type               | log                    | commit      | other
+ * PRE_VOTE           | sender's last entry    | -           | term: the one it would campaign in
+ * VOTE               | sender's last entry    | -           | force: by TIMEOUT_NOW, ignores stickiness
+ * (PRE_)VOTE_RESPONSE| -                      | -           | reject
+ * APPEND             | entry before the first | leader's    | entries; round
+ * APPEND_RESPONSE    | accepted: last matching entry; rejected: the `log` of the APPEND
+ *                    |                        |             | reject; hint (rejected: where to look next)
+ * HEARTBEAT          | -                      | min(match of the receiver, commit) | round
+ * HEARTBEAT_RESPONSE | -                      | -           | round, echoed
+ * TIMEOUT_NOW        | -                      | -           |
+ * READ_INDEX         | -                      | -           | round: the asker's id of this try
+ * READ_INDEX_RESPONSE| log.index: read index  | -           | round, echoed; reject
+ */
+struct raft_message {
+    enum raft_message_type type;
+    raft_node_id from;
+    raft_node_id to;
+    uint64_t term;
+    struct raft_entry_id log;
+    struct raft_entry_id hint; /* see raft_replication.c: the follower's last entry whose term is <= log.term */
+    uint64_t commit;
+    uint64_t round;
+    bool reject;
+    bool force;
+    uint32_t entries_count;
+    struct raft_entry *entries; /* malloc'ed array, owned by the message together with one reference
+                                   to each payload; consecutive indices from log.index + 1 */
+};
+
+/* Frees the entries and their references; the message may be used anew. */
+void raft_message_deinit(struct raft_message *message);
+
+struct raft_config {
+    raft_node_id id;
+    const raft_node_id *voters; /* copied; contains `id`; no doubles */
+    uint32_t voters_count;      /* 1 to RAFT_NODES_MAX */
+    uint64_t seed;              /* of the one random sequence; differs between nodes */
+
+    uint32_t election_timeout_ms;   /* the least; drawn from [t, 2t) each time: thesis 3.4 */
+    uint32_t heartbeat_interval_ms; /* well under election_timeout_ms */
+    uint32_t unreachable_delay_ms;  /* pre-vote starts within [0, this) after the leader's
+                                       connection broke, again and again while it stays broken */
+    uint32_t disk_stall_timeout_ms; /* a persist job older than this makes a leader step down */
+
+    uint32_t append_bytes_max;    /* payload bytes in one APPEND (at least one entry is sent) */
+    uint32_t inflight_messages_max; /* APPENDs without an answer, per follower */
+    uint32_t inflight_bytes_max;    /* their payload bytes, per follower */
+    uint64_t cache_bytes_max;     /* durable entries kept in memory; older ones are read back */
+    uint64_t unstable_bytes_max;  /* proposals are refused while more than this awaits the own disk
+                                     or the commit */
+};
+
+/* A stretch of consecutive entries of one term: from `first_index` to before the next run. */
+struct raft_term_run {
+    uint64_t first_index;
+    uint64_t term;
+};
+
+/* What was on disk when the node started. All zero for a new node. */
+struct raft_restore {
+    struct raft_hard_state hard_state;
+    struct raft_entry_id base; /* the entry before the first one in the log: compacted or {0,0} */
+    uint64_t last_index;       /* == base.index when the log is empty */
+    const struct raft_term_run *runs; /* terms of (base.index, last_index]; copied */
+    uint32_t runs_count;
+    uint64_t commit;  /* known committed: max(hint, applied); <= last_index */
+    uint64_t applied; /* the state machine holds the log up to here; base.index <= applied <= commit */
+};
+
+struct raft;
+
+struct raft *raft_create(const struct raft_config *config, const struct raft_restore *restore,
+                         uint64_t now_ms);
+void raft_destroy(struct raft *raft);
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+/* Moves the clock and fires what is due. `now_ms` never goes back. */
+void raft_tick(struct raft *raft, uint64_t now_ms);
+/* Moves the clock only: before inputs that arrived together are given, so that after a pause the messages that
+ * waited are heard before any time-out fires. */
+void raft_set_time(struct raft *raft, uint64_t now_ms);
+/* The time at which the next raft_tick() has something to do (UINT64_MAX: nothing is waiting). */
+uint64_t raft_deadline_ms(const struct raft *raft);
+
+/* Takes a message from a peer. The entries' payloads are referenced, the message stays the
+ * caller's. Messages that are not for this node, from a non-member, or malformed are ignored. */
+void raft_step(struct raft *raft, const struct raft_message *message);
+
+enum raft_propose_result {
+    RAFT_PROPOSE_OK,
+    RAFT_PROPOSE_NOT_LEADER,   /* certainly not appended */
+    RAFT_PROPOSE_TRANSFERRING, /* leadership is being handed over: certainly not appended */
+    RAFT_PROPOSE_FULL,         /* unstable_bytes_max: certainly not appended, try again later */
+};
+/* Appends one entry of type RAFT_ENTRY_COMMANDS. On OK takes a reference of its own to `payload`
+ * and sets *id; the entry may yet be lost (never tell a client anything by this alone). */
+enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *payload,
+                                      struct raft_entry_id *id)
+    __attribute__((warn_unused_result));
+
+/* Asks for a read index for all reads that have arrived so far (thesis 6.4). Returns the id of
+ * this try, unique in the life of this object, or 0 when no leader is known or (on the leader) leadership is being
+ * handed over. The outcome comes in raft_ready.reads, within an election timeout. */
+uint64_t raft_read_index(struct raft *raft) __attribute__((warn_unused_result));
+
+/* Every persist up to and including `sequence` (raft_ready.sequence) is durable. */
+void raft_persisted(struct raft *raft, uint64_t sequence);
+
+/* The state machine has applied entries up to and including `index` (<= the last one handed out). */
+void raft_applied(struct raft *raft, uint64_t index);
+
+/* The connection to `peer` was refused or reset. Of the leader: ends stickiness towards it and
+ * starts pre-votes after a short random delay, until contact. Safe: a pre-vote still needs a
+ * majority that lost the leader too. */
+void raft_peer_unreachable(struct raft *raft, raft_node_id peer);
+/* Bytes of a frame from `peer` are arriving: counts as a sign of life of the leader, so that one
+ * large APPEND on a slow link does not cause an election. */
+void raft_peer_contact(struct raft *raft, raft_node_id peer);
+
+/* Starts to hand leadership to `target`, or with RAFT_NODE_NONE to the most up-to-date reachable
+ * voter (thesis 3.10). False when not leader or nobody else could take it. Given up after an
+ * election timeout: raft_status.transferee tells. */
+bool raft_transfer_leadership(struct raft *raft, raft_node_id target);
+
+/* Answers a raft_log_read from raft_ready.log_reads: `entries` are those read, consecutive from
+ * read.first_index, at least one; the caller keeps them, payloads are referenced. For
+ * peer == own id the entries are wanted for applying. `entries_count` 0: the read could not be done
+ * (they were compacted or overwritten meanwhile). */
+void raft_log_read_done(struct raft *raft, uint64_t read_id, const struct raft_entry *entries,
+                        uint32_t entries_count);
+
+/* The log on disk starts after `base` now. Precondition: base.index <= applied and durable. */
+void raft_compacted(struct raft *raft, struct raft_entry_id base);
+
+/* ---- outputs --------------------------------------------------------------------------------- */
+
+/* The outcome of one raft_read_index(). */
+struct raft_read_result {
+    uint64_t read_id;
+    uint64_t index; /* serve the reads once this is applied */
+    bool ok;        /* false: the leader changed, was not confirmed or did not answer; ask again */
+};
+
+/* Entries that are on disk but no longer in memory are needed. Read a stretch from first_index on,
+ * not beyond last_index nor (but for the first entry) bytes_max, and call raft_log_read_done(). */
+struct raft_log_read {
+    uint64_t read_id;
+    raft_node_id peer; /* for whom; own id: to apply */
+    uint64_t first_index;
+    uint64_t last_index;
+    uint32_t bytes_max;
+};
+
+struct raft_ready {
+    /* To be made durable, in one step and in the order of sequence numbers: hard state (if changed)
+     * and entries, appended at entries[0].id.index after dropping whatever stands there and
+     * later. `sequence` numbers this persist; 0: nothing to persist. */
+    uint64_t sequence;
+    bool hard_state_changed;
+    struct raft_hard_state hard_state;
+    struct raft_entry *entries;
+    uint32_t entries_count;
+
+    /* Messages that may leave at once. */
+    struct raft_message *messages_now;
+    uint32_t messages_now_count;
+
+    /* Messages that promise something: they leave only after every persist up to
+     * `after_sequence` is durable (which may be an earlier persist than this ready's; 0 or an already
+     * completed one: at once). */
+    uint64_t after_sequence;
+    struct raft_message *messages_after_persist;
+    uint32_t messages_after_persist_count;
+
+    struct raft_read_result *reads;
+    uint32_t reads_count;
+    struct raft_log_read *log_reads;
+    uint32_t log_reads_count;
+};
+
+bool raft_has_ready(const struct raft *raft);
+/* Moves all that is to be done into *ready, which then owns it (entries and messages with their
+ * payload references). Call once per turn, after all inputs. To keep messages for later, move
+ * them out and set the count to 0. */
+void raft_take_ready(struct raft *raft, struct raft_ready *ready);
+void raft_ready_deinit(struct raft_ready *ready);
+
+enum raft_next_committed {
+    RAFT_NEXT_NONE,     /* nothing committed beyond what was handed out */
+    RAFT_NEXT_ENTRY,    /* *entry is the next one */
+    RAFT_NEXT_NOT_HELD, /* it is on disk only; a log read was asked for, try after it is done */
+};
+/* Hands out committed entries, each once, in order, durable locally or not. The entry is borrowed:
+ * valid until the next call that is given a raft. */
+enum raft_next_committed raft_next_committed(struct raft *raft, const struct raft_entry **entry)
+    __attribute__((warn_unused_result));
+
+/* How far one follower is (leader only). */
+struct raft_peer_status {
+    raft_node_id id;
+    uint64_t match_index;
+    uint64_t next_index;
+    enum raft_progress_state { RAFT_PROGRESS_PROBE, RAFT_PROGRESS_REPLICATE, RAFT_PROGRESS_SNAPSHOT } state;
+    bool recently_active; /* heard of within an election timeout */
+    uint32_t inflight_messages;
+    uint64_t inflight_bytes;
+};
+
+struct raft_status {
+    raft_node_id id;
+    enum raft_role role;
+    uint64_t term;
+    raft_node_id vote;
+    raft_node_id leader;     /* RAFT_NODE_NONE when unknown */
+    raft_node_id transferee; /* leader: to whom leadership is being handed */
+    uint64_t leader_contact_ms; /* time of the last sign of life of the leader; own time if leader */
+    bool leader_ready;       /* leader, and the term's no-op is committed */
+    struct raft_entry_id last;
+    uint64_t first_index;    /* first entry in the log */
+    uint64_t durable_index;  /* own disk holds the current log up to here */
+    uint64_t commit;
+    uint64_t applied;
+    uint64_t unstable_bytes; /* proposed or received, not yet durable here */
+    uint32_t peers_count;
+    struct raft_peer_status peers[RAFT_NODES_MAX]; /* leader only, without itself */
+};
+
+void raft_get_status(const struct raft *raft, struct raft_status *status);
+raft_node_id raft_leader(const struct raft *raft);
+raft_node_id raft_transferee(const struct raft *raft); /* RAFT_NODE_NONE unless leadership is being handed over */
+uint64_t raft_leader_contact_ms(const struct raft *raft);
+uint64_t raft_first_index(const struct raft *raft);
+enum raft_role raft_get_role(const struct raft *raft);
+uint64_t raft_get_term(const struct raft *raft);
+uint64_t raft_get_commit(const struct raft *raft);
+uint64_t raft_get_durable(const struct raft *raft);
+/* True, with *term set, if the log (memory or disk) has an entry at `index` or base is there. */
+bool raft_get_entry_term(const struct raft *raft, uint64_t index, uint64_t *term);
+
+/* Checks every invariant that one node can check by itself; aborts when one is broken. O(members +
+ * term runs + cached entries): for tests and the simulator. */
+void raft_check_invariants(const struct raft *raft);
+
+#endif

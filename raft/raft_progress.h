@@ -1,0 +1,67 @@
+/* raft_progress.h: what a leader knows of one follower's log, and what is on its way to it.
+ *
+ * What it is: the flow control of one follower (thesis 10.2, and the states of etcd's raft library):
+ *   PROBE      one APPEND at a time, until the follower has said where its log matches;
+ *   REPLICATE  pipelining: `next` runs ahead of `match`, up to the in-flight limits;
+ *   SNAPSHOT   it needs entries that are compacted: only heartbeats, and now and then
+ *              the question whether it has got to where the log begins.
+ *
+ * What it is not: it builds no messages.
+ *
+ * Invariants: match < next; in-flight messages only in REPLICATE; their last indices rise.
+ */
+#ifndef RAFT_PROGRESS_H
+#define RAFT_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "raft.h"
+
+struct raft_inflight {
+    uint64_t last_index;
+    uint64_t bytes;
+};
+
+struct raft_progress {
+    enum raft_progress_state state;
+    uint64_t match; /* the follower's disk is known to hold our log up to here */
+    uint64_t next;  /* first entry to send next */
+
+    bool probe_sent;      /* PROBE: the one APPEND is out; wait for an answer or a heartbeat response */
+    bool ask_again;       /* an APPEND without entries is due, to find out whether one was lost */
+    uint64_t moved_ms;    /* last time an APPEND was first sent, answered or asked about again */
+    uint64_t contact_ms;  /* last message of the current term from it */
+    uint64_t log_read_id; /* entries for it are being read from disk; 0: no */
+    uint64_t commit_told; /* it was sent word that its log is committed up to here */
+    uint64_t round_acked; /* latest heartbeat round that it answered */
+
+    struct raft_inflight *inflights; /* ring of inflights_capacity */
+    uint32_t inflights_capacity;
+    uint32_t inflights_head;
+    uint32_t inflights_count;
+    uint64_t inflight_bytes;
+};
+
+void raft_progress_init(struct raft_progress *progress, uint32_t inflight_messages_max);
+void raft_progress_deinit(struct raft_progress *progress);
+/* At the start of a leadership: nothing is known but that the logs may match up to the end. */
+void raft_progress_reset(struct raft_progress *progress, uint64_t next, uint64_t now_ms);
+
+void raft_progress_become_probe(struct raft_progress *progress, uint64_t next);
+void raft_progress_become_replicate(struct raft_progress *progress);
+void raft_progress_become_snapshot(struct raft_progress *progress);
+
+/* REPLICATE: no more may be on its way. */
+bool raft_progress_is_full(const struct raft_progress *progress, uint64_t inflight_bytes_max);
+/* REPLICATE: entries [next, last_index] left. */
+void raft_progress_sent(struct raft_progress *progress, uint64_t last_index, uint64_t bytes, uint64_t now_ms);
+/* The follower has acknowledged `index`. False if that is old news. */
+bool raft_progress_acknowledge(struct raft_progress *progress, uint64_t index, uint64_t now_ms);
+/* The follower has refused an APPEND after `rejected`; its log may match up to `hint`. False if the
+ * refusal is stale. Otherwise the follower is probed further down. */
+bool raft_progress_refuse(struct raft_progress *progress, uint64_t rejected, uint64_t hint);
+
+void raft_progress_check_invariants(const struct raft_progress *progress);
+
+#endif

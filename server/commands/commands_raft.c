@@ -1,0 +1,115 @@
+/* commands_raft.c: RAFT STATUS, the state of the consensus as one node sees it, for people and for kvcli.
+ *
+ * The form is stable: lines "key:value" ended by LF, in this order; new keys may be added, so readers skip what they do not
+ * know. Numbers are decimal, "yes"/"no" are flags, an unknown address is empty.
+ *
+ *   node_id  role (leader, follower, candidate, pre-candidate, ..., forming)  term  vote (0: none)
+ *   leader_id (0: none known)  leader_address (host:port for this client, empty if unknown)  leader_ready (yes/no)
+ *   transferee (0: none)  commit_index  applied_index  last_index  last_term  durable_index  first_index
+ *   map_durable_index  election_age_ms (0: a leader is known)  state_ok  formed  cluster_id  disk_id
+ *   key_count  digest (16 hex digits)  log_time_ms  clock_skew_ms  rules_version  uptime_ms  version  build  members
+ *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,progress=,match=,next=,active=yes|no
+ *
+ * One member line for each member, the leader (or the last known one) first, then by id. progress, match, next and active
+ * are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no".
+ * INFO's section Raft has the same lines, with "raft_" before each key.
+ */
+#include "command_functions.h"
+#include "command_text.h"
+
+struct status_writer {
+    struct byte_buffer *text;
+    const char *prefix;
+    const char *line_end;
+};
+
+static void write_text(const struct status_writer *writer, const char *key, const char *value)
+{
+    command_text_append(writer->text, "%s%s:%s%s", writer->prefix, key, value == NULL ? "" : value, writer->line_end);
+}
+
+static void write_number(const struct status_writer *writer, const char *key, uint64_t value)
+{
+    command_text_append(writer->text, "%s%s:%llu%s", writer->prefix, key, (unsigned long long)value, writer->line_end);
+}
+
+static const char *yes_no(bool value)
+{
+    return value ? "yes" : "no";
+}
+
+static void write_leader_address(const struct status_writer *writer, const struct node_view *node)
+{
+    command_text_append(writer->text, "%sleader_address:", writer->prefix);
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        const struct node_view_member *member = &node->members[i];
+        if (node->leader_id != 0 && member->node_id == node->leader_id && member->port != 0)
+            command_text_append(writer->text, "%s:%u", member->host, member->port);
+    }
+    command_text_append(writer->text, "%s", writer->line_end);
+}
+
+static void write_member(const struct status_writer *writer, const struct node_view_member *member)
+{
+    command_text_append(writer->text, "%smember_%llu:host=%s,port=%u,bus_host=%s,bus_port=%u", writer->prefix,
+                        (unsigned long long)member->node_id, member->host, member->port, member->bus_host,
+                        member->bus_port);
+    bool known = member->progress_known;
+    command_text_append(writer->text,
+                        ",self=%s,leader=%s,connected=%s,progress=%s,match=%llu,next=%llu,active=%s%s",
+                        yes_no(member->is_self), yes_no(member->is_leader), yes_no(member->connected),
+                        known ? member->progress : "unknown", known ? (unsigned long long)member->match_index : 0,
+                        known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
+                        writer->line_end);
+}
+
+void command_write_raft_status(struct byte_buffer *text, const struct node_view *node, const char *prefix,
+                               const char *line_end)
+{
+    const struct status_writer writer = {.text = text, .prefix = prefix, .line_end = line_end};
+    write_number(&writer, "node_id", node->node_id);
+    write_text(&writer, "role", node->role);
+    write_number(&writer, "term", node->term);
+    write_number(&writer, "vote", node->vote);
+    write_number(&writer, "leader_id", node->leader_id);
+    write_leader_address(&writer, node);
+    write_text(&writer, "leader_ready", yes_no(node->leader_ready));
+    write_number(&writer, "transferee", node->transferee);
+    write_number(&writer, "commit_index", node->commit_index);
+    write_number(&writer, "applied_index", node->applied_index);
+    write_number(&writer, "last_index", node->last_index);
+    write_number(&writer, "last_term", node->last_term);
+    write_number(&writer, "durable_index", node->durable_index);
+    write_number(&writer, "first_index", node->first_index);
+    write_number(&writer, "map_durable_index", node->map_durable_index);
+    write_number(&writer, "election_age_ms", node->election_age_ms);
+    write_text(&writer, "state_ok", yes_no(node->state_ok));
+    write_text(&writer, "formed", yes_no(node->formed));
+    write_text(&writer, "cluster_id", node->cluster_id);
+    write_text(&writer, "disk_id", node->disk_id);
+    write_number(&writer, "key_count", node->key_count);
+    command_text_append(text, "%sdigest:%016llx%s", prefix, (unsigned long long)node->digest, line_end);
+    write_number(&writer, "log_time_ms", node->log_time_ms);
+    command_text_append(text, "%sclock_skew_ms:%lld%s", prefix, (long long)node->clock_skew_ms, line_end);
+    write_number(&writer, "rules_version", node->rules_version);
+    write_number(&writer, "uptime_ms", node->uptime_ms);
+    write_text(&writer, "version", node->version);
+    write_text(&writer, "build", node->build);
+    write_number(&writer, "members", node->members_count);
+    for (uint32_t i = 0; i < node->members_count; i++)
+        write_member(&writer, &node->members[i]);
+}
+
+static void raft_status(struct command_context *context)
+{
+    struct byte_buffer text = {0};
+    command_write_raft_status(&text, context->node, "", "\n");
+    reply_verbatim_text(context->reply, (const char *)byte_buffer_front(&text), byte_buffer_size(&text));
+    byte_buffer_deinit(&text);
+}
+
+const struct command_subcommand COMMAND_RAFT_SUBCOMMANDS[] = {
+    {"help", 2, command_help, "Prints this help.", ""},
+    {"status", 2, raft_status, "Tells the state of the consensus as this node sees it.", ""},
+    {NULL, 0, NULL, NULL, NULL},
+};

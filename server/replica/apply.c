@@ -1,0 +1,285 @@
+/* apply.c: committed entries into the map; checkpoints of the map; purging of expired keys.
+ *
+ * Applying is deterministic: it depends on the entries only (pitfall 30). Time is the entry's stamp, kept from going back by the map's log
+ * time; a value's version is {log index, number of the command in the entry}.
+ */
+#include "replica_internal.h"
+
+#include "command_codec.h"
+#include "entry_codec.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- one entry ----------------------------------------------------------------------------------- */
+
+/* What is being applied, and who waits for it. */
+struct application {
+    const struct raft_entry *entry;
+    struct batch *batch; /* NULL: nobody here waits */
+    uint32_t next_waiter;
+    uint64_t log_time_ms;
+};
+
+static void run_command(struct replica *replica, const struct application *application,
+                        const struct encoded_command *encoded, const struct command *command,
+                        struct reply *reply, uint32_t command_number)
+{
+    struct command_context context = {
+        .command = command,
+        .arguments = client_decode_arguments(replica, encoded, command),
+        .arguments_count = encoded->arguments_count + 1,
+        .reply = reply,
+        .map = replica->map,
+        .log_time_ms = application->log_time_ms,
+        .clock_ms = application->log_time_ms,
+        .version = {.index = application->entry->id.index, .command = command_number},
+    };
+    command_run(&context);
+}
+
+/* A client that takes more output than it can be allowed to is cut off: it asks for more than it reads. */
+static void limit_output(struct replica *replica, struct replica_client *client)
+{
+    if (byte_buffer_size(&client->output) > replica->options.client_pending_bytes_max * 16) {
+        replica_log(replica, REPLICA_LOG_WARNING, "client-output-limit", "client=%llu address=%s",
+                    (unsigned long long)client->info.id, client->info.address);
+        byte_buffer_deinit(&client->output);
+        client->closing = true;
+        client_mark_ready(replica, client);
+    }
+}
+
+static void run_riding_reads(struct replica *replica, struct application *application)
+{
+    struct batch *batch = application->batch;
+    while (batch != NULL && application->next_waiter < batch->waiters_count) {
+        const struct waiter *waiter = &batch->waiters[application->next_waiter];
+        if (!waiter->is_read) {
+            return;
+        }
+        application->next_waiter++;
+        struct replica_client *client = waiter->client;
+        if (client == NULL) {
+            continue;
+        }
+        struct encoded_command encoded =
+            client_decode(byte_buffer_front(&batch->reads) + waiter->offset);
+        struct reply reply = {client_reply_target(client, waiter->slot), client->info.protocol};
+        run_command(replica, application, &encoded, command_by_opcode(encoded.opcode), &reply, 0);
+        client_finish_slot(replica, client, waiter->slot);
+        limit_output(replica, client);
+        client_maybe_free(replica, client);
+    }
+}
+
+static void apply_command(struct replica *replica, struct application *application,
+                          const struct encoded_command *encoded, const struct command *command,
+                          uint32_t command_number)
+{
+    struct replica_client *client = NULL;
+    uint64_t slot = 0;
+    if (application->batch != NULL && application->batch->waiters_count > 0) {
+        const struct waiter *waiter = &application->batch->waiters[application->next_waiter++];
+        assert(!waiter->is_read);
+        client = waiter->client;
+        slot = waiter->slot;
+    }
+    struct reply reply = {client == NULL ? NULL : client_reply_target(client, slot),
+                          client == NULL ? 2 : client->info.protocol};
+    run_command(replica, application, encoded, command, &reply, command_number);
+    if (client != NULL) {
+        client_finish_slot(replica, client, slot);
+        client_maybe_free(replica, client);
+    }
+}
+
+/* An entry that we cannot understand was written by a newer kvd, or is damaged in a way that its checksum does not show: going
+ * on would make this node differ from the others. */
+static void stop_on_bad_entry(struct replica *replica, const struct raft_entry *entry, const char *what)
+{
+    char reason[256];
+    (void)snprintf(reason, sizeof reason,
+                   "entry %llu of term %llu cannot be applied by this version: %s; upgrade this node",
+                   (unsigned long long)entry->id.index, (unsigned long long)entry->id.term, what);
+    replica_stop(replica, REPLICA_EXIT_CORRUPT, reason);
+}
+
+/* Everything in the payload is checked before anything of it is applied. */
+static const char *check_payload(const struct raft_payload *payload, struct entry_header *header)
+{
+    if (payload == NULL || !entry_codec_read_header(payload->bytes, payload->size, header)) {
+        return "unknown format";
+    }
+    if (header->rules_version > COMMAND_RULES_VERSION) {
+        return "newer rules";
+    }
+    size_t position = ENTRY_HEADER_BYTES;
+    for (uint32_t i = 0; i < header->commands_count; i++) {
+        struct encoded_command encoded;
+        size_t size = command_codec_read(payload->bytes + position, payload->size - position, &encoded);
+        if (size == 0) {
+            return "a command that is cut short";
+        }
+        if (command_by_opcode(encoded.opcode) == NULL) {
+            return "unknown command";
+        }
+        position += size;
+    }
+    return position == payload->size ? NULL : "bytes left over";
+}
+
+static bool apply_commands(struct replica *replica, const struct raft_entry *entry, struct batch *batch)
+{
+    struct entry_header header;
+    const char *problem = check_payload(entry->payload, &header);
+    if (problem != NULL) {
+        stop_on_bad_entry(replica, entry, problem);
+        return false;
+    }
+    map_begin_entry(replica->map, entry->id.index, entry->id.term, header.clock_ms);
+    struct application application = {
+        .entry = entry,
+        .batch = batch,
+        .log_time_ms = map_get_meta(replica->map)->log_time_ms,
+    };
+    size_t position = ENTRY_HEADER_BYTES;
+    for (uint32_t i = 0; i < header.commands_count; i++) {
+        run_riding_reads(replica, &application);
+        struct encoded_command encoded;
+        position += command_codec_read(entry->payload->bytes + position, entry->payload->size - position,
+                                       &encoded);
+        const struct command *command = command_by_opcode(encoded.opcode);
+        if (command->opcode == COMMAND_OPCODE_PURGE) {
+            replica->purge_in_flight = false;
+        }
+        apply_command(replica, &application, &encoded, command, i);
+    }
+    run_riding_reads(replica, &application);
+    assert(batch == NULL || application.next_waiter == batch->waiters_count);
+    map_end_entry(replica->map, entry->payload->size);
+    replica->last_write_ms = replica->now_ms;
+    return true;
+}
+
+/* False: the replica stops. */
+static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
+{
+    struct batch *batch = batch_take_committed(replica, entry->id);
+    bool ok = true;
+    switch (entry->type) {
+    case RAFT_ENTRY_COMMANDS:
+        ok = apply_commands(replica, entry, batch);
+        break;
+    case RAFT_ENTRY_NOOP:
+    case RAFT_ENTRY_MEMBERSHIP:
+        map_begin_entry(replica->map, entry->id.index, entry->id.term, 0);
+        map_end_entry(replica->map, raft_entry_bytes(entry));
+        break;
+    }
+    if (batch != NULL) {
+        batch_release(replica, batch);
+    }
+    replica->entries_applied_total++;
+    return ok;
+}
+
+bool apply_committed(struct replica *replica)
+{
+    uint64_t bytes = 0;
+    uint32_t entries = 0;
+    replica->more_to_apply = false;
+    while (!replica->stopping && !map_is_full(replica->map)) {
+        if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {
+            replica->more_to_apply = true;
+            break;
+        }
+        const struct raft_entry *entry;
+        if (raft_next_committed(replica->raft, &entry) != RAFT_NEXT_ENTRY) {
+            break;
+        }
+        struct raft_entry held = *entry;
+        raft_payload_ref(held.payload);
+        bool ok = apply_entry(replica, &held);
+        bytes += raft_entry_bytes(&held);
+        raft_payload_unref(held.payload);
+        if (!ok) {
+            break;
+        }
+        entries++;
+        raft_applied(replica->raft, held.id.index);
+    }
+    return entries > 0;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------- */
+
+static bool is_checkpoint_due(const struct replica *replica)
+{
+    if (map_is_clean(replica->map)) {
+        return false;
+    }
+    return map_bytes_since_freeze(replica->map) >= replica->checkpoint_threshold ||
+           replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
+}
+
+void apply_maybe_checkpoint(struct replica *replica)
+{
+    if (replica->stopping) {
+        return;
+    }
+    if (replica->checkpoint == NULL && !map_has_frozen(replica->map) && is_checkpoint_due(replica)) {
+        replica->checkpoint = map_freeze(replica->map);
+        replica->checkpoint_threshold = replica->options.checkpoint_log_bytes;
+    }
+    /* The map must never run ahead of the own log on disk. */
+    if (replica->checkpoint == NULL || replica->checkpoint_out ||
+        raft_get_durable(replica->raft) < map_checkpoint_index(replica->checkpoint)) {
+        return;
+    }
+    struct disk_job *job = disk_job_create(DISK_JOB_CHECKPOINT, replica->options.log);
+    job->checkpoint = replica->checkpoint;
+    replica->checkpoint_out = true;
+    replica->io.submit(replica->io.context, job);
+}
+
+/* ---- purging ------------------------------------------------------------------------------------- */
+
+/* Log time moves by entries only: the leader proposes one when the earliest expiry falls due. */
+void apply_maybe_purge(struct replica *replica)
+{
+    if (!replica_leads(replica) || replica->purge_in_flight) {
+        return;
+    }
+    uint64_t expiry_ms;
+    if (!map_next_expiry(replica->map, &expiry_ms)) {
+        return;
+    }
+    uint64_t clock_ms = peers_stamp_ms(replica);
+    if (expiry_ms > clock_ms) {
+        return;
+    }
+    uint64_t until_ms = htole64(clock_ms);
+    struct argument argument = {.bytes = (const uint8_t *)&until_ms, .size = sizeof until_ms};
+    batch_add_write(replica, NULL, 0, command_by_opcode(COMMAND_OPCODE_PURGE), &argument, 1);
+    replica->purge_in_flight = true;
+}
+
+uint64_t apply_deadline_ms(const struct replica *replica)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    if (!map_is_clean(replica->map) && replica->checkpoint == NULL) {
+        deadline_ms = replica->last_write_ms + replica->options.checkpoint_idle_ms;
+    }
+    uint64_t expiry_ms;
+    if (replica_leads(replica) && !replica->purge_in_flight && map_next_expiry(replica->map, &expiry_ms)) {
+        uint64_t clock_ms = peers_stamp_ms(replica);
+        uint64_t wait_ms = expiry_ms > clock_ms ? expiry_ms - clock_ms : 0;
+        uint64_t due_ms = replica->now_ms + wait_ms;
+        if (due_ms < deadline_ms) {
+            deadline_ms = due_ms;
+        }
+    }
+    return deadline_ms;
+}

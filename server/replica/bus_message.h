@@ -1,0 +1,108 @@
+/* bus_message.h: what nodes say to each other, as structs; bus_codec.h turns them into frames and back.
+ *
+ * Each ordered pair of nodes has a connection of its own: a node dials every other member and *sends* on the connection
+ * that it dialled; it *receives* on those that it accepted. The dialler says HELLO first; the other side answers HELLO
+ * or REFUSED; only then do messages flow.
+ */
+#ifndef BUS_MESSAGE_H
+#define BUS_MESSAGE_H
+
+#include "raft.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    BUS_PROTOCOL_VERSION = 1,
+    BUS_PROTOCOL_VERSION_MIN = 1, /* the oldest that we still understand */
+    BUS_LISTENERS_MAX = 4,
+    BUS_NAME_BYTES_MAX = 31,
+    BUS_HOST_BYTES_MAX = 255,
+    BUS_REASON_BYTES_MAX = 400,
+    BUS_NONCE_BYTES = 16,
+    BUS_PROOF_BYTES = 32,
+    BUS_FRAME_BYTES_MAX = 40 * 1024 * 1024, /* of one frame's body: an APPEND with one full entry fits */
+};
+
+/* On-wire numbers: never renumber. */
+enum bus_message_type {
+    BUS_MESSAGE_HELLO = 1,
+    BUS_MESSAGE_REFUSED = 2,
+    BUS_MESSAGE_PROOF = 3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
+    BUS_MESSAGE_FORMATION = 4,
+    BUS_MESSAGE_RAFT = 5,
+};
+
+/* Where clients reach a node by the listener of this name. */
+struct bus_listener_address {
+    char name[BUS_NAME_BYTES_MAX + 1];
+    char host[BUS_HOST_BYTES_MAX + 1];
+    uint16_t port;
+};
+
+enum bus_formation_state { /* same numbers as enum log_formation */
+    BUS_FORMATION_NONE = 0,
+    BUS_FORMATION_PREPARED = 1,
+    BUS_FORMATION_FORMED = 2,
+};
+
+/* Who a node is (pitfall 28: identities of cluster, node and disk). */
+struct bus_hello {
+    uint16_t protocol_version, protocol_version_min;
+    uint32_t rules_version; /* the newest state machine rules that the node can apply */
+    uint64_t from, to;      /* node ids */
+    uint64_t disk_id;
+    uint64_t cluster_id[2]; /* 0 while BUS_FORMATION_NONE */
+    enum bus_formation_state formation;
+    uint64_t members_hash;  /* of the configured initial members: ids, not addresses */
+    uint32_t listeners_count;
+    struct bus_listener_address listeners[BUS_LISTENERS_MAX];
+    uint8_t nonce[BUS_NONCE_BYTES]; /* filled and checked by the transport */
+    uint8_t proof[BUS_PROOF_BYTES];
+};
+
+enum bus_refusal {
+    BUS_REFUSAL_VERSION = 1,
+    BUS_REFUSAL_NOT_A_MEMBER = 2,
+    BUS_REFUSAL_CLUSTER = 3, /* another cluster */
+    BUS_REFUSAL_DISK = 4,    /* the id is known with another disk */
+    BUS_REFUSAL_SECRET = 5,
+    BUS_REFUSAL_MEMBERS = 6, /* the initial members are configured differently */
+    BUS_REFUSAL_ADDRESS = 7, /* you meant to reach another node than this */
+};
+
+/* Formation: all initial members store the same record before anyone votes; see formation.h. */
+enum bus_formation_step {
+    BUS_FORMATION_PROPOSE = 1, /* store this */
+    BUS_FORMATION_ACCEPT = 2,  /* I have stored it */
+    BUS_FORMATION_COMMIT = 3,  /* everybody has stored it: you are formed */
+};
+
+struct bus_member {
+    uint64_t node_id;
+    uint64_t disk_id;
+};
+
+struct bus_formation {
+    enum bus_formation_step step;
+    uint64_t cluster_id[2];
+    uint32_t members_count;
+    struct bus_member members[RAFT_NODES_MAX];
+};
+
+struct bus_message {
+    enum bus_message_type type;
+    uint64_t wall_clock_ms; /* of the sender, when it sent; RAFT only */
+    union {
+        struct bus_hello hello;
+        struct {
+            enum bus_refusal code;
+            char reason[BUS_REASON_BYTES_MAX + 1];
+        } refused;
+        uint8_t proof[BUS_PROOF_BYTES];
+        struct bus_formation formation;
+        struct raft_message raft; /* decoded: owns its entries, raft_message_deinit() */
+    };
+};
+
+#endif

@@ -1,0 +1,418 @@
+/* client.c: one client's queue of requests.
+ *
+ * Requests are begun in order and answered in order; in between they may wait in different places (a batch, a read round,
+ * parked). A reply whose turn has not come is kept in its slot; usually it is its turn, and the reply is written straight into
+ * the client's output.
+ *
+ * A client whose connection is gone lives on, without output, until nothing in flight refers to it.
+ */
+#include "replica_internal.h"
+
+#include "command_codec.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_CAPACITY_MIN = 8, OUTPUT_KEEP_BYTES = 16 * 1024 };
+
+struct slot *client_slot(const struct replica_client *client, uint64_t number)
+{
+    assert(number >= client->first_slot && number < client->end_slot);
+    return &client->slots[number & (client->slots_capacity - 1)];
+}
+
+static void grow_slots(struct replica_client *client)
+{
+    uint32_t capacity = client->slots_capacity == 0 ? SLOTS_CAPACITY_MIN : client->slots_capacity * 2;
+    struct slot *slots = calloc(capacity, sizeof *slots);
+    if (slots == NULL) {
+        abort();
+    }
+    for (uint64_t n = client->first_slot; n < client->end_slot; n++) {
+        slots[n & (capacity - 1)] = *client_slot(client, n);
+    }
+    free(client->slots);
+    client->slots = slots;
+    client->slots_capacity = capacity;
+}
+
+struct slot *client_push_slot(struct replica *replica, struct replica_client *client)
+{
+    if (client->end_slot - client->first_slot == client->slots_capacity) {
+        grow_slots(client);
+    }
+    client->end_slot++;
+    struct slot *slot = client_slot(client, client->end_slot - 1);
+    memset(slot, 0, sizeof *slot);
+    slot->waiting_since_ms = replica->now_ms;
+    return slot;
+}
+
+struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number)
+{
+    if (!client->open) {
+        return NULL;
+    }
+    return number == client->first_slot ? &client->output : &client_slot(client, number)->reply;
+}
+
+static void drop_front_slot(struct replica_client *client)
+{
+    client->first_slot++;
+    if (client->next_slot < client->first_slot) {
+        client->next_slot = client->first_slot;
+    }
+}
+
+void client_finish_slot(struct replica *replica, struct replica_client *client, uint64_t number)
+{
+    struct slot *slot = client_slot(client, number);
+    assert(slot->state != SLOT_DONE);
+    if (slot->state == SLOT_PROPOSED) {
+        assert(client->proposed_count > 0);
+        client->proposed_count--;
+    } else if (slot->state == SLOT_READING) {
+        assert(client->reading_count > 0);
+        client->reading_count--;
+    }
+    slot->state = SLOT_DONE;
+    free(slot->encoded);
+    slot->encoded = NULL;
+    assert(client->pending_bytes >= slot->bytes && replica->pending_bytes >= slot->bytes);
+    client->pending_bytes -= slot->bytes;
+    replica->pending_bytes -= slot->bytes;
+    slot->bytes = 0;
+    if (number == client->first_slot) {
+        /* Its reply went straight out; those that waited behind it follow. */
+        assert(byte_buffer_size(&slot->reply) == 0);
+        byte_buffer_deinit(&slot->reply);
+        drop_front_slot(client);
+        while (client->first_slot < client->end_slot) {
+            struct slot *front = client_slot(client, client->first_slot);
+            size_t size = byte_buffer_size(&front->reply);
+            if (size > 0 && client->open) {
+                byte_buffer_append(&client->output, byte_buffer_front(&front->reply), size);
+            }
+            byte_buffer_deinit(&front->reply);
+            if (front->state != SLOT_DONE) {
+                break;
+            }
+            drop_front_slot(client);
+        }
+        client_mark_ready(replica, client);
+    }
+    if (client->next_slot < client->end_slot) {
+        client_mark_parked(replica, client);
+        replica->redispatch = true;
+    }
+}
+
+void client_answer_error(struct replica *replica, struct replica_client *client, uint64_t number,
+                         const char *text)
+{
+    struct reply reply = {client_reply_target(client, number), client->info.protocol};
+    reply_error(&reply, text);
+    client_finish_slot(replica, client, number);
+}
+
+void client_requeue_slot(struct replica *replica, struct replica_client *client, uint64_t number,
+                         const uint8_t *encoded)
+{
+    struct slot *slot = client_slot(client, number);
+    if (slot->state == SLOT_PROPOSED) {
+        client->proposed_count--;
+    } else {
+        assert(slot->state == SLOT_READING);
+        client->reading_count--;
+    }
+    if (encoded != NULL) {
+        size_t size = client_encoded_size(encoded);
+        slot->encoded = malloc(size);
+        if (slot->encoded == NULL) {
+            abort();
+        }
+        memcpy(slot->encoded, encoded, size);
+    }
+    assert(slot->encoded != NULL);
+    slot->state = SLOT_QUEUED;
+    slot->waiting_since_ms = replica->now_ms;
+    if (number < client->next_slot) {
+        client->next_slot = number;
+    }
+    client_mark_parked(replica, client);
+    replica->redispatch = true;
+}
+
+size_t client_encoded_size(const uint8_t *encoded)
+{
+    uint32_t body_bytes;
+    memcpy(&body_bytes, encoded, sizeof body_bytes);
+    return sizeof body_bytes + le32toh(body_bytes);
+}
+
+struct encoded_command client_decode(const uint8_t *encoded)
+{
+    struct encoded_command command;
+    size_t size = command_codec_read(encoded, client_encoded_size(encoded), &command);
+    assert(size > 0); /* we encoded it ourselves */
+    return command;
+}
+
+struct argument *client_decode_arguments(struct replica *replica, const struct encoded_command *encoded,
+                                         const struct command *command)
+{
+    uint32_t count = encoded->arguments_count + 1;
+    if (count > replica->arguments_capacity) {
+        free(replica->arguments);
+        replica->arguments_capacity = count < 64 ? 64 : count;
+        replica->arguments = calloc(replica->arguments_capacity, sizeof *replica->arguments);
+        if (replica->arguments == NULL) {
+            abort();
+        }
+    }
+    replica->arguments[0] =
+        (struct argument){.bytes = (const uint8_t *)command->name, .size = strlen(command->name)};
+    command_codec_arguments(encoded, replica->arguments + 1);
+    return replica->arguments;
+}
+
+/* ---- lists --------------------------------------------------------------------------------------- */
+
+void client_mark_ready(struct replica *replica, struct replica_client *client)
+{
+    if (client->ready || !client->open) {
+        return;
+    }
+    client->ready = true;
+    client->ready_next = NULL;
+    if (replica->ready_last == NULL) {
+        replica->ready_first = client;
+    } else {
+        replica->ready_last->ready_next = client;
+    }
+    replica->ready_last = client;
+}
+
+void client_mark_parked(struct replica *replica, struct replica_client *client)
+{
+    if (!client->parked) {
+        client->parked = true;
+        client->parked_next = replica->parked_first;
+        replica->parked_first = client;
+    }
+    /* The time-out is looked at no later than the oldest waiting command needs it. */
+    if (client->next_slot < client->end_slot) {
+        uint64_t due_ms = client_slot(client, client->next_slot)->waiting_since_ms + replica->options.parking_ms;
+        if (due_ms < replica->parked_next_ms) {
+            replica->parked_next_ms = due_ms;
+        }
+    }
+}
+
+void clients_announce_ready(struct replica *replica)
+{
+    while (replica->ready_first != NULL) {
+        struct replica_client *client = replica->ready_first;
+        replica->ready_first = client->ready_next;
+        if (replica->ready_first == NULL) {
+            replica->ready_last = NULL;
+        }
+        client->ready = false;
+        if (client->open) {
+            replica->io.client_ready(replica->io.context, client, client->connection);
+        }
+    }
+}
+
+static bool has_room(const struct replica *replica, const struct replica_client *client)
+{
+    uint64_t client_bytes = client->pending_bytes + byte_buffer_size(&client->output);
+    return client_bytes < replica->options.client_pending_bytes_max &&
+           replica->pending_bytes < replica->options.pending_bytes_max;
+}
+
+bool replica_client_wants_input(struct replica *replica, struct replica_client *client)
+{
+    if (client->closing) {
+        return false;
+    }
+    bool handed_over = replica->raft == NULL || raft_get_role(replica->raft) != RAFT_LEADER;
+    if (replica->shutting_down && (handed_over || replica->peers_count == 1)) {
+        return false; /* what was read is answered, no more is taken */
+    }
+    if (!has_room(replica, client)) {
+        client->throttled = true;
+        replica->anybody_throttled = true;
+        return false;
+    }
+    return true;
+}
+
+/* Pressure went down: lets throttled clients be read again. */
+void clients_release_throttled(struct replica *replica)
+{
+    if (!replica->anybody_throttled) {
+        return;
+    }
+    bool anybody = false;
+    for (struct replica_client *client = replica->clients_first; client != NULL; client = client->next) {
+        if (client->throttled && has_room(replica, client)) {
+            client->throttled = false;
+            client_mark_ready(replica, client);
+        }
+        anybody = anybody || client->throttled;
+    }
+    replica->anybody_throttled = anybody;
+}
+
+/* ---- open and close ------------------------------------------------------------------------------ */
+
+struct replica_client *replica_client_open(struct replica *replica, const struct client_info *info,
+                                           void *connection)
+{
+    struct replica_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        abort();
+    }
+    client->info = *info;
+    client->info.protocol = 2;
+    client->info.created_ms = replica->now_ms;
+    client->info.last_command_ms = replica->now_ms;
+    client->connection = connection;
+    client->open = true;
+    client->previous = replica->clients_last;
+    if (replica->clients_last == NULL) {
+        replica->clients_first = client;
+    } else {
+        replica->clients_last->next = client;
+    }
+    replica->clients_last = client;
+    replica->clients_count++;
+    return client;
+}
+
+static void unlink_open(struct replica *replica, struct replica_client *client)
+{
+    if (client->previous == NULL) {
+        replica->clients_first = client->next;
+    } else {
+        client->previous->next = client->next;
+    }
+    if (client->next == NULL) {
+        replica->clients_last = client->previous;
+    } else {
+        client->next->previous = client->previous;
+    }
+    client->next = client->previous = NULL;
+    replica->clients_count--;
+}
+
+/* Commands that have not begun are dropped: nobody waits for them, and they were never proposed. */
+static void drop_unbegun_slots(struct replica *replica, struct replica_client *client)
+{
+    for (uint64_t n = client->first_slot; n < client->end_slot; n++) {
+        struct slot *slot = client_slot(client, n);
+        byte_buffer_deinit(&slot->reply);
+        if (slot->state == SLOT_QUEUED) {
+            free(slot->encoded);
+            slot->encoded = NULL;
+            slot->state = SLOT_DONE;
+            client->pending_bytes -= slot->bytes;
+            replica->pending_bytes -= slot->bytes;
+            slot->bytes = 0;
+        }
+    }
+    client->next_slot = client->end_slot;
+}
+
+void client_maybe_free(struct replica *replica, struct replica_client *client)
+{
+    if (client->open || client->proposed_count > 0 || client->reading_count > 0 || client->parked ||
+        client->ready) {
+        return;
+    }
+    for (uint64_t n = client->first_slot; n < client->end_slot; n++) {
+        struct slot *slot = client_slot(client, n);
+        free(slot->encoded);
+        byte_buffer_deinit(&slot->reply);
+        client->pending_bytes -= slot->bytes;
+        replica->pending_bytes -= slot->bytes;
+    }
+    assert(client->pending_bytes == 0);
+    byte_buffer_deinit(&client->output);
+    free(client->slots);
+    free(client);
+}
+
+void replica_client_close(struct replica *replica, struct replica_client *client)
+{
+    assert(client->open);
+    client->open = false;
+    client->connection = NULL;
+    unlink_open(replica, client);
+    byte_buffer_deinit(&client->output);
+    drop_unbegun_slots(replica, client);
+    /* Either list would lead to freed memory; both are short-lived, so taking it out by walking is cheap enough. */
+    if (client->ready) {
+        struct replica_client **link = &replica->ready_first;
+        struct replica_client *before = NULL;
+        while (*link != client) {
+            before = *link;
+            link = &(*link)->ready_next;
+        }
+        *link = client->ready_next;
+        if (replica->ready_last == client) {
+            replica->ready_last = before;
+        }
+        client->ready = false;
+    }
+    if (client->parked) {
+        struct replica_client **link = &replica->parked_first;
+        while (*link != client) {
+            link = &(*link)->parked_next;
+        }
+        *link = client->parked_next;
+        client->parked = false;
+    }
+    client_maybe_free(replica, client);
+}
+
+void client_unlink_all(struct replica *replica)
+{
+    while (replica->clients_first != NULL) {
+        replica_client_close(replica, replica->clients_first);
+    }
+}
+
+/* ---- what the runtime asks ----------------------------------------------------------------------- */
+
+struct byte_buffer *replica_client_output(struct replica_client *client)
+{
+    return &client->output;
+}
+
+void replica_client_sent(struct replica *replica, struct replica_client *client, size_t bytes)
+{
+    byte_buffer_consume(&client->output, bytes);
+    if (byte_buffer_size(&client->output) == 0) {
+        byte_buffer_trim(&client->output, OUTPUT_KEEP_BYTES);
+    }
+    if (client->throttled && has_room(replica, client)) {
+        client->throttled = false;
+        client_mark_ready(replica, client);
+    }
+    if (client->next_slot < client->end_slot) {
+        replica->redispatch = true;
+    }
+}
+
+bool replica_client_is_closing(const struct replica_client *client)
+{
+    return client->closing && client->first_slot == client->end_slot;
+}
+
+struct client_info *replica_client_info(struct replica_client *client)
+{
+    return &client->info;
+}

@@ -1,0 +1,109 @@
+/* disk_job.c: see disk_job.h. The only code of this folder that runs on other threads: disk_job_run(). */
+#include "disk_job.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
+{
+    struct disk_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        abort();
+    }
+    job->kind = kind;
+    job->log = log;
+    switch (kind) {
+    case DISK_JOB_LOG_WRITE:
+    case DISK_JOB_IDENTITY:
+        job->queue = DISK_QUEUE_LOG;
+        break;
+    case DISK_JOB_CHECKPOINT:
+        job->queue = DISK_QUEUE_MAP;
+        break;
+    case DISK_JOB_LOG_READ:
+        job->queue = DISK_QUEUE_READ;
+        break;
+    }
+    return job;
+}
+
+void disk_job_destroy(struct disk_job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < job->entries_count; i++) {
+        raft_payload_unref(job->entries[i].payload);
+    }
+    free(job->entries);
+    free(job->log_entries);
+    free(job);
+}
+
+static void run_log_write(struct disk_job *job)
+{
+    if (job->entries_count > 0) {
+        job->log_entries = calloc(job->entries_count, sizeof *job->log_entries);
+        if (job->log_entries == NULL) {
+            abort();
+        }
+    }
+    for (uint32_t i = 0; i < job->entries_count; i++) {
+        const struct raft_entry *entry = &job->entries[i];
+        job->log_entries[i] = (struct log_entry){
+            .id = {.term = entry->id.term, .index = entry->id.index},
+            .type = (uint32_t)entry->type,
+            .bytes = entry->payload == NULL ? NULL : entry->payload->bytes,
+            .size = raft_entry_bytes(entry),
+        };
+    }
+    job->write.entries = job->log_entries;
+    job->write.entries_count = job->entries_count;
+    job->status = log_store_write(job->log, &job->write, &job->error);
+    if (job->status == STORAGE_OK) {
+        log_store_get_state(job->log, &job->log_state);
+    }
+}
+
+static void collect_entry(void *context, const struct log_entry *read)
+{
+    struct disk_job *job = context;
+    if (job->entries_count == job->entries_capacity) {
+        job->entries_capacity = job->entries_capacity == 0 ? 64 : job->entries_capacity * 2;
+        job->entries = realloc(job->entries, job->entries_capacity * sizeof *job->entries);
+        if (job->entries == NULL) {
+            abort();
+        }
+    }
+    struct raft_entry *entry = &job->entries[job->entries_count++];
+    *entry = (struct raft_entry){
+        .id = {.term = read->id.term, .index = read->id.index},
+        .type = (enum raft_entry_type)read->type,
+    };
+    if (entry->type != RAFT_ENTRY_NOOP) {
+        entry->payload = raft_payload_create(read->size);
+        memcpy(entry->payload->bytes, read->bytes, read->size);
+        entry->payload->size = read->size;
+    }
+}
+
+void disk_job_run(struct disk_job *job)
+{
+    switch (job->kind) {
+    case DISK_JOB_LOG_WRITE:
+        run_log_write(job);
+        break;
+    case DISK_JOB_IDENTITY:
+        job->status = log_store_write_identity(job->log, &job->identity, &job->error);
+        break;
+    case DISK_JOB_CHECKPOINT:
+        job->status = map_checkpoint_write(job->checkpoint, &job->error);
+        break;
+    case DISK_JOB_LOG_READ:
+        assert(job->entries_count == 0);
+        job->status = log_store_read(job->log, job->read.first_index, job->read.last_index,
+                                     job->read.bytes_max, collect_entry, job, &job->error);
+        break;
+    }
+}

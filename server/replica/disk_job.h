@@ -1,0 +1,63 @@
+/* disk_job.h: work on the disk that the replica asks for, and that is done off the loop.
+ *
+ * A job is made by the replica, handed out through replica_io.submit, run whole by disk_job_run() on a thread of the runtime (or
+ * at a seeded moment by the simulator), and given back with replica_on_disk_job_done(). Jobs of one queue run in the order
+ * in which they were submitted and are given back in that order; the queues are independent.
+ * While it is out, a job's memory belongs to whoever runs it; payload references in it are not touched.
+ */
+#ifndef DISK_JOB_H
+#define DISK_JOB_H
+
+#include "log_store.h"
+#include "map.h"
+#include "raft.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum disk_queue {
+    DISK_QUEUE_LOG,  /* writes of the log environment */
+    DISK_QUEUE_MAP,  /* checkpoints */
+    DISK_QUEUE_READ, /* reads of old log entries */
+    DISK_QUEUES_COUNT,
+};
+
+enum disk_job_kind {
+    DISK_JOB_LOG_WRITE,
+    DISK_JOB_IDENTITY,
+    DISK_JOB_CHECKPOINT,
+    DISK_JOB_LOG_READ,
+};
+
+struct disk_job {
+    enum disk_job_kind kind;
+    enum disk_queue queue;
+    struct disk_job *next; /* for whoever has the job */
+    struct log_store *log;
+
+    /* LOG_WRITE */
+    struct log_write write;           /* its entries point to `log_entries` */
+    struct log_entry *log_entries;
+    struct raft_entry *entries;       /* hold the references */
+    uint32_t entries_count, entries_capacity;
+    struct log_hard_state hard_state;
+    uint64_t sequence;                /* of the last raft_ready in it */
+    /* IDENTITY */
+    struct log_identity identity;
+    /* CHECKPOINT */
+    struct map_checkpoint *checkpoint;
+    /* LOG_READ */
+    struct raft_log_read read;        /* `entries` get the result */
+
+    /* result */
+    enum storage_status status;
+    struct storage_error error;
+    struct log_store_state log_state; /* after a LOG_WRITE */
+};
+
+struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log);
+void disk_job_destroy(struct disk_job *job); /* drops references: on the loop's thread only */
+/* Does the job and fills the result. Any thread. */
+void disk_job_run(struct disk_job *job);
+
+#endif

@@ -1,0 +1,264 @@
+/* persist.c: what the core wants sent and written, and in which order.
+ *
+ * "Send now" leaves at once. What is to be made durable gathers in one LOG_WRITE job; while one is with the disk the next fills: that is
+ * the group commit. "Send after persisted" waits here until the jobs that back it are done (thesis 3.8, pitfalls 9 and 10).
+ */
+#include "replica_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- messages ------------------------------------------------------------------------------------ */
+
+void persist_send(struct replica *replica, const struct raft_message *message)
+{
+    struct bus_message out = {.type = BUS_MESSAGE_RAFT, .wall_clock_ms = replica->wall_clock_ms};
+    out.raft = *message; /* borrowed for the call */
+    replica->io.send(replica->io.context, message->to, &out);
+}
+
+static void hold_message(struct replica *replica, uint64_t after_sequence, struct raft_message *message)
+{
+    struct held_message *held = calloc(1, sizeof *held);
+    if (held == NULL) {
+        abort();
+    }
+    held->after_sequence = after_sequence;
+    held->message = *message;
+    if (replica->held_last == NULL) {
+        replica->held_first = held;
+    } else {
+        assert(replica->held_last->after_sequence <= after_sequence);
+        replica->held_last->next = held;
+    }
+    replica->held_last = held;
+}
+
+static void release_messages(struct replica *replica)
+{
+    while (replica->held_first != NULL && replica->held_first->after_sequence <= replica->persisted_sequence) {
+        struct held_message *held = replica->held_first;
+        replica->held_first = held->next;
+        if (replica->held_first == NULL) {
+            replica->held_last = NULL;
+        }
+        persist_send(replica, &held->message);
+        raft_message_deinit(&held->message);
+        free(held);
+    }
+}
+
+/* ---- gathering ----------------------------------------------------------------------------------- */
+
+static void reserve_entries(struct disk_job *job, uint32_t more)
+{
+    uint32_t needed = job->entries_count + more;
+    if (needed <= job->entries_capacity) {
+        return;
+    }
+    uint32_t capacity = job->entries_capacity == 0 ? 16 : job->entries_capacity * 2;
+    job->entries_capacity = capacity < needed ? needed : capacity;
+    job->entries = realloc(job->entries, job->entries_capacity * sizeof *job->entries);
+    if (job->entries == NULL) {
+        abort();
+    }
+}
+
+/* Entries that a later write of the same job overwrites never reach the disk. */
+static void drop_overwritten(struct replica *replica, struct disk_job *job, uint64_t first_index)
+{
+    while (job->entries_count > 0 && job->entries[job->entries_count - 1].id.index >= first_index) {
+        struct raft_entry *entry = &job->entries[--job->entries_count];
+        replica->gathering_bytes -= raft_entry_bytes(entry);
+        raft_payload_unref(entry->payload);
+    }
+}
+
+static void gather(struct replica *replica, struct raft_ready *ready)
+{
+    if (ready->sequence == 0) {
+        assert(ready->entries_count == 0 && !ready->hard_state_changed);
+        return;
+    }
+    struct disk_job *job = replica->gathering_job;
+    if (job == NULL) {
+        job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+        replica->gathering_job = job;
+        replica->gathering_bytes = 0;
+    }
+    assert(ready->sequence > job->sequence);
+    job->sequence = ready->sequence;
+    if (ready->hard_state_changed) {
+        job->hard_state =
+            (struct log_hard_state){.term = ready->hard_state.term, .vote = ready->hard_state.vote};
+        job->write.hard_state = &job->hard_state;
+    }
+    if (ready->entries_count > 0) {
+        drop_overwritten(replica, job, ready->entries[0].id.index);
+        reserve_entries(job, ready->entries_count);
+        for (uint32_t i = 0; i < ready->entries_count; i++) {
+            job->entries[job->entries_count++] = ready->entries[i]; /* with its reference */
+            replica->gathering_bytes += raft_entry_bytes(&ready->entries[i]);
+        }
+        ready->entries_count = 0;
+    }
+}
+
+static void ask_for_old_entries(struct replica *replica, const struct raft_log_read *read)
+{
+    struct disk_job *job = disk_job_create(DISK_JOB_LOG_READ, replica->options.log);
+    job->read = *read;
+    replica->reads_out++;
+    replica->io.submit(replica->io.context, job);
+}
+
+void persist_take_ready(struct replica *replica)
+{
+    while (raft_has_ready(replica->raft)) {
+        struct raft_ready ready;
+        raft_take_ready(replica->raft, &ready);
+        for (uint32_t i = 0; i < ready.messages_now_count; i++) {
+            persist_send(replica, &ready.messages_now[i]);
+        }
+        gather(replica, &ready);
+        for (uint32_t i = 0; i < ready.messages_after_persist_count; i++) {
+            hold_message(replica, ready.after_sequence, &ready.messages_after_persist[i]);
+        }
+        ready.messages_after_persist_count = 0;
+        release_messages(replica);
+        for (uint32_t i = 0; i < ready.log_reads_count; i++) {
+            ask_for_old_entries(replica, &ready.log_reads[i]);
+        }
+        for (uint32_t i = 0; i < ready.reads_count; i++) {
+            reads_on_result(replica, &ready.reads[i]);
+        }
+        raft_ready_deinit(&ready);
+    }
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+/* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow followers. */
+static void add_compaction(struct replica *replica, struct disk_job *job)
+{
+    struct log_store_usage usage;
+    log_store_get_usage(replica->options.log, &usage);
+    if (usage.entries_bytes <= replica->options.log_tail_bytes || replica->reads_out > 0) {
+        return;
+    }
+    uint64_t keep_from = map_durable_index(replica->map);
+    struct raft_status status;
+    raft_get_status(replica->raft, &status);
+    for (uint32_t i = 0; i < status.peers_count; i++) {
+        /* A member that is only a little behind is never cut off; one that holds up eight tails is. */
+        if (usage.entries_bytes <= replica->options.log_tail_bytes * 8 &&
+            status.peers[i].match_index < keep_from) {
+            keep_from = status.peers[i].match_index;
+        }
+    }
+    if (keep_from > status.durable_index) {
+        keep_from = status.durable_index;
+    }
+    if (keep_from + 1 > status.first_index) {
+        job->write.compact_to = keep_from;
+        job->write.compact_entries_max = COMPACT_ENTRIES_PER_JOB;
+    }
+}
+
+void persist_submit(struct replica *replica)
+{
+    if (replica->log_job_out || replica->gathering_job == NULL || replica->identity_job_out) {
+        return;
+    }
+    struct disk_job *job = replica->gathering_job;
+    replica->gathering_job = NULL;
+    replica->log_job_out = true;
+    uint64_t commit = raft_get_commit(replica->raft);
+    uint64_t durable = raft_get_durable(replica->raft);
+    job->write.commit_hint = commit < durable ? commit : durable;
+    add_compaction(replica, job);
+    replica->io.submit(replica->io.context, job);
+}
+
+static void on_log_write_done(struct replica *replica, struct disk_job *job)
+{
+    replica->log_job_out = false;
+    if (job->status != STORAGE_OK) {
+        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                     job->error.text);
+        return;
+    }
+    assert(job->sequence > replica->persisted_sequence);
+    replica->persisted_sequence = job->sequence;
+    raft_persisted(replica->raft, job->sequence);
+    release_messages(replica);
+    if (job->log_state.base.index + 1 > raft_first_index(replica->raft)) {
+        raft_compacted(replica->raft,
+                       (struct raft_entry_id){job->log_state.base.term, job->log_state.base.index});
+    }
+}
+
+static void on_log_read_done(struct replica *replica, struct disk_job *job)
+{
+    assert(replica->reads_out > 0);
+    replica->reads_out--;
+    if (job->status != STORAGE_OK) {
+        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                     job->error.text);
+        return;
+    }
+    raft_log_read_done(replica->raft, job->read.read_id, job->entries, job->entries_count);
+}
+
+static void on_checkpoint_done(struct replica *replica, struct disk_job *job)
+{
+    assert(replica->checkpoint == job->checkpoint && replica->checkpoint_out);
+    replica->checkpoint_out = false;
+    if (job->status != STORAGE_OK) {
+        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                     job->error.text);
+        return;
+    }
+    replica_log(replica, REPLICA_LOG_DEBUG, "checkpoint-written", "index=%llu",
+                (unsigned long long)map_checkpoint_index(replica->checkpoint));
+    map_checkpoint_finish(replica->map, replica->checkpoint);
+    replica->checkpoint = NULL;
+    replica->checkpoints_total++;
+    replica->redispatch = true;
+}
+
+void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
+{
+    switch (job->kind) {
+    case DISK_JOB_LOG_WRITE:
+        on_log_write_done(replica, job);
+        break;
+    case DISK_JOB_IDENTITY:
+        replica->identity_job_out = false;
+        if (job->status == STORAGE_OK) {
+            formation_on_stored(replica, &job->identity);
+        } else {
+            replica_stop(replica, REPLICA_EXIT_DISK, job->error.text);
+        }
+        break;
+    case DISK_JOB_CHECKPOINT:
+        on_checkpoint_done(replica, job);
+        break;
+    case DISK_JOB_LOG_READ:
+        on_log_read_done(replica, job);
+        break;
+    }
+    disk_job_destroy(job);
+}
+
+void persist_destroy(struct replica *replica)
+{
+    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    disk_job_destroy(replica->gathering_job);
+    while (replica->held_first != NULL) {
+        struct held_message *held = replica->held_first;
+        replica->held_first = held->next;
+        raft_message_deinit(&held->message);
+        free(held);
+    }
+}

@@ -1,0 +1,200 @@
+/* reads.c: reads that wait for a read index (thesis 6.4).
+ *
+ * Reads that arrive during a turn gather; at its end one try is made for all of them, with an id of its own (pitfall 2). A try answers only
+ * reads that arrived before it started. A confirmed round is served once its index is applied. A failed one (the leader changed,
+ * was not confirmed, did not answer) gives its reads back to their clients' queues: reads may always be tried again.
+ */
+#include "replica_internal.h"
+
+#include "command_codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot)
+{
+    struct reader_list *list = &replica->gathering;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        list->readers = realloc(list->readers, list->capacity * sizeof *list->readers);
+        if (list->readers == NULL) {
+            abort();
+        }
+    }
+    list->readers[list->count++] = (struct reader){client, slot};
+}
+
+/* A slot of a closed client ends without an answer. True: there is nothing more to do for it. */
+static bool drop_if_closed(struct replica *replica, struct replica_client *client, uint64_t slot)
+{
+    if (client->open) {
+        return false;
+    }
+    client_finish_slot(replica, client, slot);
+    client_maybe_free(replica, client);
+    return true;
+}
+
+static void give_back(struct replica *replica, struct reader_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct reader reader = list->readers[i];
+        if (!drop_if_closed(replica, reader.client, reader.slot)) {
+            client_requeue_slot(replica, reader.client, reader.slot, NULL);
+        }
+    }
+    list->count = 0;
+}
+
+/* ---- asking -------------------------------------------------------------------------------------- */
+
+static struct read_round *find_free_round(struct replica *replica)
+{
+    uint32_t unanswered = 0;
+    struct read_round *free_round = NULL;
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        struct read_round *round = &replica->rounds[i];
+        if (round->read_id == 0) {
+            free_round = round;
+        } else if (!round->confirmed) {
+            unanswered++;
+        }
+    }
+    return unanswered < READ_ROUNDS_MAX ? free_round : NULL;
+}
+
+void reads_ask(struct replica *replica)
+{
+    if (replica->gathering.count == 0) {
+        return;
+    }
+    struct read_round *round = find_free_round(replica);
+    if (round == NULL) {
+        return; /* they go on gathering */
+    }
+    uint64_t read_id = raft_read_index(replica->raft);
+    if (read_id == 0) {
+        give_back(replica, &replica->gathering);
+        return;
+    }
+    struct reader_list empty = round->list;
+    assert(empty.count == 0);
+    *round = (struct read_round){.read_id = read_id, .list = replica->gathering};
+    replica->gathering = empty;
+}
+
+void reads_on_result(struct replica *replica, const struct raft_read_result *result)
+{
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        struct read_round *round = &replica->rounds[i];
+        if (round->read_id != result->read_id) {
+            continue;
+        }
+        assert(!round->confirmed);
+        if (result->ok) {
+            round->confirmed = true;
+            round->index = result->index;
+        } else {
+            round->read_id = 0;
+            give_back(replica, &round->list);
+        }
+        return;
+    }
+}
+
+/* ---- serving ------------------------------------------------------------------------------------- */
+
+/* The key is past its expiry by our clock, and log time has not caught up: the read rides in an entry, whose stamp moves log
+ * time past it. Nobody but a leader meets such keys. */
+static void ride_after_expiry(struct replica *replica, struct replica_client *client, uint64_t number,
+                              const struct command_context *context)
+{
+    struct slot *slot = client_slot(client, number);
+    batch_add_read(replica, client, number, context->command, context->arguments + 1,
+                   context->arguments_count - 1);
+    client->reading_count--;
+    slot->state = SLOT_PROPOSED;
+    free(slot->encoded);
+    slot->encoded = NULL;
+    client->proposed_count++;
+    client->proposed_term = raft_get_term(replica->raft);
+}
+
+static bool may_propose_for(const struct replica *replica, const struct replica_client *client)
+{
+    return replica_leads(replica) &&
+           (client->proposed_count == 0 || client->proposed_term == raft_get_term(replica->raft));
+}
+
+void reads_run(struct replica *replica, struct replica_client *client, uint64_t number)
+{
+    if (drop_if_closed(replica, client, number)) {
+        return;
+    }
+    struct slot *slot = client_slot(client, number);
+    assert(slot->state == SLOT_READING && slot->encoded != NULL);
+    if (byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max) {
+        client_requeue_slot(replica, client, number, NULL); /* until it has taken what it has asked for */
+        return;
+    }
+    struct encoded_command encoded = client_decode(slot->encoded);
+    struct byte_buffer *out = client_reply_target(client, number);
+    size_t out_bytes = byte_buffer_size(out);
+    struct reply reply = {out, client->info.protocol};
+    uint64_t log_time_ms = map_get_meta(replica->map)->log_time_ms;
+    uint64_t clock_ms = log_time_ms;
+    if (may_propose_for(replica, client) && peers_stamp_ms(replica) > clock_ms) {
+        clock_ms = peers_stamp_ms(replica);
+    }
+    struct command_context context = {
+        .command = slot->command,
+        .arguments = client_decode_arguments(replica, &encoded, slot->command),
+        .arguments_count = encoded.arguments_count + 1,
+        .reply = &reply,
+        .map = replica->map,
+        .log_time_ms = log_time_ms,
+        .clock_ms = clock_ms,
+    };
+    command_run(&context);
+    if (context.met_due_key) {
+        out->end = out->start + out_bytes;
+        ride_after_expiry(replica, client, number, &context);
+        return;
+    }
+    client_finish_slot(replica, client, number);
+}
+
+void reads_serve(struct replica *replica)
+{
+    uint64_t applied = map_get_meta(replica->map)->applied_index;
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        struct read_round *round = &replica->rounds[i];
+        if (round->read_id == 0 || !round->confirmed || round->index > applied) {
+            continue;
+        }
+        for (uint32_t r = 0; r < round->list.count; r++) {
+            reads_run(replica, round->list.readers[r].client, round->list.readers[r].slot);
+        }
+        round->list.count = 0;
+        round->read_id = 0;
+        round->confirmed = false;
+    }
+}
+
+void reads_destroy(struct replica *replica)
+{
+    struct reader_list *lists[READ_ROUNDS_MAX * 2 + 1];
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        lists[i] = &replica->rounds[i].list;
+    }
+    lists[READ_ROUNDS_MAX * 2] = &replica->gathering;
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2 + 1; i++) {
+        for (uint32_t r = 0; r < lists[i]->count; r++) {
+            struct reader reader = lists[i]->readers[r];
+            client_finish_slot(replica, reader.client, reader.slot);
+            client_maybe_free(replica, reader.client);
+        }
+        free(lists[i]->readers);
+        *lists[i] = (struct reader_list){0};
+    }
+}

@@ -1,0 +1,439 @@
+/* replica.c: creation, the turn, shutting down. See replica.h; the parts are listed in replica_internal.h. */
+#include "replica_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RAFT_APPEND_BYTES_MAX = 1 << 20,
+    RAFT_INFLIGHT_MESSAGES_MAX = 64,
+    RAFT_INFLIGHT_BYTES_MAX = 16 << 20,
+    RAFT_CACHE_BYTES_MAX = 32 << 20,
+    RAFT_UNSTABLE_BYTES_MAX = 64 << 20,
+    DISK_STALL_ELECTION_TIMEOUTS = 5,
+    TURN_ROUNDS_MAX = 8, /* of "propose, send, apply" within one turn */
+};
+
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
+{
+    char fields[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(fields, sizeof fields, format, arguments);
+    va_end(arguments);
+    replica->io.log(replica->io.context, level, event, fields);
+}
+
+void replica_stop(struct replica *replica, enum replica_exit code, const char *reason)
+{
+    if (!replica->stopping) {
+        replica->stopping = true;
+        replica->io.stop(replica->io.context, code, reason);
+    }
+}
+
+/* A node that is about to hand leadership over takes nothing new; alone in its cluster it has nobody to hand over to. */
+bool replica_leads(const struct replica *replica)
+{
+    return replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER &&
+           raft_transferee(replica->raft) == RAFT_NODE_NONE &&
+           (!replica->shutting_down || replica->peers_count == 1);
+}
+
+/* ---- creation ------------------------------------------------------------------------------------ */
+
+struct run_list {
+    struct raft_term_run *runs;
+    uint32_t count, capacity;
+};
+
+static void collect_run(void *context, uint64_t first_index, uint64_t term)
+{
+    struct run_list *list = context;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->runs = realloc(list->runs, list->capacity * sizeof *list->runs);
+        if (list->runs == NULL) {
+            abort();
+        }
+    }
+    list->runs[list->count++] = (struct raft_term_run){.first_index = first_index, .term = term};
+}
+
+static bool check_map_against_log(const struct map_meta *meta, const struct log_store_state *state,
+                                  struct storage_error *error)
+{
+    if (meta->applied_index > state->last.index) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "the map has applied entry %llu but the log ends at %llu: one of them was replaced or damaged; "
+                       "replace this node",
+                       (unsigned long long)meta->applied_index, (unsigned long long)state->last.index);
+        return false;
+    }
+    if (meta->applied_index < state->base.index) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "the log begins after entry %llu but the map has applied only %llu: one of them was replaced or "
+                       "damaged; replace this node",
+                       (unsigned long long)state->base.index, (unsigned long long)meta->applied_index);
+        return false;
+    }
+    return true;
+}
+
+/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is configured. */
+static bool check_members(const struct replica *replica, struct storage_error *error)
+{
+    const struct log_identity *identity = &replica->identity;
+    bool same = identity->members_count == replica->peers_count;
+    for (uint32_t i = 0; same && i < replica->peers_count; i++) {
+        same = identity->members[i].node_id == replica->peers[i].member.node_id;
+    }
+    if (!same) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "the cluster was formed with %u members, and the configuration names %u, or others: configure the "
+                       "members that it was formed with",
+                       identity->members_count, replica->peers_count);
+    }
+    return same;
+}
+
+static struct raft_config make_raft_config(const struct replica *replica, raft_node_id *voters)
+{
+    const struct replica_options *options = &replica->options;
+    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
+        voters[i] = replica->identity.members[i].node_id;
+    }
+    return (struct raft_config){
+        .id = options->node_id,
+        .voters = voters,
+        .voters_count = replica->identity.members_count,
+        .seed = options->seed,
+        .election_timeout_ms = options->election_timeout_ms,
+        .heartbeat_interval_ms = options->heartbeat_interval_ms,
+        .unreachable_delay_ms = options->unreachable_delay_ms,
+        .disk_stall_timeout_ms = options->election_timeout_ms * DISK_STALL_ELECTION_TIMEOUTS,
+        .append_bytes_max = RAFT_APPEND_BYTES_MAX,
+        .inflight_messages_max = RAFT_INFLIGHT_MESSAGES_MAX,
+        .inflight_bytes_max = RAFT_INFLIGHT_BYTES_MAX,
+        .cache_bytes_max = RAFT_CACHE_BYTES_MAX,
+        .unstable_bytes_max = RAFT_UNSTABLE_BYTES_MAX,
+    };
+}
+
+/* The map is opened, and the core starts from what the log holds. */
+bool replica_start_raft(struct replica *replica, struct storage_error *error)
+{
+    assert(replica->raft == NULL && replica->identity.formation == LOG_FORMATION_FORMED);
+    if (!check_members(replica, error)) {
+        return false;
+    }
+    replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], error);
+    if (replica->map == NULL) {
+        return false;
+    }
+    struct log_store_state state;
+    log_store_get_state(replica->options.log, &state);
+    const struct map_meta *meta = map_get_meta(replica->map);
+    if (!check_map_against_log(meta, &state, error)) {
+        return false;
+    }
+    struct run_list list = {0};
+    if (log_store_term_runs(replica->options.log, collect_run, &list, error) != STORAGE_OK) {
+        free(list.runs);
+        return false;
+    }
+    struct raft_restore restore = {
+        .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
+        .base = {.term = state.base.term, .index = state.base.index},
+        .last_index = state.last.index,
+        .runs = list.runs,
+        .runs_count = list.count,
+        .commit = state.commit_hint > meta->applied_index ? state.commit_hint : meta->applied_index,
+        .applied = meta->applied_index,
+    };
+    raft_node_id voters[RAFT_NODES_MAX];
+    struct raft_config config = make_raft_config(replica, voters);
+    replica->raft = raft_create(&config, &restore, replica->now_ms);
+    free(list.runs);
+    /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
+    uint64_t phase = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        phase = replica->peers[i].is_self ? i : phase;
+    }
+    replica->checkpoint_threshold =
+        replica->options.checkpoint_log_bytes * (phase + 1) / (replica->peers_count + 1);
+    replica->last_write_ms = replica->now_ms;
+    replica->last_role = RAFT_FOLLOWER;
+    replica->leaderless_since_ms = replica->now_ms;
+    replica->redispatch = true;
+    replica_log(replica, REPLICA_LOG_INFO, "raft-started",
+                "term=%llu first=%llu last=%llu commit=%llu applied=%llu",
+                (unsigned long long)state.hard_state.term, (unsigned long long)state.base.index + 1,
+                (unsigned long long)state.last.index, (unsigned long long)restore.commit,
+                (unsigned long long)restore.applied);
+    return true;
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+    uint64_t left = ((const struct peer *)a)->member.node_id;
+    uint64_t right = ((const struct peer *)b)->member.node_id;
+    return (left > right) - (left < right);
+}
+
+static void take_members(struct replica *replica)
+{
+    const struct replica_options *options = &replica->options;
+    assert(options->members_count >= 1 && options->members_count <= RAFT_NODES_MAX);
+    bool self_found = false;
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        struct peer *peer = &replica->peers[i];
+        peer->member = options->members[i];
+        peer->is_self = peer->member.node_id == options->node_id;
+        self_found = self_found || peer->is_self;
+    }
+    assert(self_found);
+    replica->peers_count = options->members_count;
+    qsort(replica->peers, replica->peers_count, sizeof replica->peers[0], compare_peers);
+    replica->members_hash = peers_hash_members(replica);
+}
+
+struct replica *replica_create(const struct replica_options *options, const struct replica_io *io, uint64_t now_ms,
+                               uint64_t wall_clock_ms, struct storage_error *error)
+{
+    struct replica *replica = calloc(1, sizeof *replica);
+    if (replica == NULL) {
+        abort();
+    }
+    replica->options = *options;
+    replica->io = *io;
+    replica->identity = options->identity;
+    replica->now_ms = replica->started_ms = now_ms;
+    replica->wall_clock_ms = wall_clock_ms;
+    replica->leaderless_since_ms = now_ms;
+    replica->parked_next_ms = UINT64_MAX;
+    assert(options->listeners_count <= BUS_LISTENERS_MAX && options->identity.disk_id != 0);
+    for (uint32_t i = 0; i < options->listeners_count; i++) {
+        replica->listeners[i] = options->listeners[i];
+    }
+    take_members(replica);
+    replica->options.members = NULL;
+    replica->options.listeners = NULL;
+    formation_start(replica);
+    if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
+        replica_destroy(replica);
+        return NULL;
+    }
+    return replica;
+}
+
+void replica_destroy(struct replica *replica)
+{
+    if (replica == NULL) {
+        return;
+    }
+    client_unlink_all(replica);
+    batches_destroy(replica);
+    reads_destroy(replica);
+    persist_destroy(replica);
+    raft_destroy(replica->raft);
+    map_close(replica->map);
+    free(replica->arguments);
+    free(replica);
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------ */
+
+void replica_set_time(struct replica *replica, uint64_t now_ms, uint64_t wall_clock_ms)
+{
+    assert(now_ms >= replica->now_ms);
+    replica->now_ms = now_ms;
+    replica->wall_clock_ms = wall_clock_ms;
+    if (replica->raft != NULL) {
+        raft_set_time(replica->raft, now_ms);
+    }
+}
+
+void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message)
+{
+    if (message->type == BUS_MESSAGE_FORMATION) {
+        formation_on_message(replica, peer, &message->formation);
+        return;
+    }
+    if (message->type != BUS_MESSAGE_RAFT || message->raft.from != peer || replica->raft == NULL ||
+        replica->stopping) {
+        return;
+    }
+    peers_note_clock(replica, peer, message->wall_clock_ms);
+    raft_step(replica->raft, &message->raft);
+}
+
+static void note_leader_change(struct replica *replica)
+{
+    enum raft_role role = raft_get_role(replica->raft);
+    raft_node_id leader = raft_leader(replica->raft);
+    raft_node_id transferee = raft_transferee(replica->raft);
+    uint64_t term = raft_get_term(replica->raft);
+    if (role == replica->last_role && leader == replica->last_leader && term == replica->last_term &&
+        transferee == replica->last_transferee) {
+        return;
+    }
+    if (role != replica->last_role) {
+        replica_log(replica, REPLICA_LOG_INFO, "role-changed", "role=%s term=%llu", raft_role_name(role),
+                    (unsigned long long)term);
+        if (role == RAFT_LEADER) {
+            replica->elections_total++;
+        }
+    }
+    if (leader != replica->last_leader || (leader != RAFT_NODE_NONE && term != replica->last_term)) {
+        replica_log(replica, REPLICA_LOG_INFO, leader == RAFT_NODE_NONE ? "leader-lost" : "leader-known",
+                    "leader=%llu term=%llu", (unsigned long long)leader, (unsigned long long)term);
+    }
+    if (leader != RAFT_NODE_NONE) {
+        replica->leaderless_since_ms = 0;
+        replica->last_leader_known = leader;
+    } else if (replica->leaderless_since_ms == 0) {
+        replica->leaderless_since_ms = replica->now_ms;
+    }
+    if (!replica_leads(replica)) {
+        batch_return_unsealed(replica);
+    }
+    replica->last_role = role;
+    replica->last_transferee = transferee;
+    replica->last_leader = leader;
+    replica->last_term = term;
+    replica->redispatch = true;
+}
+
+/* Sealing, sending, persisting, applying and answering, until nothing more can be done now. */
+static void work(struct replica *replica)
+{
+    for (int round = 0; round < TURN_ROUNDS_MAX && !replica->stopping; round++) {
+        note_leader_change(replica);
+        dispatch_parked(replica);
+        apply_maybe_purge(replica);
+        batch_seal(replica);
+        reads_ask(replica);
+        persist_take_ready(replica);
+        bool applied = apply_committed(replica);
+        reads_serve(replica);
+        if (!applied && !replica->redispatch && !raft_has_ready(replica->raft)) {
+            break;
+        }
+        if (replica->more_to_apply) {
+            break;
+        }
+    }
+}
+
+static bool is_anything_in_flight(const struct replica *replica)
+{
+    for (const struct replica_client *client = replica->clients_first; client != NULL; client = client->next) {
+        if (client->first_slot != client->end_slot || byte_buffer_size(&client->output) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tick_shutdown(struct replica *replica)
+{
+    if (!replica->shutting_down || replica->stopping) {
+        return;
+    }
+    bool leads = replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER && replica->peers_count > 1;
+    if (replica->now_ms >= replica->shutdown_deadline_ms || (!leads && !is_anything_in_flight(replica))) {
+        replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
+        return;
+    }
+    if (leads && raft_transferee(replica->raft) == RAFT_NODE_NONE) {
+        (void)raft_transfer_leadership(replica->raft, RAFT_NODE_NONE); /* else tried again next turn */
+    }
+}
+
+void replica_end_turn(struct replica *replica)
+{
+    if (replica->stopping) {
+        return;
+    }
+    formation_tick(replica);
+    if (replica->raft == NULL) {
+        dispatch_parked(replica);
+    } else {
+        raft_tick(replica->raft, replica->now_ms);
+        batch_expire(replica);
+        tick_shutdown(replica);
+        work(replica);
+        peers_maybe_warn_of_clock(replica);
+        persist_submit(replica);
+        apply_maybe_checkpoint(replica);
+        const char *problem = map_error(replica->map);
+        if (problem != NULL) {
+            replica_stop(replica, REPLICA_EXIT_CORRUPT, problem);
+            return; /* no answer leaves */
+        }
+    }
+    clients_release_throttled(replica);
+    clients_announce_ready(replica);
+    if (replica->raft == NULL) {
+        tick_shutdown(replica);
+    }
+}
+
+uint64_t replica_deadline_ms(const struct replica *replica)
+{
+    uint64_t deadline_ms = replica->parked_next_ms;
+    if (replica->raft == NULL) {
+        if (!replica->identity_job_out && replica->formation_next_ms < deadline_ms) {
+            deadline_ms = replica->formation_next_ms;
+        }
+        return deadline_ms;
+    }
+    const uint64_t others[] = {
+        raft_deadline_ms(replica->raft),
+        batch_deadline_ms(replica),
+        apply_deadline_ms(replica),
+        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;
+    }
+    return deadline_ms;
+}
+
+bool replica_is_busy(const struct replica *replica)
+{
+    return !replica->stopping &&
+           (replica->more_to_apply || (replica->redispatch && replica->parked_first != NULL) ||
+            (replica->raft != NULL && raft_has_ready(replica->raft)));
+}
+
+/* ---- stopping ------------------------------------------------------------------------------------ */
+
+void replica_begin_shutdown(struct replica *replica)
+{
+    if (replica->shutting_down) {
+        return;
+    }
+    replica->shutting_down = true;
+    replica->shutdown_deadline_ms = replica->now_ms + replica->options.command_timeout_ms;
+    replica->redispatch = true;
+    if (!replica_leads(replica)) {
+        batch_return_unsealed(replica); /* not proposed yet: to be redirected */
+    }
+    replica_log(replica, REPLICA_LOG_INFO, "stopping", "%s", "");
+}
+
+/* ---- looking ------------------------------------------------------------------------------------- */
+
+const struct raft *replica_raft(const struct replica *replica)
+{
+    return replica->raft;
+}
+
+struct map *replica_map(const struct replica *replica)
+{
+    return replica->map;
+}

@@ -1,0 +1,171 @@
+/* replica.h: one node's whole behaviour: Raft, storage and commands together, without a socket, a thread or a clock.
+ *
+ * Everything between a parsed command and the disk is a deterministic function of the inputs below, so that the simulator runs the
+ * very code that the server runs. The world is reached only through `struct replica_io`.
+ *
+ * One *turn*: replica_set_time(), any number of inputs, replica_end_turn(). The end of the turn is the one place where
+ * batches are sealed, messages and disk jobs leave, entries are applied and replies become ready.
+ */
+#ifndef REPLICA_H
+#define REPLICA_H
+
+#include "bus_message.h"
+#include "byte_buffer.h"
+#include "client_info.h"
+#include "disk_job.h"
+#include "log_store.h"
+#include "map.h"
+#include "node_view.h"
+#include "raft.h"
+#include "resp_parser.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum replica_log_level { REPLICA_LOG_DEBUG, REPLICA_LOG_INFO, REPLICA_LOG_WARNING, REPLICA_LOG_ERROR };
+
+/* Why a node stops by itself; the process exits with this number. */
+enum replica_exit {
+    REPLICA_EXIT_OK = 0,
+    REPLICA_EXIT_USAGE = 2,     /* bad flags or configuration */
+    REPLICA_EXIT_START = 3,     /* cannot start: a port in use, a directory that is not ours ... */
+    REPLICA_EXIT_REFUSED = 4,   /* the cluster refuses this node: wrong or empty disk, another cluster */
+    REPLICA_EXIT_DISK = 5,      /* a write failed: start again, or replace the node if it fails again */
+    REPLICA_EXIT_CORRUPT = 6,   /* what is on disk is damaged: replace this node's disk */
+};
+
+struct replica_client;
+
+/* The world. `context` is passed back in each call. */
+struct replica_io {
+    void *context;
+    /* Sends a message to a peer, or drops it when there is no connection. The message is the caller's: encode or copy it now.
+     * Raft messages for one peer that arrive do so in order. */
+    void (*send)(void *context, uint64_t peer, const struct bus_message *message);
+    /* Takes a job until replica_on_disk_job_done(). */
+    void (*submit)(void *context, struct disk_job *job);
+    /* There is output to take from this client, or its state (wants input, closing) changed. Once per turn and client at most. */
+    void (*client_ready)(void *context, struct replica_client *client, void *connection);
+    /* Stop the process with this code, after this turn. */
+    void (*stop)(void *context, enum replica_exit code, const char *reason);
+    /* One event: `event` is a word, `fields` is "key=value key=value" (may be ""). */
+    void (*log)(void *context, enum replica_log_level level, const char *event, const char *fields);
+    /* Numbers that only the runtime knows, for INFO: fill what you know in *view (clients_*, memory_*, *_bytes_total, ports ...). */
+    void (*fill_view)(void *context, struct node_view *view);
+};
+
+struct replica_member {
+    uint64_t node_id;
+    char bus_host[BUS_HOST_BYTES_MAX + 1];
+    uint16_t bus_port;
+};
+
+struct replica_options {
+    uint64_t node_id;
+    const struct replica_member *members; /* copied; the configured initial members, this node included */
+    uint32_t members_count;
+    const struct bus_listener_address *listeners; /* copied; own client listeners: name and announced address */
+    uint32_t listeners_count;
+
+    /* Randomness from outside. */
+    uint64_t seed;
+    uint64_t new_cluster_id[2]; /* used if this node is the one that proposes the cluster */
+
+    struct log_store *log;           /* both stay the caller's */
+    struct log_identity identity;    /* as stored; disk_id is set and durable */
+    /* Opened when the cluster is formed (the map's hash seed is the cluster's): returns NULL and fills error. */
+    struct map *(*open_map)(void *context, uint64_t hash_seed, struct storage_error *error);
+    const char *data_directory; /* for INFO */
+    const char *config_file;
+
+    uint32_t election_timeout_ms;
+    uint32_t heartbeat_interval_ms;
+    uint32_t unreachable_delay_ms;
+    uint32_t parking_ms;         /* how long a command waits for a leader before -CLUSTERDOWN: 1000 */
+    uint32_t command_timeout_ms; /* before -UNKNOWN: 5000 */
+    uint32_t entries_in_flight_max; /* entries of this leader that are proposed and not committed */
+    uint32_t entry_bytes_max;    /* an entry is sealed when it has this many bytes (one larger command still fits) */
+    uint64_t checkpoint_log_bytes; /* a checkpoint starts after this many bytes of applied log: 64 MiB */
+    uint32_t checkpoint_idle_ms;   /* ... or after this time without writes */
+    uint64_t log_tail_bytes;     /* log kept for slow followers behind the durable map */
+    uint64_t client_pending_bytes_max; /* requests and replies of one client in flight before its input is held back */
+    uint64_t pending_bytes_max;        /* ... of all clients */
+    bool follower_reads_stale;   /* READONLY connections: answer from the local map as it is, instead of by read index */
+};
+
+struct replica;
+
+/* Starts from what the log holds. NULL: *error says why. */
+struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
+                               uint64_t now_ms, uint64_t wall_clock_ms, struct storage_error *error);
+/* No disk job may be out. Closes the map. */
+void replica_destroy(struct replica *replica);
+
+/* ---- the turn ---- */
+
+/* monotonic and Unix time, milliseconds; before the inputs of a turn. */
+void replica_set_time(struct replica *replica, uint64_t now_ms, uint64_t wall_clock_ms);
+void replica_end_turn(struct replica *replica);
+/* When the next turn is due if nothing happens before (monotonic; UINT64_MAX: never). */
+uint64_t replica_deadline_ms(const struct replica *replica);
+/* True when there is more to do at once (a long replay, a long command): the next turn should not wait for events. */
+bool replica_is_busy(const struct replica *replica);
+
+/* ---- peers ---- */
+
+/* What this node says of itself to `peer`. */
+void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello);
+/* Judges a hello, from a dialler or as an answer. True: welcome. False: refused->code and reason say why; say so to the other side. */
+bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
+                         struct bus_message *refused);
+/* A connection that we dialled to `peer` stands, and its hello was accepted: messages sent from now on arrive. */
+void replica_on_peer_connected(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
+/* A hello of a peer that dialled us was accepted. */
+void replica_on_peer_hello(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
+/* Either connection with the peer was refused, reset or closed (each event once). */
+void replica_on_peer_unreachable(struct replica *replica, uint64_t peer);
+/* Our hello was refused by the node at the peer's address. */
+void replica_on_refused(struct replica *replica, uint64_t peer, enum bus_refusal code, const char *reason);
+/* Bytes of an unfinished frame arrived. */
+void replica_on_peer_contact(struct replica *replica, uint64_t peer);
+/* FORMATION and RAFT messages. The message stays the caller's. */
+void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message);
+
+/* ---- disk ---- */
+
+void replica_on_disk_job_done(struct replica *replica, struct disk_job *job); /* takes the job back */
+
+/* ---- clients ---- */
+
+/* `info` is copied (id, addresses, listener). `connection` is handed back in client_ready. */
+struct replica_client *replica_client_open(struct replica *replica, const struct client_info *info,
+                                           void *connection);
+/* The connection is gone. Nothing more is called for it; what it had in flight goes on. */
+void replica_client_close(struct replica *replica, struct replica_client *client);
+/* One request, arguments_count >= 1; the bytes are copied. Replies come in the order of requests. */
+void replica_client_request(struct replica *replica, struct replica_client *client,
+                            const struct argument *arguments, uint32_t arguments_count);
+/* A protocol error: the text is answered after all earlier requests, then the client is closing. */
+void replica_client_protocol_error(struct replica *replica, struct replica_client *client, const char *text);
+/* Replies that may be sent: take them from the front; tell how much was taken with replica_client_sent(). */
+struct byte_buffer *replica_client_output(struct replica_client *client);
+void replica_client_sent(struct replica *replica, struct replica_client *client, size_t bytes);
+/* False: stop reading from it until client_ready says otherwise. */
+bool replica_client_wants_input(struct replica *replica, struct replica_client *client);
+/* QUIT or a protocol error was answered: close once the output is sent; read no more. */
+bool replica_client_is_closing(const struct replica_client *client);
+/* For CLIENT LIST: the runtime keeps query_bytes and the like up to date here. */
+struct client_info *replica_client_info(struct replica_client *client);
+
+/* ---- stopping ---- */
+
+/* SIGTERM: hands leadership over; then, when all that is in flight is answered or its time is over, calls io.stop(OK). */
+void replica_begin_shutdown(struct replica *replica);
+
+/* ---- looking ---- */
+
+void replica_fill_view(struct replica *replica, uint32_t listener, struct node_view *view);
+const struct raft *replica_raft(const struct replica *replica); /* NULL before the cluster is formed */
+struct map *replica_map(const struct replica *replica);         /* NULL before the cluster is formed */
+
+#endif

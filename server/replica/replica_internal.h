@@ -1,0 +1,312 @@
+/* replica_internal.h: the parts of a replica, for the files of this folder only.
+ *
+ * replica.c        creation, the turn, shutting down
+ * client.c         a client's queue of commands; replies leave it in order
+ * dispatch.c       what happens to a command: answered, redirected, parked, batched, read
+ * batch.c          commands on their way through the log, and the clients that wait for them
+ * reads.c          reads that wait for a read index
+ * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
+ * apply.c          committed entries into the map; checkpoints; purging
+ * peers.c          what is known of the other members; hellos; clocks
+ * formation.c      how a new cluster comes to be
+ * view.c           what INFO, CLUSTER and RAFT STATUS show
+ */
+#ifndef REPLICA_INTERNAL_H
+#define REPLICA_INTERNAL_H
+
+#include "command.h"
+#include "replica.h"
+
+#include <assert.h>
+
+enum {
+    READ_ROUNDS_MAX = 4,             /* read index tries without an answer */
+    APPLY_BYTES_PER_TURN = 2 << 20,  /* payload applied before other events get their turn */
+    APPLY_ENTRIES_PER_TURN = 4096,
+    COMPACT_ENTRIES_PER_JOB = 256,
+    FORMATION_RETRY_MS = 500,
+    CLOCK_SKEW_MS_MAX = 1000,        /* a leader further off the members' median stamps by the median */
+    CLOCK_WARNING_INTERVAL_MS = 60000,
+};
+
+/* ---- client.c ------------------------------------------------------------------------------------ */
+
+enum slot_state {
+    SLOT_QUEUED,   /* not begun: parked, or behind a command that must end first; owns `encoded` */
+    SLOT_PROPOSED, /* in a batch, as a command or as a riding read */
+    SLOT_READING,  /* waits for a read index; owns `encoded` */
+    SLOT_DONE,     /* `reply` is complete, earlier ones are not */
+};
+
+/* One request of a client, from its arrival until its reply is in the client's output. */
+struct slot {
+    const struct command *command; /* NULL: `reply` was an error from the start */
+    enum slot_state state;
+    uint32_t bytes;         /* counted in pending_bytes */
+    uint64_t waiting_since_ms;
+    uint8_t *encoded;       /* command_codec form */
+    struct byte_buffer reply;
+};
+
+struct replica_client {
+    struct replica_client *next, *previous; /* all open clients, by id */
+    struct client_info info;
+    void *connection;
+    /* Requests [first_slot, end_slot) are unanswered; slot n lives at slots[n & (slots_capacity - 1)].
+     * Those before next_slot have been begun (or lost their entry and are QUEUED again: then next_slot was moved back). */
+    struct slot *slots;
+    uint32_t slots_capacity;
+    uint64_t first_slot, next_slot, end_slot;
+    uint32_t proposed_count; /* slots in SLOT_PROPOSED */
+    uint32_t reading_count;  /* slots in SLOT_READING */
+    uint64_t proposed_term;  /* the term in which they were proposed: later writes wait while it is another
+                                than the present one, so that a pipeline's order survives a change of leader */
+    uint64_t pending_bytes;  /* of unanswered requests */
+    struct byte_buffer output;
+    bool open;               /* the connection is there */
+    bool closing;            /* QUIT: no request is taken any more */
+    bool ready;              /* on the ready list */
+    bool throttled;          /* was told not to read */
+    bool parked;             /* on the parked list */
+    struct replica_client *ready_next, *parked_next;
+};
+
+/* ---- batch.c ------------------------------------------------------------------------------------- */
+
+/* Who waits for a command of an entry, or for a read that rides in it. */
+struct waiter {
+    struct replica_client *client; /* NULL: nobody (purge), or already answered */
+    uint64_t slot;
+    uint32_t offset; /* of the command: in the payload, or for a read in `reads` */
+    bool is_read;    /* local marker: not replicated, run at this place */
+};
+
+/* Commands gathered for one entry; then that entry on its way. */
+struct batch {
+    struct batch *next;
+    struct raft_payload *payload;
+    struct byte_buffer reads; /* encoded riding reads */
+    struct waiter *waiters;   /* in order; one for each command, and the reads between them */
+    uint32_t waiters_count, waiters_capacity;
+    uint32_t commands_count;
+    struct raft_entry_id id;  /* once proposed */
+    uint64_t begun_ms;        /* when its oldest command came */
+};
+
+struct batch_list {
+    struct batch *first, *last;
+    uint32_t count;
+};
+
+/* ---- reads.c ------------------------------------------------------------------------------------- */
+
+struct reader {
+    struct replica_client *client;
+    uint64_t slot;
+};
+
+struct reader_list {
+    struct reader *readers;
+    uint32_t count, capacity;
+};
+
+/* Reads that share one try of the read index. */
+struct read_round {
+    uint64_t read_id;
+    bool confirmed;
+    uint64_t index;
+    struct reader_list list;
+};
+
+/* ---- persist.c ----------------------------------------------------------------------------------- */
+
+struct held_message {
+    struct held_message *next;
+    uint64_t after_sequence;
+    struct raft_message message;
+};
+
+/* ---- peers.c ------------------------------------------------------------------------------------- */
+
+struct peer {
+    struct replica_member member;
+    bool is_self;
+    bool hello_known;
+    bool dialled;  /* our connection to it stands */
+    bool accepted; /* its connection to us stands */
+    struct bus_hello hello; /* the last accepted one */
+    bool clock_known;
+    int64_t clock_offset_ms; /* its clock less ours */
+    bool refused_us;
+    bool formation_accepted; /* formation: it has stored the present proposal */
+};
+
+/* ---- the replica --------------------------------------------------------------------------------- */
+
+struct replica {
+    struct replica_options options;
+    struct replica_io io;
+    struct bus_listener_address listeners[BUS_LISTENERS_MAX];
+    struct peer peers[RAFT_NODES_MAX]; /* members by id, this node included */
+    uint32_t peers_count;
+    uint64_t members_hash;
+    uint64_t now_ms, wall_clock_ms, started_ms;
+
+    /* formation */
+    struct log_identity identity; /* as durable */
+    bool identity_job_out;
+    struct log_identity identity_wanted; /* what the running job stores */
+    uint64_t formation_next_ms;
+
+    struct raft *raft; /* NULL until formed */
+    struct map *map;   /* NULL until formed */
+    enum raft_role last_role;
+    raft_node_id last_leader;
+    raft_node_id last_transferee;
+    raft_node_id last_leader_known; /* 0 until the first one */
+    uint64_t last_term;
+    uint64_t leaderless_since_ms; /* 0: a leader is known */
+
+    /* clients */
+    struct replica_client *clients_first, *clients_last;
+    uint64_t clients_count;
+    struct replica_client *ready_first, *ready_last;
+    struct replica_client *parked_first;
+    uint64_t pending_bytes; /* of all clients */
+    bool anybody_throttled;
+    bool redispatch;        /* something changed that may let parked commands go on */
+    uint64_t parked_next_ms; /* when the first parked command's time is over */
+    struct argument *arguments; /* scratch for decoding */
+    uint32_t arguments_capacity;
+
+    struct batch_list unsealed;  /* may still get commands; the last one is open */
+    struct batch_list in_flight; /* proposed by this node, outcome not known yet; ascending index */
+    struct batch *spare_batches; /* kept for reuse */
+    uint32_t spare_batches_count;
+
+    struct reader_list gathering;          /* reads for the next round */
+    struct read_round rounds[READ_ROUNDS_MAX * 2]; /* asked for or waiting to be applied; read_id 0: free */
+
+    /* disk */
+    struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
+    uint64_t gathering_bytes;
+    bool log_job_out;
+    uint64_t persisted_sequence;
+    struct held_message *held_first, *held_last;
+    uint64_t commit_hint_stored;
+    struct map_checkpoint *checkpoint; /* frozen; waits for the log or is being written */
+    bool checkpoint_out;
+    uint64_t checkpoint_threshold;     /* log bytes until the next one */
+    uint64_t last_write_ms;
+    uint32_t reads_out;                /* LOG_READ jobs out */
+
+    /* purge */
+    bool purge_in_flight;
+    uint64_t clock_warned_ms;
+
+    bool more_to_apply;
+    bool stopping;      /* io.stop was called: nothing leaves any more */
+    bool shutting_down;
+    uint64_t shutdown_deadline_ms;
+
+    /* counters for INFO */
+    uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total, checkpoints_total;
+    struct node_view view; /* scratch */
+};
+
+/* client.c */
+void client_unlink_all(struct replica *replica);
+struct slot *client_slot(const struct replica_client *client, uint64_t number);
+/* Adds a slot at the end; the caller fills it. */
+struct slot *client_push_slot(struct replica *replica, struct replica_client *client);
+/* Where the reply of this slot goes: the output if it is the first unanswered one, else its own buffer. */
+struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number);
+/* The reply of this slot is complete: frees what it held, lets replies that wait behind it out. */
+void client_finish_slot(struct replica *replica, struct replica_client *client, uint64_t number);
+void client_answer_error(struct replica *replica, struct replica_client *client, uint64_t number, const char *text);
+/* Back to "not begun", with a copy of the encoded command (or its own, when `encoded` is NULL). */
+void client_requeue_slot(struct replica *replica, struct replica_client *client, uint64_t number,
+                         const uint8_t *encoded);
+void client_mark_ready(struct replica *replica, struct replica_client *client);
+void client_mark_parked(struct replica *replica, struct replica_client *client);
+/* Frees a client whose connection is gone and that nothing refers to any more. */
+void client_maybe_free(struct replica *replica, struct replica_client *client);
+void clients_announce_ready(struct replica *replica);
+void clients_release_throttled(struct replica *replica);
+/* Whole size of an encoded command that this node encoded itself. */
+size_t client_encoded_size(const uint8_t *encoded);
+struct encoded_command client_decode(const uint8_t *encoded);
+/* The arguments, name first, in the replica's scratch: valid until the next decode. */
+struct argument *client_decode_arguments(struct replica *replica, const struct encoded_command *encoded,
+                                         const struct command *command);
+
+/* dispatch.c */
+/* Begins as many of the client's commands as can be begun now. */
+void dispatch_client(struct replica *replica, struct replica_client *client);
+/* Tries all parked clients; answers -CLUSTERDOWN to commands whose parking time is over. */
+void dispatch_parked(struct replica *replica);
+
+/* batch.c */
+/* Both: `arguments` without the name; `client` may be NULL for kvd's own commands. */
+void batch_add_write(struct replica *replica, struct replica_client *client, uint64_t slot,
+                     const struct command *command, const struct argument *arguments, uint32_t count);
+void batch_add_read(struct replica *replica, struct replica_client *client, uint64_t slot,
+                    const struct command *command, const struct argument *arguments, uint32_t count);
+void batch_seal(struct replica *replica);         /* proposes what may be proposed */
+void batch_return_unsealed(struct replica *replica); /* leadership lost before they were proposed */
+void batch_expire(struct replica *replica);       /* -UNKNOWN */
+uint64_t batch_deadline_ms(const struct replica *replica);
+/* The batch that waits for this committed entry, taken off the list; NULL: none. Batches that a committed entry of
+ * another term proves lost are given back to their clients. */
+struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id);
+void batch_release(struct replica *replica, struct batch *batch);
+void batches_destroy(struct replica *replica);
+
+/* reads.c */
+void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot);
+void reads_ask(struct replica *replica);
+void reads_on_result(struct replica *replica, const struct raft_read_result *result);
+void reads_serve(struct replica *replica); /* rounds whose index is applied */
+void reads_run(struct replica *replica, struct replica_client *client, uint64_t slot);
+void reads_destroy(struct replica *replica);
+
+/* persist.c */
+void persist_take_ready(struct replica *replica);
+void persist_submit(struct replica *replica);
+void persist_on_done(struct replica *replica, struct disk_job *job);
+void persist_send(struct replica *replica, const struct raft_message *message);
+void persist_destroy(struct replica *replica);
+
+/* apply.c */
+bool apply_committed(struct replica *replica); /* true: applied something */
+void apply_maybe_checkpoint(struct replica *replica);
+void apply_maybe_purge(struct replica *replica);
+uint64_t apply_deadline_ms(const struct replica *replica);
+
+/* peers.c */
+struct peer *peers_find(struct replica *replica, uint64_t node_id);
+const struct peer *peers_find_const(const struct replica *replica, uint64_t node_id);
+/* Where clients of this listener reach the node; NULL: not known yet. */
+const struct bus_listener_address *peers_client_address(const struct replica *replica, uint64_t node_id,
+                                                        uint32_t listener);
+void peers_note_clock(struct replica *replica, uint64_t node_id, uint64_t wall_clock_ms);
+/* The time that entries are stamped with, and how far the own clock is from the members' median. */
+uint64_t peers_stamp_ms(const struct replica *replica);
+int64_t peers_clock_skew_ms(const struct replica *replica);
+void peers_maybe_warn_of_clock(struct replica *replica);
+uint64_t peers_hash_members(const struct replica *replica);
+
+/* formation.c */
+void formation_start(struct replica *replica);
+void formation_tick(struct replica *replica);
+void formation_on_message(struct replica *replica, uint64_t peer, const struct bus_formation *message);
+void formation_on_stored(struct replica *replica, const struct log_identity *identity);
+
+/* replica.c */
+void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+bool replica_start_raft(struct replica *replica, struct storage_error *error);
+bool replica_leads(const struct replica *replica);
+
+#endif

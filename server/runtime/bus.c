@@ -1,0 +1,174 @@
+/* bus.c: the members and their connections, together. */
+#include "bus_internal.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { USER_TIMEOUT_MS_MIN = 1000, USER_TIMEOUT_MS_MAX = 30000 };
+
+struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id)
+{
+    for (uint32_t i = 0; i < bus->peers_count; i++) {
+        if (bus->peers[i].member.node_id == node_id) {
+            return &bus->peers[i];
+        }
+    }
+    return NULL;
+}
+
+void bus_random_nonce(uint8_t nonce[BUS_NONCE_BYTES])
+{
+    if (getrandom(nonce, BUS_NONCE_BYTES, 0) != BUS_NONCE_BYTES) {
+        abort(); /* cannot happen for so few bytes */
+    }
+}
+
+const char *bus_refusal_name(enum bus_refusal code)
+{
+    switch (code) {
+    case BUS_REFUSAL_VERSION:
+        return "version";
+    case BUS_REFUSAL_NOT_A_MEMBER:
+        return "not-a-member";
+    case BUS_REFUSAL_CLUSTER:
+        return "cluster";
+    case BUS_REFUSAL_DISK:
+        return "disk";
+    case BUS_REFUSAL_SECRET:
+        return "secret";
+    case BUS_REFUSAL_MEMBERS:
+        return "members";
+    case BUS_REFUSAL_ADDRESS:
+        return "address";
+    }
+    return "unknown";
+}
+
+void bus_make_refusal(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
+{
+    va_list arguments;
+
+    *refused = (struct bus_message){.type = BUS_MESSAGE_REFUSED};
+    refused->refused.code = code;
+    va_start(arguments, format);
+    (void)vsnprintf(refused->refused.reason, sizeof refused->refused.reason, format, arguments);
+    va_end(arguments);
+}
+
+void bus_let_go(struct bus *bus, struct bus_link *link)
+{
+    link->next = bus->leaving;
+    bus->leaving = link;
+}
+
+void bus_refuse(struct bus *bus, struct bus_link *link, const struct bus_message *refused)
+{
+    bus_link_queue(link, refused);
+    bus_link_close_when_sent(link);
+    bus_let_go(bus, link);
+}
+
+static void free_closed(struct bus *bus)
+{
+    struct bus_link **at = &bus->leaving;
+
+    while (*at != NULL) {
+        struct bus_link *link = *at;
+
+        if (link->closed) {
+            *at = link->next;
+            bus_link_destroy(link);
+        } else {
+            at = &link->next;
+        }
+    }
+}
+
+static void on_accepted(void *context, int file, uint32_t number)
+{
+    (void)number;
+    bus_guest_open(context, file);
+}
+
+struct bus *bus_create(struct loop *loop, struct resolver *resolver, const struct bus_options *options,
+                       int listening_file)
+{
+    struct bus *bus = calloc(1, sizeof *bus);
+
+    if (bus == NULL) {
+        abort();
+    }
+    bus->loop = loop;
+    bus->resolver = resolver;
+    bus->options = *options;
+    bus->options.members = NULL; /* only valid during this call */
+    bus->user_timeout_ms = 2 * options->election_timeout_ms;
+    if (bus->user_timeout_ms < USER_TIMEOUT_MS_MIN) {
+        bus->user_timeout_ms = USER_TIMEOUT_MS_MIN;
+    } else if (bus->user_timeout_ms > USER_TIMEOUT_MS_MAX) {
+        bus->user_timeout_ms = USER_TIMEOUT_MS_MAX;
+    }
+    listener_start(&bus->listener, loop, listening_file, 0, on_accepted, bus);
+    for (uint32_t i = 0; i < options->members_count; i++) {
+        if (options->members[i].node_id != options->node_id) {
+            struct bus_peer *peer = &bus->peers[bus->peers_count++];
+
+            assert(bus->peers_count <= RAFT_NODES_MAX);
+            peer->bus = bus;
+            peer->member = options->members[i];
+            bus_peer_start(peer);
+        }
+    }
+    return bus;
+}
+
+void bus_destroy(struct bus *bus)
+{
+    if (bus == NULL) {
+        return;
+    }
+    listener_stop(&bus->listener);
+    for (uint32_t i = 0; i < bus->peers_count; i++) {
+        bus_peer_stop(&bus->peers[i]);
+    }
+    bus_guest_stop_all(bus);
+    for (struct bus_link *link = bus->leaving; link != NULL; link = link->next) {
+        bus_link_close(link);
+    }
+    free_closed(bus);
+    free(bus);
+}
+
+void bus_send(struct bus *bus, uint64_t node_id, const struct bus_message *message)
+{
+    struct bus_peer *peer = bus == NULL ? NULL : bus_find_peer(bus, node_id);
+
+    if (peer == NULL || !peer->ready) {
+        return;
+    }
+    if (byte_buffer_size(&peer->dialled->output) > BUS_OUTPUT_BYTES_MAX && message->type == BUS_MESSAGE_RAFT) {
+        if (peer->dropped_messages++ == 0) {
+            struct log_fields fields = {0};
+
+            log_fields_add_number(&fields, "peer", node_id);
+            log_event(bus->loop->log, REPLICA_LOG_WARNING, "peer-too-slow", fields.text);
+        }
+        return;
+    }
+    peer->dropped_messages = 0;
+    bus_link_queue(peer->dialled, message);
+}
+
+void bus_flush(struct bus *bus)
+{
+    for (uint32_t i = 0; i < bus->peers_count; i++) {
+        if (bus->peers[i].dialled != NULL) {
+            bus_link_flush(bus->peers[i].dialled);
+        }
+    }
+    free_closed(bus);
+}

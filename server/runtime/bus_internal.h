@@ -1,0 +1,83 @@
+/* bus_internal.h: what the bus_*.c files share.
+ *
+ * bus.c        all of it together: creation, sending, the end of the turn
+ * bus_peer.c   the dialling side: one per other member
+ * bus_guest.c  the accepting side: connections from their first byte
+ * bus_link.c   frames on a socket
+ * bus_proof.c  the secret
+ */
+#ifndef BUS_INTERNAL_H
+#define BUS_INTERNAL_H
+
+#include "bus.h"
+#include "bus_link.h"
+#include "bus_proof.h"
+#include "listener.h"
+
+/* One other member. */
+struct bus_peer {
+    struct bus *bus;
+    struct replica_member member;
+    /* its address */
+    struct resolved known; /* the last good ones; count 0: none yet */
+    uint32_t next_address;
+    bool look_up_again; /* a connection to a known address failed since the last lookup */
+    struct resolver_lookup *lookup;
+    /* our connection to it */
+    struct event retry;
+    bool retry_waits;
+    uint32_t backoff_ms;
+    struct bus_link *dialled;
+    bool ready; /* the handshake on `dialled` is over */
+    struct bus_proof_subject subject;
+    uint64_t dropped_messages; /* since the last one that was queued */
+    /* its connection to us, after the handshake */
+    struct bus_link *accepted;
+    char complaint[BUS_REASON_BYTES_MAX + 64]; /* the last one that was logged; "" after success */
+};
+
+/* An accepted connection before its handshake is over; owner of its link. */
+struct bus_guest {
+    struct bus *bus;
+    struct bus_guest *next; /* the oldest first */
+    struct bus_link *link;
+    bool said_hello; /* waits for PROOF */
+    struct bus_hello hello;
+    struct bus_proof_subject subject;
+};
+
+struct bus {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct bus_options options;
+    uint32_t user_timeout_ms;
+    struct bus_peer peers[RAFT_NODES_MAX]; /* all members but this node */
+    uint32_t peers_count;
+    struct listener listener;
+    struct bus_guest *guests;
+    uint32_t guests_count;
+    struct bus_link *leaving; /* closed, or sending their last words: freed at the end of a turn */
+    uint64_t stranger_complained_ms;
+};
+
+struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id);
+/* The link belongs to the bus from now on, which frees it when it is closed. */
+void bus_let_go(struct bus *bus, struct bus_link *link);
+/* Sends REFUSED and closes. */
+void bus_refuse(struct bus *bus, struct bus_link *link, const struct bus_message *refused);
+void bus_make_refusal(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void bus_random_nonce(uint8_t nonce[BUS_NONCE_BYTES]);
+const char *bus_refusal_name(enum bus_refusal code);
+
+/* Logs trouble with a member once, until it changes or is over. */
+void bus_peer_complain(struct bus_peer *peer, const char *event, const char *reason);
+void bus_peer_start(struct bus_peer *peer);
+/* Dials at once if it waits for a retry: the member has just shown that it is there. */
+void bus_peer_hurry(struct bus_peer *peer);
+void bus_peer_stop(struct bus_peer *peer);
+
+void bus_guest_open(struct bus *bus, int file);
+void bus_guest_stop_all(struct bus *bus);
+
+#endif

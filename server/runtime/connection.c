@@ -1,0 +1,654 @@
+/* connection.c: one client's socket.
+ *
+ *            read event                             client_ready
+ *   socket ------------> scratch or input --parse--> replica --------> ready list --flush--> socket
+ *
+ * A connection ends in one of these ways:
+ * - the client closed its sending side: what it sent is answered, then we close (`printf ... | nc` gets its replies). To
+ *   know when all is answered we send a QUIT of our own behind it, whose reply is not passed on;
+ * - the replica says "closing" (QUIT, a protocol error): the output is sent, then the connection lingers: our side is shut
+ *   down and what still arrives is thrown away for a moment; closing at once would make the kernel reset the connection, and
+ *   the client might never see why;
+ * - the socket breaks: at once.
+ *
+ * A connection is freed only by destroy(), which takes it out of every list; the replica's callbacks never free one.
+ */
+#include "connection.h"
+
+#include "command.h"
+#include "resp_parser.h"
+#include "socket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCRATCH_BYTES = 2 * CONNECTION_READ_BYTES_MAX };
+
+struct connection {
+    struct connections *owner;
+    struct connection *next, *previous;
+    struct connection *ready_next, *resume_next;
+    struct replica_client *client; /* NULL: lingering */
+    int file;
+    struct event read_event, write_event;
+    struct byte_buffer input; /* the start of an unfinished request, or what is held back */
+    size_t input_counted;     /* of `input` in owner->input_bytes */
+    struct resp_parser parser;
+    size_t lingered_bytes;
+    bool reading;     /* read_event is added */
+    bool writing;     /* write_event is added: the socket is full */
+    bool held_back;   /* the replica wants no input now */
+    bool at_end;      /* the client closed its sending side */
+    bool input_ended; /* the client sends no more, or it is not listened to any more */
+    bool end_told;    /* ... and the replica knows: by an error, or by our own QUIT */
+    bool quit_sent;   /* by us, in the client's name: its reply is not for the client */
+    bool broken;      /* close without another word */
+    bool on_ready_list, on_resume_list;
+};
+
+static const struct resp_limits limits = {
+    .inline_bytes_max = 64 * 1024,
+    .arguments_max = COMMAND_ARGUMENTS_MAX,
+    .bulk_bytes_max = COMMAND_REQUEST_BYTES_MAX,
+    .request_bytes_max = COMMAND_REQUEST_BYTES_MAX,
+};
+
+static void on_readable(evutil_socket_t file, short what, void *context);
+static void on_writable(evutil_socket_t file, short what, void *context);
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+void connection_on_ready(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+
+    if (connection->on_ready_list) {
+        return;
+    }
+    connection->on_ready_list = true;
+    connection->ready_next = NULL;
+    if (owner->ready_first == NULL) {
+        owner->ready_first = connection;
+    } else {
+        owner->ready_last->ready_next = connection;
+    }
+    owner->ready_last = connection;
+}
+
+static struct connection *pop_ready(struct connections *owner)
+{
+    struct connection *connection = owner->ready_first;
+
+    if (connection != NULL) {
+        owner->ready_first = connection->ready_next;
+        connection->on_ready_list = false;
+    }
+    return connection;
+}
+
+static void push_resume(struct connection *connection)
+{
+    if (!connection->on_resume_list) {
+        connection->on_resume_list = true;
+        connection->resume_next = connection->owner->resume_first;
+        connection->owner->resume_first = connection;
+    }
+}
+
+static void unlink_connection(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else if (owner->first == connection) {
+        owner->first = connection->next;
+    } else {
+        assert(owner->lingering == connection);
+        owner->lingering = connection->next;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    } else if (owner->last == connection) {
+        owner->last = connection->previous;
+    }
+    connection->next = connection->previous = NULL;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void count_input(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+
+    assert(owner->input_bytes >= connection->input_counted);
+    owner->input_bytes -= connection->input_counted;
+    connection->input_counted = connection->input.capacity;
+    owner->input_bytes += connection->input_counted;
+    if (connection->client != NULL) {
+        replica_client_info(connection->client)->query_bytes = byte_buffer_size(&connection->input);
+    }
+}
+
+/* True if the input may grow by `size`. */
+static bool may_hold(const struct connection *connection, size_t size)
+{
+    size_t needed = byte_buffer_size(&connection->input) + size;
+
+    return needed <= CONNECTION_INPUT_BYTES_FREE || needed <= connection->input.capacity ||
+           connection->owner->input_bytes + needed <= connection->owner->input_bytes_max;
+}
+
+static void drop_input(struct connection *connection)
+{
+    byte_buffer_deinit(&connection->input);
+    count_input(connection);
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void remove_from(struct connection **first, struct connection *connection, size_t next_offset)
+{
+    struct connection **link = first;
+
+    while (*link != connection) {
+        assert(*link != NULL);
+        link = (struct connection **)(void *)((char *)*link + next_offset);
+    }
+    *link = *(struct connection **)(void *)((char *)connection + next_offset);
+}
+
+static void destroy(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+
+    if (connection->client != NULL) {
+        replica_client_close(owner->loop->replica, connection->client);
+        connection->client = NULL;
+        owner->count--;
+    } else {
+        owner->lingering_count--;
+    }
+    if (connection->on_ready_list) {
+        struct connection *last = NULL;
+
+        remove_from(&owner->ready_first, connection, offsetof(struct connection, ready_next));
+        for (struct connection *at = owner->ready_first; at != NULL; at = at->ready_next) {
+            last = at;
+        }
+        owner->ready_last = last;
+    }
+    if (connection->on_resume_list) {
+        remove_from(&owner->resume_first, connection, offsetof(struct connection, resume_next));
+    }
+    (void)event_del(&connection->read_event);
+    (void)event_del(&connection->write_event);
+    drop_input(connection);
+    resp_parser_deinit(&connection->parser);
+    unlink_connection(connection);
+    (void)close(connection->file);
+    free(connection);
+}
+
+static void set_reading(struct connection *connection, bool reading)
+{
+    if (connection->reading != reading) {
+        int result = reading ? event_add(&connection->read_event, NULL) : event_del(&connection->read_event);
+
+        connection->reading = reading;
+        connection->broken |= result != 0;
+    }
+}
+
+static void set_writing(struct connection *connection, bool writing)
+{
+    if (connection->writing != writing) {
+        int result = writing ? event_add(&connection->write_event, NULL) : event_del(&connection->write_event);
+
+        connection->writing = writing;
+        connection->broken |= result != 0;
+    }
+}
+
+static void on_linger_over(evutil_socket_t file, short what, void *context)
+{
+    struct connection *connection = context;
+
+    (void)file;
+    (void)what;
+    loop_begin_turn(connection->owner->loop);
+    destroy(connection);
+}
+
+/* Our side is closed; the client's bytes are thrown away until it closes too, for a moment at most. */
+static void start_lingering(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    const struct timeval timeout = {CONNECTION_LINGER_MS / 1000, CONNECTION_LINGER_MS % 1000 * 1000};
+
+    set_writing(connection, false);
+    replica_client_close(owner->loop->replica, connection->client);
+    connection->client = NULL;
+    owner->count--;
+    owner->lingering_count++;
+    drop_input(connection);
+    unlink_connection(connection);
+    connection->next = owner->lingering;
+    if (owner->lingering != NULL) {
+        owner->lingering->previous = connection;
+    }
+    owner->lingering = connection;
+    set_reading(connection, true);
+    /* The place of the write event is free: it becomes the timer. */
+    if (shutdown(connection->file, SHUT_WR) != 0 || connection->broken ||
+        evtimer_assign(&connection->write_event, owner->loop->base, on_linger_over, connection) != 0 ||
+        event_add(&connection->write_event, &timeout) != 0) {
+        destroy(connection);
+    }
+}
+
+static void linger(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    ssize_t got = read(connection->file, owner->scratch, SCRATCH_BYTES);
+
+    if (got > 0) {
+        connection->lingered_bytes += (size_t)got;
+    }
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) ||
+        connection->lingered_bytes > CONNECTION_LINGER_BYTES_MAX) {
+        destroy(connection);
+    }
+}
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+/* Nothing that this client sends is understood any more. */
+static void stop_listening(struct connection *connection, const char *error)
+{
+    if (error != NULL && !connection->end_told) {
+        replica_client_protocol_error(connection->owner->loop->replica, connection->client, error);
+    }
+    connection->input_ended = true;
+    connection->end_told = true;
+    connection_on_ready(connection);
+}
+
+/* The client sends no more, and all that it sent has been understood. */
+static void send_quit(struct connection *connection)
+{
+    static const struct argument quit = {(const uint8_t *)"QUIT", 4};
+
+    connection->end_told = true;
+    connection->quit_sent = true;
+    replica_client_request(connection->owner->loop->replica, connection->client, &quit, 1);
+    connection_on_ready(connection);
+}
+
+/* Hands complete requests to the replica; returns how many bytes they were. */
+static size_t parse(struct connection *connection, const uint8_t *bytes, size_t size)
+{
+    struct replica *replica = connection->owner->loop->replica;
+    size_t at = 0;
+
+    connection->held_back = false;
+    while (at < size) {
+        size_t consumed = 0;
+
+        if (!replica_client_wants_input(replica, connection->client)) {
+            connection->held_back = true;
+            return at;
+        }
+        switch (resp_parser_feed(&connection->parser, bytes + at, size - at, &consumed)) {
+        case RESP_PARSER_NEED_MORE:
+            return at;
+        case RESP_PARSER_REQUEST:
+            if (connection->parser.arguments_count > 0) {
+                replica_client_request(replica, connection->client, connection->parser.arguments,
+                                       connection->parser.arguments_count);
+            }
+            at += consumed;
+            break;
+        case RESP_PARSER_ERROR:
+            stop_listening(connection, connection->parser.error);
+            return size;
+        case RESP_PARSER_FORBIDDEN:
+            stop_listening(connection, NULL);
+            connection->broken = true;
+            return size;
+        }
+    }
+    return at;
+}
+
+/* After parsing: closed for input, held back, or read on. */
+static void settle_input(struct connection *connection)
+{
+    if (replica_client_is_closing(connection->client)) {
+        connection->input_ended = true;
+        connection->end_told = true;
+        connection_on_ready(connection);
+    }
+    if (connection->input_ended && !connection->held_back) {
+        drop_input(connection);
+        if (!connection->end_told && !connection->broken) {
+            send_quit(connection);
+        }
+    }
+    if (byte_buffer_size(&connection->input) == 0) {
+        byte_buffer_trim(&connection->input, 0);
+    }
+    count_input(connection);
+    set_reading(connection, !connection->input_ended && !connection->held_back);
+    if (connection->broken) {
+        connection_on_ready(connection);
+    }
+}
+
+/* `size` bytes stand in the scratch buffer, the connection's own ones in front. */
+static void take_scratch(struct connection *connection, size_t size)
+{
+    const uint8_t *scratch = connection->owner->scratch;
+    size_t parsed = parse(connection, scratch, size);
+
+    byte_buffer_consume(&connection->input, byte_buffer_size(&connection->input));
+    if (parsed == size) {
+        return;
+    }
+    /* What the replica holds back is whole requests of a fair client, and bounded by what one event reads. */
+    if (connection->held_back || may_hold(connection, size - parsed)) {
+        byte_buffer_append(&connection->input, scratch + parsed, size - parsed);
+    } else {
+        stop_listening(connection, "no memory for a request of this size now, try again later");
+    }
+}
+
+static void take_own(struct connection *connection)
+{
+    size_t parsed = parse(connection, byte_buffer_front(&connection->input), byte_buffer_size(&connection->input));
+
+    byte_buffer_consume(&connection->input, parsed);
+}
+
+/* How much to read straight into the connection's own buffer; 0: through the scratch buffer. */
+static size_t large_read_bytes(const struct connection *connection)
+{
+    size_t have = byte_buffer_size(&connection->input);
+    size_t wanted = resp_parser_bytes_wanted(&connection->parser);
+
+    if (have + CONNECTION_READ_BYTES_MAX <= SCRATCH_BYTES && wanted <= SCRATCH_BYTES) {
+        return 0;
+    }
+    size_t missing = wanted > have ? wanted - have : 1;
+    size_t read_bytes = missing < CONNECTION_READ_BYTES_MAX ? CONNECTION_READ_BYTES_MAX : missing;
+
+    if (read_bytes > CONNECTION_READ_LARGE_BYTES_MAX) {
+        read_bytes = CONNECTION_READ_LARGE_BYTES_MAX;
+    }
+    /* What was announced has not arrived: never reserve much more than what did. */
+    if (read_bytes > have && read_bytes > CONNECTION_READ_BYTES_MAX) {
+        read_bytes = have > CONNECTION_READ_BYTES_MAX ? have : CONNECTION_READ_BYTES_MAX;
+    }
+    return read_bytes;
+}
+
+static void on_read_result(struct connection *connection, ssize_t got)
+{
+    if (got > 0) {
+        connection->owner->input_bytes_total += (size_t)got;
+        return;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    connection->broken = got < 0;
+    connection->at_end = true;
+    connection->input_ended = true;
+    connection_on_ready(connection);
+}
+
+static void read_through_scratch(struct connection *connection)
+{
+    uint8_t *scratch = connection->owner->scratch;
+    size_t have = byte_buffer_size(&connection->input);
+    ssize_t got = read(connection->file, scratch + have, CONNECTION_READ_BYTES_MAX);
+
+    on_read_result(connection, got);
+    if (got > 0) {
+        if (have > 0) {
+            memcpy(scratch, byte_buffer_front(&connection->input), have);
+        }
+        take_scratch(connection, have + (size_t)got);
+    }
+}
+
+static void read_large(struct connection *connection, size_t read_bytes)
+{
+    if (!may_hold(connection, read_bytes)) {
+        stop_listening(connection, "no memory for a request of this size now, try again later");
+        return;
+    }
+    uint8_t *to = byte_buffer_reserve(&connection->input, read_bytes);
+    ssize_t got = read(connection->file, to, read_bytes);
+
+    on_read_result(connection, got);
+    if (got > 0) {
+        byte_buffer_commit(&connection->input, (size_t)got);
+        take_own(connection);
+    }
+}
+
+static void on_readable(evutil_socket_t file, short what, void *context)
+{
+    struct connection *connection = context;
+    size_t large;
+
+    (void)file;
+    (void)what;
+    loop_begin_turn(connection->owner->loop);
+    if (connection->client == NULL) {
+        linger(connection);
+        return;
+    }
+    large = large_read_bytes(connection);
+    if (large == 0) {
+        read_through_scratch(connection);
+    } else {
+        read_large(connection, large);
+    }
+    settle_input(connection);
+}
+
+void connections_resume(struct connections *connections)
+{
+    struct connection *connection = connections->resume_first;
+
+    connections->resume_first = NULL;
+    while (connection != NULL) {
+        struct connection *next = connection->resume_next;
+
+        connection->on_resume_list = false;
+        take_own(connection);
+        settle_input(connection);
+        connection = next;
+    }
+}
+
+bool connections_have_work(const struct connections *connections)
+{
+    return connections->resume_first != NULL || connections->ready_first != NULL;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+/* Takes the reply to our own QUIT, the last of all, from the output. */
+static void drop_quit_reply(struct connection *connection)
+{
+    struct byte_buffer *output = replica_client_output(connection->client);
+    size_t size = byte_buffer_size(output), reply_bytes = strlen("+OK\r\n");
+
+    if (connection->quit_sent && replica_client_is_closing(connection->client)) {
+        connection->quit_sent = false;
+        if (size >= reply_bytes && memcmp(byte_buffer_front(output) + size - reply_bytes, "+OK\r\n", reply_bytes) == 0) {
+            output->end -= reply_bytes;
+        }
+    }
+}
+
+/* False: the connection is broken. */
+static bool write_output(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    struct byte_buffer *output = replica_client_output(connection->client);
+
+    drop_quit_reply(connection);
+    size_t size = byte_buffer_size(output);
+
+    if (size > 0 && !connection->writing) {
+        ssize_t sent = send(connection->file, byte_buffer_front(output), size, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            return false;
+        }
+        if (sent > 0) {
+            owner->output_bytes_total += (size_t)sent;
+            replica_client_sent(owner->loop->replica, connection->client, (size_t)sent);
+        }
+    }
+    size = byte_buffer_size(output);
+    replica_client_info(connection->client)->output_bytes = size;
+    set_writing(connection, size > 0);
+    return true;
+}
+
+/* Writes, and then sees whether this was the end. May free the connection. */
+static void flush(struct connection *connection)
+{
+    struct replica *replica = connection->owner->loop->replica;
+    struct replica_client *client = connection->client;
+
+    if (client == NULL) {
+        return;
+    }
+    if (connection->broken || !write_output(connection) || connection->broken) {
+        destroy(connection);
+        return;
+    }
+    bool sent_all = byte_buffer_size(replica_client_output(client)) == 0;
+
+    if (replica_client_is_closing(client)) {
+        if (sent_all && connection->at_end) {
+            destroy(connection);
+        } else if (sent_all) {
+            start_lingering(connection);
+        }
+        return;
+    }
+    if (connection->held_back && replica_client_wants_input(replica, client)) {
+        push_resume(connection);
+    }
+}
+
+static void on_writable(evutil_socket_t file, short what, void *context)
+{
+    struct connection *connection = context;
+
+    (void)file;
+    (void)what;
+    loop_begin_turn(connection->owner->loop);
+    set_writing(connection, false);
+    connection_on_ready(connection); /* written at the end of the turn, like all replies */
+}
+
+void connections_flush(struct connections *connections)
+{
+    struct connection *connection;
+
+    while ((connection = pop_ready(connections)) != NULL) {
+        flush(connection);
+    }
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+void connections_init(struct connections *connections, struct loop *loop, uint32_t clients_max,
+                      uint64_t input_bytes_max)
+{
+    *connections = (struct connections){
+        .loop = loop, .clients_max = clients_max, .input_bytes_max = input_bytes_max, .next_id = 1};
+    connections->scratch = malloc(SCRATCH_BYTES);
+    if (connections->scratch == NULL) {
+        abort();
+    }
+}
+
+void connections_deinit(struct connections *connections)
+{
+    while (connections->first != NULL) {
+        destroy(connections->first);
+    }
+    while (connections->lingering != NULL) {
+        destroy(connections->lingering);
+    }
+    assert(connections->count == 0 && connections->input_bytes == 0);
+    free(connections->scratch);
+    connections->scratch = NULL;
+}
+
+static void refuse(struct connections *connections, int file)
+{
+    static const char text[] = "-ERR max number of clients reached\r\n";
+    ssize_t sent = send(file, text, sizeof text - 1, MSG_NOSIGNAL);
+
+    (void)sent;
+    connections->clients_refused++;
+    (void)close(file);
+}
+
+void connections_open(struct connections *connections, int file, uint32_t listener)
+{
+    struct client_info info = {.file_descriptor = file, .listener = listener, .protocol = 2};
+
+    if (connections->count + connections->lingering_count >= connections->clients_max) {
+        refuse(connections, file);
+        return;
+    }
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    if (connection == NULL) {
+        abort();
+    }
+    socket_prepare_client(file);
+    info.id = connections->next_id++;
+    info.created_ms = connections->loop->now_ms;
+    info.last_command_ms = connections->loop->now_ms;
+    socket_format_peer(file, info.address, sizeof info.address);
+    socket_format_local(file, info.local_address, sizeof info.local_address);
+    connection->owner = connections;
+    connection->file = file;
+    resp_parser_init(&connection->parser, &limits);
+    connection->client = replica_client_open(connections->loop->replica, &info, connection);
+    connection->previous = connections->last;
+    if (connections->last != NULL) {
+        connections->last->next = connection;
+    } else {
+        connections->first = connection;
+    }
+    connections->last = connection;
+    connections->count++;
+    connections->clients_total++;
+    if (event_assign(&connection->read_event, connections->loop->base, file, EV_READ | EV_PERSIST, on_readable,
+                     connection) != 0 ||
+        event_assign(&connection->write_event, connections->loop->base, file, EV_WRITE | EV_PERSIST, on_writable,
+                     connection) != 0) {
+        abort(); /* wrong use of libevent: ours */
+    }
+    set_reading(connection, true);
+    if (connection->broken) {
+        destroy(connection);
+    }
+}

@@ -1,0 +1,63 @@
+/* main.c: the kvd program: settings, then one node until it stops. */
+#include "config.h"
+#include "runtime.h"
+
+#include <event2/event.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+static enum replica_exit run(const struct config *config)
+{
+    struct startup_problem problem;
+    struct runtime *runtime = runtime_create(config, &problem);
+
+    if (runtime == NULL) {
+        (void)fprintf(stderr, "kvd: %s\n", problem.text);
+        return problem.code;
+    }
+    enum replica_exit code = runtime_run(runtime);
+
+    runtime_destroy(runtime);
+    libevent_global_shutdown();
+    return code;
+}
+
+static enum replica_exit answer(enum config_request request, const struct config *config)
+{
+    switch (request) {
+    case CONFIG_RUN:
+        return run(config);
+    case CONFIG_HELP:
+        config_print_help(stdout);
+        break;
+    case CONFIG_VERSION:
+        (void)printf("kvd %s (%s)\n", KVD_VERSION, KVD_BUILD);
+        break;
+    case CONFIG_CHECK:
+        config_print_effective(config, stdout);
+        break;
+    case CONFIG_PRINT_TABLE:
+        config_print_table(stdout);
+        break;
+    }
+    return fflush(stdout) == 0 ? REPLICA_EXIT_OK : REPLICA_EXIT_START;
+}
+
+int main(int arguments_count, char **arguments)
+{
+    struct config config;
+    struct config_errors errors;
+    enum config_request request;
+    int code;
+
+    if (config_read(&config, arguments_count, arguments, environ, &request, &errors)) {
+        code = (int)answer(request, &config);
+    } else {
+        (void)fprintf(stderr, "kvd: bad settings:\n%s\nkvd --help explains them all.\n", errors.text);
+        code = REPLICA_EXIT_USAGE;
+    }
+    config_errors_deinit(&errors);
+    config_deinit(&config);
+    return code;
+}

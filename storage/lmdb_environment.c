@@ -1,0 +1,101 @@
+/* lmdb_environment.c: see lmdb_environment.h. */
+#include "lmdb_environment.h"
+
+#include "storage_error.h"
+#include "storage_file.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    UNSAFE_FLAGS = MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOLOCK | MDB_FIXEDMAP,
+};
+
+/* LMDB wants a whole number of pages. */
+static size_t lmdb_environment_round_size(size_t map_bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    assert(map_bytes > 0 && map_bytes <= SIZE_MAX - page);
+    return (map_bytes + page - 1) / page * page;
+}
+
+enum storage_status lmdb_environment_open(const struct lmdb_environment_options *options,
+                                          MDB_env **environment, struct storage_error *error)
+{
+    MDB_env *opened = NULL;
+    unsigned flags = MDB_NOTLS | (options->read_ahead ? 0U : (unsigned)MDB_NORDAHEAD);
+    int result = mdb_env_create(&opened);
+    if (result == 0) {
+        result = mdb_env_set_mapsize(opened, lmdb_environment_round_size(options->map_bytes));
+    }
+    if (result == 0) {
+        result = mdb_env_set_maxdbs(opened, options->tables_max);
+    }
+    if (result == 0) {
+        result = mdb_env_open(opened, options->directory, flags, 0600);
+    }
+    int dead_readers = 0;
+    if (result == 0) {
+        result = mdb_reader_check(opened, &dead_readers);
+    }
+    if (result != 0) {
+        mdb_env_close(opened);
+        return storage_fail_lmdb(error, result, options->directory, "opening the database");
+    }
+    unsigned used = 0;
+    result = mdb_env_get_flags(opened, &used);
+    assert(result == 0 && (used & UNSAFE_FLAGS) == 0 && (used & MDB_NOTLS) != 0);
+
+    /* LMDB creates its files without making their names durable. */
+    enum storage_status status = storage_sync_directory(options->directory, error);
+    if (status != STORAGE_OK) {
+        mdb_env_close(opened);
+        return status;
+    }
+    *environment = opened;
+    return STORAGE_OK;
+}
+
+void lmdb_environment_get_usage(MDB_env *environment, uint64_t *file_bytes, uint64_t *map_bytes)
+{
+    MDB_envinfo information;
+    MDB_stat statistics;
+    int result = mdb_env_info(environment, &information);
+    assert(result == 0);
+    result = mdb_env_stat(environment, &statistics);
+    assert(result == 0);
+    *file_bytes = ((uint64_t)information.me_last_pgno + 1) * statistics.ms_psize;
+    *map_bytes = information.me_mapsize;
+}
+
+int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_bytes)
+{
+    /* LMDB keeps its free pages in table 0: id of the freeing transaction -> how many, and which. */
+    enum {
+        FREE_TABLE = 0
+    };
+    MDB_cursor *cursor = NULL;
+    MDB_stat statistics = {0};
+    int result = mdb_stat(read_transaction, FREE_TABLE, &statistics);
+    if (result == 0) {
+        result = mdb_cursor_open(read_transaction, FREE_TABLE, &cursor);
+    }
+    MDB_val key;
+    MDB_val value;
+    uint64_t pages = 0;
+    while (result == 0 && (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        size_t count = 0;
+        if (value.mv_size < sizeof count) {
+            result = MDB_CORRUPTED;
+            break;
+        }
+        memcpy(&count, value.mv_data, sizeof count);
+        pages += count;
+    }
+    if (cursor != NULL) {
+        mdb_cursor_close(cursor);
+    }
+    *free_bytes = pages * statistics.ms_psize;
+    return result == MDB_NOTFOUND ? MDB_SUCCESS : result;
+}

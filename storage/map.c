@@ -1,0 +1,280 @@
+/* map.c: applying and looking up through the layers, and checkpoints; see map.h and map_internal.h.
+ *
+ * Key count and digest are kept with every change: the part of the key's present version is subtracted, which
+ * needs its header only, and that of the new one added. Scanning is in map_scan.c, expiry in map_expiry.c.
+ */
+#include "map_internal.h"
+
+#include "lmdb_environment.h"
+#include "storage_error.h"
+#include "storage_hash.h"
+#include "storage_memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum storage_status map_open(const struct map_options *options, struct map **map, struct storage_error *error)
+{
+    struct map *opened = storage_allocate_zero(sizeof *opened);
+    enum storage_status status = map_store_open(options, &opened->store, &opened->meta, error);
+    if (status != STORAGE_OK) {
+        free(opened);
+        return status;
+    }
+    opened->active = write_buffer_create(false);
+    opened->durable_index = opened->meta.applied_index;
+    opened->frozen_index = opened->meta.applied_index;
+    opened->buffer_bytes_max = options->buffer_bytes_max;
+    *map = opened;
+    return STORAGE_OK;
+}
+
+void map_close(struct map *map)
+{
+    if (map == NULL) {
+        return;
+    }
+    write_buffer_destroy(map->active);
+    write_buffer_destroy(map->frozen);
+    map_store_close(map->store);
+    free(map);
+}
+
+const char *map_error(const struct map *map)
+{
+    return map_store_error(map->store);
+}
+
+const struct map_meta *map_get_meta(const struct map *map)
+{
+    return &map->meta;
+}
+
+uint64_t map_durable_index(const struct map *map)
+{
+    return map->durable_index;
+}
+
+/* ---- looking up ---- */
+
+uint64_t map_hash_key(const struct map *map, const uint8_t *key, size_t key_size)
+{
+    return storage_hash_key(map->meta.hash_seed, key, key_size);
+}
+
+bool map_buffers_know(const struct map *map, const uint8_t *key, size_t key_size, uint64_t hash)
+{
+    return write_buffer_find(map->active, hash, key, key_size) != NULL ||
+           (map->frozen != NULL && write_buffer_find(map->frozen, hash, key, key_size) != NULL);
+}
+
+void map_break_index(struct map *map, const char *index)
+{
+    map_store_break(
+        map->store,
+        "%s: the index \"%s\" of the map disagrees with its data. Keep the directory for inspection, "
+        "replace this node's disk and let the node join again empty",
+        map->store->directory, index);
+}
+
+bool map_find(struct map *map, const uint8_t *key, size_t key_size, uint64_t hash, enum map_store_check check,
+              struct map_record *record)
+{
+    assert(key_size <= MAP_KEY_BYTES_MAX);
+    const struct write_buffer_entry *entry = write_buffer_find(map->active, hash, key, key_size);
+    if (entry == NULL && map->frozen != NULL && !map_hides_frozen(map)) {
+        entry = write_buffer_find(map->frozen, hash, key, key_size);
+    }
+    if (entry == NULL) {
+        return !map_hides_store(map) && map_store_find(map->store, key, key_size, check, record);
+    }
+    if (entry->deleted) {
+        return false;
+    }
+    record->value = write_buffer_value(entry);
+    record->hash = entry->content_hash;
+    return true;
+}
+
+bool map_get(struct map *map, const uint8_t *key, size_t key_size, struct map_value *value)
+{
+    struct map_record record;
+    if (!map_find(map, key, key_size, map_hash_key(map, key, key_size), MAP_STORE_CHECK_ALL, &record)) {
+        return false;
+    }
+    *value = record.value;
+    return true;
+}
+
+/* ---- applying ---- */
+
+void map_begin_entry(struct map *map, uint64_t index, uint64_t term, uint64_t log_time_ms)
+{
+    assert(!map->in_entry);
+    assert(index == map->meta.applied_index + 1);
+    assert(term >= map->meta.applied_term);
+    map->in_entry = true;
+    map->entry_term = term;
+    if (log_time_ms > map->meta.log_time_ms) {
+        map->meta.log_time_ms = log_time_ms;
+    }
+}
+
+void map_end_entry(struct map *map, size_t log_bytes)
+{
+    assert(map->in_entry);
+    map->in_entry = false;
+    map->meta.applied_index++;
+    map->meta.applied_term = map->entry_term;
+    map->bytes_since_freeze += log_bytes;
+}
+
+void map_set_rules_version(struct map *map, uint32_t rules_version)
+{
+    assert(map->in_entry);
+    map->meta.rules_version = rules_version;
+}
+
+void map_set_membership(struct map *map, const uint8_t *bytes, size_t size)
+{
+    assert(map->in_entry);
+    assert(size <= MAP_MEMBERSHIP_BYTES_MAX);
+    if (size > 0) {
+        memcpy(map->meta.membership, bytes, size);
+    }
+    map->meta.membership_size = (uint32_t)size;
+}
+
+void map_put(struct map *map, const uint8_t *key, size_t key_size, const struct map_value *value)
+{
+    assert(map->in_entry);
+    assert(value->size <= MAP_VALUE_BYTES_MAX);
+    uint64_t hash = map_hash_key(map, key, key_size);
+    struct map_record old;
+    if (map_find(map, key, key_size, hash, MAP_STORE_CHECK_SMALL, &old)) {
+        map->meta.digest -= old.hash;
+    } else {
+        map->meta.key_count++;
+    }
+    uint64_t content_hash = map_record_hash(key, key_size, value);
+    map->meta.digest += content_hash;
+    write_buffer_put(map->active, hash, key, key_size, value, content_hash);
+}
+
+bool map_put_expiry(struct map *map, const uint8_t *key, size_t key_size, struct map_version version,
+                    uint64_t expiry_ms)
+{
+    assert(map->in_entry);
+    uint64_t hash = map_hash_key(map, key, key_size);
+    struct map_record record;
+    if (!map_find(map, key, key_size, hash, MAP_STORE_CHECK_ALL, &record)) {
+        return false;
+    }
+    record.value.version = version;
+    record.value.expiry_ms = expiry_ms;
+    uint64_t content_hash = map_record_hash(key, key_size, &record.value);
+    map->meta.digest += content_hash - record.hash;
+    struct write_buffer_entry *entry = write_buffer_find(map->active, hash, key, key_size);
+    if (entry != NULL) {
+        write_buffer_set_header(map->active, entry, version, expiry_ms, content_hash);
+    } else {
+        write_buffer_put(map->active, hash, key, key_size, &record.value, content_hash);
+    }
+    return true;
+}
+
+bool map_delete(struct map *map, const uint8_t *key, size_t key_size)
+{
+    assert(map->in_entry);
+    uint64_t hash = map_hash_key(map, key, key_size);
+    struct map_record old;
+    if (!map_find(map, key, key_size, hash, MAP_STORE_CHECK_SMALL, &old)) {
+        return false;
+    }
+    assert(map->meta.key_count > 0 || map_error(map) != NULL);
+    map->meta.digest -= old.hash;
+    map->meta.key_count--;
+    write_buffer_delete(map->active, hash, key, key_size);
+    return true;
+}
+
+void map_clear(struct map *map)
+{
+    assert(map->in_entry);
+    write_buffer_destroy(map->active);
+    map->active = write_buffer_create(true);
+    map->meta.key_count = 0;
+    map->meta.digest = 0;
+}
+
+/* ---- checkpoints ---- */
+
+uint64_t map_bytes_since_freeze(const struct map *map)
+{
+    return map->bytes_since_freeze;
+}
+
+bool map_is_clean(const struct map *map)
+{
+    return map->frozen_index == map->meta.applied_index;
+}
+
+bool map_has_frozen(const struct map *map)
+{
+    return map->frozen != NULL;
+}
+
+bool map_is_full(const struct map *map)
+{
+    return map->frozen != NULL && write_buffer_bytes(map->active) >= map->buffer_bytes_max;
+}
+
+struct map_checkpoint *map_freeze(struct map *map)
+{
+    assert(!map->in_entry);
+    assert(map->frozen == NULL);
+    map->frozen = map->active;
+    map->active = write_buffer_create(false);
+    map->frozen_index = map->meta.applied_index;
+    map->bytes_since_freeze = 0;
+    map->checkpoint.store = map->store;
+    map->checkpoint.buffer = map->frozen;
+    map->checkpoint.meta = map->meta;
+    map->checkpoint.written = false;
+    return &map->checkpoint;
+}
+
+uint64_t map_checkpoint_index(const struct map_checkpoint *checkpoint)
+{
+    return checkpoint->meta.applied_index;
+}
+
+enum storage_status map_checkpoint_write(struct map_checkpoint *checkpoint, struct storage_error *error)
+{
+    assert(checkpoint->buffer != NULL && !checkpoint->written);
+    /* What was applied after a read failed is not to be trusted: a broken store refuses. */
+    enum storage_status status =
+        map_store_write(checkpoint->store, checkpoint->buffer, &checkpoint->meta, error);
+    checkpoint->written = status == STORAGE_OK;
+    return status;
+}
+
+void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint)
+{
+    assert(checkpoint == &map->checkpoint && checkpoint->written);
+    assert(checkpoint->buffer == map->frozen);
+    map_store_renew(map->store, checkpoint->meta.applied_index);
+    write_buffer_destroy(map->frozen);
+    map->frozen = NULL;
+    checkpoint->buffer = NULL;
+    map->durable_index = checkpoint->meta.applied_index;
+}
+
+void map_get_usage(const struct map *map, struct map_usage *usage)
+{
+    usage->buffer_bytes =
+        write_buffer_bytes(map->active) + (map->frozen == NULL ? 0 : write_buffer_bytes(map->frozen));
+    usage->used_bytes = map->store->used_bytes;
+    lmdb_environment_get_usage(map->store->environment, &usage->file_bytes, &usage->map_bytes);
+}

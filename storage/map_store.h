@@ -1,0 +1,113 @@
+/* map_store.h: the map's LMDB environment: its tables, its one long-lived read transaction, its checkpoint.
+ *
+ * What it is not: it knows nothing of what is buffered; map.c decides which layer counts.
+ *
+ * Tables (all keys and values in storage/README.md):
+ *   data     prefix + key -> map_record.h
+ *   expiry   expiry_ms, 8 bytes big-endian -> prefixed keys (MDB_DUPSORT)
+ *   scan     hash64(key), integer key -> prefixed keys (MDB_DUPSORT)
+ *   meta     "meta" -> record
+ *   session  empty so far
+ * Invariant: `scan` has exactly the keys of `data`, `expiry` exactly those with an expiry.
+ *
+ * Reading goes through one transaction that stays as it was until map_store_renew(); what is borrowed from it
+ * lives as long. Reading belongs to one thread; map_store_write() may run on another at the same time.
+ *
+ * Failure: what cannot be read, or is read and found damaged, breaks the store for good: map_store_error().
+ */
+#ifndef MAP_STORE_H
+#define MAP_STORE_H
+
+#include "map_record.h"
+#include "write_buffer.h"
+
+#include <lmdb.h>
+#include <stdatomic.h>
+
+/* Values up to this size lie on the page of their header, so that checking them costs no further read. */
+enum {
+    MAP_STORE_SMALL_VALUE_BYTES = 1024
+};
+
+enum map_store_check {
+    MAP_STORE_CHECK_SMALL, /* check the hash of small values: the caller wants the header */
+    MAP_STORE_CHECK_ALL,   /* check the hash: the caller wants the bytes */
+};
+
+/* A place in `scan` or `expiry`. */
+struct map_store_place {
+    bool known;      /* the cursor was placed since the last renewal */
+    bool found;      /* false: past the end */
+    uint64_t number; /* the hash, or the expiry */
+    const uint8_t *key;
+    size_t key_size;
+};
+
+struct map_store {
+    MDB_env *environment;
+    char *directory;
+    MDB_dbi data;
+    MDB_dbi expiry;
+    MDB_dbi scan;
+    MDB_dbi meta;
+    MDB_dbi session;
+    MDB_txn *reader;
+    MDB_cursor *scan_cursor;
+    MDB_cursor *expiry_cursor;
+    uint64_t used_bytes; /* pages that the read transaction's map uses */
+    struct map_store_place scan_place;
+    struct map_store_place expiry_place;
+    atomic_bool breaking; /* somebody writes error_text, or has written it */
+    atomic_bool broken;   /* error_text may be read */
+    char error_text[512];
+};
+
+/* Opens or creates; *meta is what the map holds. */
+enum storage_status map_store_open(const struct map_options *options, struct map_store **store,
+                                   struct map_meta *meta, struct storage_error *error) STORAGE_MUST_CHECK;
+void map_store_close(struct map_store *store); /* NULL is allowed */
+
+/* NULL while all is well. Any thread. */
+const char *map_store_error(const struct map_store *store);
+/* The first text stays. Any thread. */
+void map_store_break(struct map_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Looks a key up. */
+bool map_store_find(struct map_store *store, const uint8_t *key, size_t key_size, enum map_store_check check,
+                    struct map_record *record);
+
+/* Places in `scan`: the first whose hash is >= `hash`, and the one after the present one. */
+const struct map_store_place *map_store_seek_scan(struct map_store *store, uint64_t hash);
+const struct map_store_place *map_store_next_scan(struct map_store *store);
+
+/* Places in `expiry`: the present one, at first the earliest, and the one after it. The place is kept over
+ * calls until the next renewal, so that what was skipped once is not walked again. */
+const struct map_store_place *map_store_first_expiry(struct map_store *store);
+const struct map_store_place *map_store_next_expiry(struct map_store *store);
+
+/* Visits all of `data`, checked, in key order. */
+void map_store_walk(struct map_store *store,
+                    void (*visit)(void *context, const uint8_t *key, size_t key_size,
+                                  const struct map_record *record),
+                    void *context);
+
+/* Reads anew from the last commit, which must be that of entry `applied_index`. */
+void map_store_renew(struct map_store *store, uint64_t applied_index);
+
+/* Writes a table and its meta in one durable transaction. STORAGE_FULL: nothing was written; other failures
+ * break the store. Any thread, one at a time. */
+enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
+                                    const struct map_meta *meta,
+                                    struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* Puts meta; an LMDB result. */
+int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
+
+/* MAP_KEY_PREFIX and the key, into `prefixed`. */
+enum {
+    MAP_PREFIXED_KEY_BYTES_MAX = MAP_KEY_BYTES_MAX + 1
+};
+MDB_val map_store_prefix_key(uint8_t prefixed[MAP_PREFIXED_KEY_BYTES_MAX], const uint8_t *key,
+                             size_t key_size);
+
+#endif

@@ -1,0 +1,210 @@
+/* map_store_write.c: a checkpoint: one write-buffer table and its meta, in one durable transaction (pitfall
+ * 11).
+ *
+ * Keys go in in key order, so that neighbours in `data` are written while their page is at hand; then the
+ * keys that appeared or went are added to and removed from `scan`, in the order of hashes, for the same
+ * reason. `expiry` changes only when the expiry does.
+ */
+#include "map_store.h"
+
+#include "storage_bytes.h"
+#include "storage_error.h"
+#include "storage_memory.h"
+#include "storage_record.h"
+
+#include <stdlib.h>
+
+struct checkpoint_writer {
+    struct map_store *store;
+    MDB_txn *transaction;
+    MDB_cursor *data;
+    bool cleared;          /* the tables were emptied: no key was there before */
+    uint8_t *came_or_went; /* by slot: a key to add to `scan`, or to remove from it */
+};
+
+int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta)
+{
+    uint8_t *record =
+        storage_allocate(STORAGE_RECORD_HEAD_BYTES + MAP_META_FIXED_BYTES + (size_t)meta->membership_size);
+    size_t body_size = map_meta_encode(record + STORAGE_RECORD_HEAD_BYTES, meta);
+    storage_record_seal(record, MAP_META_NAME, MAP_META_FORM, body_size);
+    char name[] = MAP_META_NAME;
+    MDB_val key = {sizeof name - 1, name};
+    MDB_val value = {STORAGE_RECORD_HEAD_BYTES + body_size, record};
+    int result = mdb_put(transaction, store->meta, &key, &value, 0);
+    free(record);
+    return result;
+}
+
+/* Index entries are there exactly when their key is: anything else is damage. */
+static int checkpoint_add_index(MDB_txn *transaction, MDB_dbi table, MDB_val key, MDB_val prefixed)
+{
+    int result = mdb_put(transaction, table, &key, &prefixed, MDB_NODUPDATA);
+    return result == MDB_KEYEXIST ? MDB_CORRUPTED : result;
+}
+
+static int checkpoint_remove_index(MDB_txn *transaction, MDB_dbi table, MDB_val key, MDB_val prefixed)
+{
+    int result = mdb_del(transaction, table, &key, &prefixed);
+    return result == MDB_NOTFOUND ? MDB_CORRUPTED : result;
+}
+
+static int checkpoint_change_expiry(struct checkpoint_writer *writer, uint64_t old_ms, uint64_t new_ms,
+                                    MDB_val prefixed)
+{
+    uint8_t time[8];
+    MDB_val key = {sizeof time, time};
+    int result = MDB_SUCCESS;
+    if (old_ms != 0 && old_ms != new_ms) {
+        storage_put_u64_big(time, old_ms);
+        result = checkpoint_remove_index(writer->transaction, writer->store->expiry, key, prefixed);
+    }
+    if (result == 0 && new_ms != 0 && old_ms != new_ms) {
+        storage_put_u64_big(time, new_ms);
+        result = checkpoint_add_index(writer->transaction, writer->store->expiry, key, prefixed);
+    }
+    return result;
+}
+
+static int checkpoint_put(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
+                          MDB_val prefixed)
+{
+    struct map_value value = write_buffer_value(entry);
+    MDB_val reserved = {MAP_RECORD_HEAD_BYTES + value.size, NULL};
+    int result = mdb_cursor_put(writer->data, &prefixed, &reserved, MDB_RESERVE);
+    if (result == 0) {
+        map_record_encode(reserved.mv_data, &value, entry->content_hash);
+    }
+    return result;
+}
+
+/* Puts or removes one key, with its expiry. *changed: it was not there before, or is not there any more. */
+static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
+                                  uint8_t *changed)
+{
+    uint8_t bytes[MAP_PREFIXED_KEY_BYTES_MAX];
+    const MDB_val prefixed = map_store_prefix_key(bytes, entry->key, entry->key_size);
+    bool present = false;
+    uint64_t old_expiry_ms = 0;
+    if (!writer->cleared) {
+        MDB_val key = prefixed;
+        MDB_val value;
+        struct map_record record;
+        int result = mdb_cursor_get(writer->data, &key, &value, MDB_SET);
+        if (result == 0 && !map_record_decode(value.mv_data, value.mv_size, &record)) {
+            result = MDB_CORRUPTED;
+        }
+        if (result != 0 && result != MDB_NOTFOUND) {
+            return result;
+        }
+        present = result == 0;
+        old_expiry_ms = present ? record.value.expiry_ms : 0;
+    }
+    if (!present && entry->deleted) {
+        return MDB_SUCCESS;
+    }
+    int result = entry->deleted ? mdb_cursor_del(writer->data, 0) : checkpoint_put(writer, entry, prefixed);
+    if (result == 0) {
+        result =
+            checkpoint_change_expiry(writer, old_expiry_ms, entry->deleted ? 0 : entry->expiry_ms, prefixed);
+    }
+    *changed = present == entry->deleted ? 1 : 0;
+    return result;
+}
+
+static int checkpoint_write_entries(struct checkpoint_writer *writer, const struct write_buffer *buffer)
+{
+    const struct write_buffer_slot **sorted = write_buffer_sort(buffer);
+    int result = mdb_cursor_open(writer->transaction, writer->store->data, &writer->data);
+    for (size_t i = 0; i < buffer->entries_count && result == 0; i++) {
+        result = checkpoint_write_entry(writer, sorted[i]->entry,
+                                        &writer->came_or_went[sorted[i] - buffer->slots]);
+    }
+    if (writer->data != NULL) {
+        mdb_cursor_close(writer->data);
+        writer->data = NULL;
+    }
+    free(sorted);
+    return result;
+}
+
+static int checkpoint_write_scan(struct checkpoint_writer *writer, const struct write_buffer *buffer)
+{
+    int result = MDB_SUCCESS;
+    for (size_t i = 0; i < buffer->slots_count && result == 0; i++) {
+        if (writer->came_or_went[i] == 0) {
+            continue;
+        }
+        const struct write_buffer_entry *entry = buffer->slots[i].entry;
+        uint64_t hash = buffer->slots[i].hash;
+        uint8_t bytes[MAP_PREFIXED_KEY_BYTES_MAX];
+        MDB_val prefixed = map_store_prefix_key(bytes, entry->key, entry->key_size);
+        MDB_val key = {sizeof hash, &hash};
+        result = entry->deleted
+                     ? checkpoint_remove_index(writer->transaction, writer->store->scan, key, prefixed)
+                     : checkpoint_add_index(writer->transaction, writer->store->scan, key, prefixed);
+    }
+    return result;
+}
+
+/* Everything but the commit. */
+static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
+                                const struct write_buffer *buffer, const struct map_meta *meta)
+{
+    int result = MDB_SUCCESS;
+    if (buffer->cleared) {
+        const MDB_dbi tables[] = {store->data, store->expiry, store->scan};
+        for (size_t i = 0; i < 3 && result == 0; i++) {
+            result = mdb_drop(transaction, tables[i], 0);
+        }
+    }
+    struct checkpoint_writer writer = {
+        .store = store,
+        .transaction = transaction,
+        .cleared = buffer->cleared,
+        .came_or_went = storage_allocate_zero(buffer->slots_count),
+    };
+    if (result == 0) {
+        result = checkpoint_write_entries(&writer, buffer);
+    }
+    if (result == 0) {
+        result = checkpoint_write_scan(&writer, buffer);
+    }
+    free(writer.came_or_went);
+    MDB_stat statistics;
+    if (result == 0) {
+        result = mdb_stat(transaction, store->data, &statistics);
+    }
+    if (result == 0 && statistics.ms_entries != meta->key_count) {
+        result = MDB_CORRUPTED;
+    }
+    return result != 0 ? result : map_store_put_meta(store, transaction, meta);
+}
+
+enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
+                                    const struct map_meta *meta, struct storage_error *error)
+{
+    const char *broken = map_store_error(store);
+    if (broken != NULL) {
+        return storage_fail(error, STORAGE_FAILED, "%s", broken);
+    }
+    MDB_txn *transaction = NULL;
+    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    if (result == 0) {
+        result = checkpoint_write_all(store, transaction, buffer, meta);
+        if (result == 0) {
+            result = mdb_txn_commit(transaction);
+        } else {
+            mdb_txn_abort(transaction);
+        }
+    }
+    if (result == 0) {
+        return STORAGE_OK;
+    }
+    enum storage_status status =
+        storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
+    if (status != STORAGE_FULL) {
+        map_store_break(store, "%s", error->text);
+    }
+    return status;
+}

@@ -1,0 +1,109 @@
+/* storage_file.c: see storage_file.h. */
+#include "storage_file.h"
+
+#include "storage_error.h"
+#include "storage_memory.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum storage_status storage_sync_directory(const char *path, struct storage_error *error)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) {
+        return storage_fail_errno(error, path, "open the directory");
+    }
+    enum storage_status status = STORAGE_OK;
+    if (fsync(descriptor) != 0) {
+        status = storage_fail_errno(error, path, "sync the directory");
+    }
+    close(descriptor);
+    return status;
+}
+
+/* Syncs the folder in which `path` is a name. */
+static enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
+{
+    char *parent = storage_format("%s", path);
+    size_t length = strlen(parent);
+    while (length > 1 && parent[length - 1] == '/') {
+        parent[--length] = '\0';
+    }
+    char *slash = strrchr(parent, '/');
+    const char *name = ".";
+    if (slash == parent) {
+        name = "/";
+    } else if (slash != NULL) {
+        *slash = '\0';
+        name = parent;
+    }
+    enum storage_status status = storage_sync_directory(name, error);
+    free(parent);
+    return status;
+}
+
+static enum storage_status storage_create_one_directory(const char *path, struct storage_error *error)
+{
+    struct stat information;
+    if (mkdir(path, 0700) == 0) {
+        return storage_sync_parent(path, error);
+    }
+    /* A parent that exists may well be one that we may not create, as "/" is. */
+    int reason = errno;
+    if (stat(path, &information) == 0) {
+        if (S_ISDIR(information.st_mode)) {
+            return STORAGE_OK;
+        }
+        reason = ENOTDIR;
+    }
+    errno = reason;
+    return storage_fail_errno(error, path, "create the directory");
+}
+
+enum storage_status storage_create_directory(const char *path, struct storage_error *error)
+{
+    assert(path[0] != '\0');
+    char *copy = storage_format("%s", path);
+    enum storage_status status = STORAGE_OK;
+    for (char *at = copy + 1; *at != '\0' && status == STORAGE_OK; at++) {
+        if (*at == '/' && at[-1] != '/') {
+            *at = '\0';
+            status = storage_create_one_directory(copy, error);
+            *at = '/';
+        }
+    }
+    if (status == STORAGE_OK) {
+        status = storage_create_one_directory(copy, error);
+    }
+    free(copy);
+    return status;
+}
+
+enum storage_status storage_remove_directory(const char *path, struct storage_error *error)
+{
+    DIR *directory = opendir(path);
+    if (directory == NULL) {
+        return storage_fail_errno(error, path, "open the directory");
+    }
+    enum storage_status status = STORAGE_OK;
+    struct dirent *entry = NULL;
+    while (status == STORAGE_OK && (entry = readdir(directory)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        if (unlinkat(dirfd(directory), entry->d_name, 0) != 0) {
+            status = storage_fail_errno(error, path, "remove a file of the directory");
+        }
+    }
+    closedir(directory);
+    if (status == STORAGE_OK && rmdir(path) != 0) {
+        status = storage_fail_errno(error, path, "remove the directory");
+    }
+    return status == STORAGE_OK ? storage_sync_parent(path, error) : status;
+}

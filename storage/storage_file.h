@@ -1,0 +1,21 @@
+/* storage_file.h: the few things that storage does to folders, each durable when it returns. */
+#ifndef STORAGE_FILE_H
+#define STORAGE_FILE_H
+
+#include "storage_status.h"
+
+#include <stdbool.h>
+
+/* Creates the folder (mode 0700) and its parents as far as they are missing, and syncs the parent of each
+ * folder it created, so that a power cut does not take the new name away. */
+enum storage_status storage_create_directory(const char *path,
+                                             struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* Makes the names in a folder durable. */
+enum storage_status storage_sync_directory(const char *path, struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* Removes a folder and the plain files in it (no folders below it), then syncs its parent. */
+enum storage_status storage_remove_directory(const char *path,
+                                             struct storage_error *error) STORAGE_MUST_CHECK;
+
+#endif

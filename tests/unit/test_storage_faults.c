@@ -1,0 +1,208 @@
+/* test_storage_faults.c: fdatasync, pwrite and writev that fail when they are told to: they stand here, in
+ * the executable, in place of the C library's, and LMDB calls them.
+ *
+ * For each k the k-th call fails, until an operation gets through without a failure (every k, so every
+ * place).
+ */
+#include "storage_testing.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum fault {
+    FAULT_NONE,
+    FAULT_ERROR,
+    FAULT_SHORT
+};
+
+/* The one place where state is shared with what the library calls: it has no other way in. */
+static struct {
+    atomic_int calls_left; /* until the failing one */
+    atomic_int failures;
+    int error;
+    enum fault fault;
+} faults;
+
+static enum fault next_fault(void)
+{
+    if (faults.fault == FAULT_NONE || atomic_fetch_sub(&faults.calls_left, 1) != 0) {
+        return FAULT_NONE;
+    }
+    atomic_fetch_add(&faults.failures, 1);
+    errno = faults.error;
+    return faults.fault;
+}
+
+static void arm(enum fault fault, int error, int k)
+{
+    faults.fault = fault;
+    faults.error = error;
+    atomic_store(&faults.calls_left, k);
+    atomic_store(&faults.failures, 0);
+}
+
+static bool disarm(void)
+{
+    faults.fault = FAULT_NONE;
+    return atomic_load(&faults.failures) > 0;
+}
+
+int fdatasync(int descriptor)
+{
+    return next_fault() == FAULT_NONE ? (int)syscall(SYS_fdatasync, descriptor) : -1;
+}
+
+ssize_t pwrite(int descriptor, const void *bytes, size_t size, off_t offset)
+{
+    switch (next_fault()) {
+    case FAULT_ERROR:
+        return -1;
+    case FAULT_SHORT:
+        size /= 2;
+        break;
+    case FAULT_NONE:
+        break;
+    }
+    return syscall(SYS_pwrite64, descriptor, bytes, size, offset);
+}
+
+ssize_t writev(int descriptor, const struct iovec *pieces, int count)
+{
+    switch (next_fault()) {
+    case FAULT_ERROR:
+        return -1;
+    case FAULT_SHORT:
+        return syscall(SYS_write, descriptor, pieces[0].iov_base, pieces[0].iov_len / 2);
+    case FAULT_NONE:
+        break;
+    }
+    return syscall(SYS_writev, descriptor, pieces, (long)count);
+}
+
+static uint8_t large[20000];
+
+/* ---- the log ---- */
+
+static void fail_log_write_at(const char *directory, enum fault fault, int error_number, int k, bool *failed)
+{
+    struct storage_error error = {{0}};
+    struct log_store *store = testing_open_log(directory, TESTING_MAP_BYTES);
+    struct log_store_state before = testing_log_state(store);
+    uint64_t index = before.last.index + 1;
+    assert_ok(testing_append(store, index, 1, large, sizeof large, &error), error);
+
+    arm(fault, error_number, k);
+    enum storage_status status = testing_append(store, index + 1, 1, large, sizeof large, &error);
+    *failed = disarm();
+    assert_int_equal(status, *failed ? STORAGE_FAILED : STORAGE_OK);
+    if (*failed) {
+        /* Pitfalls 17, 18: the disk is fine again, and still nothing is written as if nothing had been. */
+        assert_int_equal(testing_log_state(store).last.index, index);
+        assert_int_equal(testing_append(store, index + 1, 1, large, sizeof large, &error), STORAGE_FAILED);
+        assert_non_null(strstr(error.text, "earlier write failed"));
+        const struct log_hard_state hard_state = {.term = 9, .vote = 1};
+        const struct log_write write = {.hard_state = &hard_state};
+        assert_int_equal(log_store_write(store, &write, &error), STORAGE_FAILED);
+        const struct log_identity identity = {.node_id = 1};
+        assert_int_equal(log_store_write_identity(store, &identity, &error), STORAGE_FAILED);
+    }
+    log_store_close(store);
+
+    /* After a restart: all that was acknowledged; the failed one wholly or not at all. */
+    store = testing_open_log(directory, TESTING_MAP_BYTES);
+    struct log_store_state after = testing_log_state(store);
+    assert_in_range(after.last.index, index, index + 1);
+    assert_true(*failed || after.last.index == index + 1);
+    assert_int_equal(after.hard_state.term, 0);
+    log_store_close(store);
+}
+
+static void loop_log(const char *directory, enum fault fault, int error_number)
+{
+    bool failed = true;
+    int k = 0;
+    for (; failed; k++) {
+        assert_true(k < 100);
+        fail_log_write_at(directory, fault, error_number, k, &failed);
+    }
+    assert_true(k > 3); /* data, sync, meta at the least: the faults do reach LMDB */
+}
+
+static void any_failed_call_of_a_commit_poisons_the_log(void **state)
+{
+    loop_log(*state, FAULT_ERROR, EIO);
+}
+
+static void a_full_disk_that_shows_as_an_error_poisons_the_log(void **state)
+{
+    loop_log(*state, FAULT_ERROR, ENOSPC);
+}
+
+/* ---- the map ---- */
+
+static void fail_checkpoint_at(const char *directory, int k, bool *failed)
+{
+    struct storage_error error = {{0}};
+    struct map *map = testing_open_map(directory, TESTING_MAP_BYTES);
+    uint64_t durable = map_durable_index(map);
+    char text[32];
+    snprintf(text, sizeof text, "%d", k);
+    testing_put_text(map, "k", text, 0);
+    testing_put(map, "large", 5, large, sizeof large, 0);
+    struct map_checkpoint *checkpoint = map_freeze(map);
+    arm(FAULT_ERROR, EIO, k);
+    enum storage_status status = map_checkpoint_write(checkpoint, &error);
+    *failed = disarm();
+    assert_int_equal(status, *failed ? STORAGE_FAILED : STORAGE_OK);
+    if (*failed) {
+        assert_non_null(map_error(map));
+        assert_int_equal(map_checkpoint_write(checkpoint, &error), STORAGE_FAILED);
+        assert_int_equal(map_durable_index(map), durable);
+    }
+    map_close(map);
+    /* Pitfall 11: data and index together, whichever of the two it was. */
+    map = testing_open_map(directory, TESTING_MAP_BYTES);
+    testing_assert_counts(map);
+    uint64_t found = map_durable_index(map);
+    assert_true(found == durable || found == durable + 2);
+    if (found == durable + 2) {
+        testing_assert_text(map, "k", text);
+    } else {
+        assert_true(*failed);
+    }
+    map_close(map);
+}
+
+static void any_failed_call_of_a_checkpoint_poisons_the_map(void **state)
+{
+    /* Pitfalls 17, 18. */
+    bool failed = true;
+    int k = 0;
+    for (; failed; k++) {
+        assert_true(k < 100);
+        fail_checkpoint_at(*state, k, &failed);
+    }
+    assert_true(k > 3);
+}
+
+static void a_short_write_is_a_failure_too(void **state)
+{
+    /* The first call of a commit writes pages (a sync cannot be short). */
+    bool failed = false;
+    fail_log_write_at(*state, FAULT_SHORT, EIO, 0, &failed);
+    assert_true(failed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        testing_in_directory(any_failed_call_of_a_commit_poisons_the_log),
+        testing_in_directory(a_full_disk_that_shows_as_an_error_poisons_the_log),
+        testing_in_directory(any_failed_call_of_a_checkpoint_poisons_the_map),
+        testing_in_directory(a_short_write_is_a_failure_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

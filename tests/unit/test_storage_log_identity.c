@@ -1,0 +1,60 @@
+/* test_storage_log_identity.c: who a data directory belongs to survives, whole (pitfall 28). */
+#include "storage_testing.h"
+
+enum {
+    MAP_BYTES = 4 * 1024 * 1024
+};
+
+static void a_new_directory_has_no_identity(void **state)
+{
+    struct log_store *store = testing_open_log(*state, MAP_BYTES);
+    struct log_identity identity;
+    struct storage_error error;
+    bool found = true;
+    assert_ok(log_store_read_identity(store, &identity, &found, &error), error);
+    assert_false(found);
+    log_store_close(store);
+}
+
+static void an_identity_is_read_back_after_reopening(void **state)
+{
+    struct log_identity written = {
+        .node_id = 3, .disk_id = 0xABCDEF, .formation = LOG_FORMATION_PREPARED, .cluster_id = {7, 8}};
+    struct log_identity read;
+    struct storage_error error;
+    bool found = false;
+    for (uint32_t count = 0; count <= LOG_MEMBERS_MAX; count += 5) {
+        written.members_count = count;
+        written.formation = count == 15 ? LOG_FORMATION_FORMED : LOG_FORMATION_PREPARED;
+        for (uint32_t i = 0; i < count; i++) {
+            written.members[i] = (struct log_member){.node_id = i + 1, .disk_id = 1000 + i};
+        }
+        struct log_store *store = testing_open_log(*state, MAP_BYTES);
+        assert_ok(log_store_write_identity(store, &written, &error), error);
+        log_store_close(store);
+        store = testing_open_log(*state, MAP_BYTES);
+        memset(&read, 0xFF, sizeof read);
+        assert_ok(log_store_read_identity(store, &read, &found, &error), error);
+        assert_true(found);
+        assert_int_equal(read.node_id, 3);
+        assert_int_equal(read.disk_id, 0xABCDEF);
+        assert_int_equal(read.formation, written.formation);
+        assert_int_equal(read.cluster_id[0], 7);
+        assert_int_equal(read.cluster_id[1], 8);
+        assert_int_equal(read.members_count, count);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(read.members[i].node_id, i + 1);
+            assert_int_equal(read.members[i].disk_id, 1000 + i);
+        }
+        log_store_close(store);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        testing_in_directory(a_new_directory_has_no_identity),
+        testing_in_directory(an_identity_is_read_back_after_reopening),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
