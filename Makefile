@@ -106,6 +106,14 @@ $(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LINK)
 
+# ---- what people ask for -------------------------------------------------------------------------
+
+# Installs what is missing first (Debian; elsewhere it says what to install).
+run:
+	@tests/install-packages build
+	@$(MAKE) --no-print-directory -j2 programs
+	@KVD_PROGRAM=$(CURDIR)/$(B)/kvd deploy/run-local-cluster
+
 # ---- unit tests ----------------------------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))

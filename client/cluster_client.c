@@ -25,6 +25,8 @@ struct execution {
     size_t count;
     struct byte_buffer request;
     struct deadline deadline;
+    char refusal[CLUSTER_CLIENT_ERROR_BYTES_MAX /
+                 2]; /* the last "not now"; tells more than a lost connection */
 };
 
 void cluster_client_init(struct cluster_client *client, const struct endpoint_list *nodes,
@@ -282,6 +284,7 @@ static enum attempt_end execution_judge(struct execution *execution)
         return execution_follow(execution, &redirect);
     case SERVER_ERROR_NOT_NOW:
         result_set_server_error(result, &client->connection.peer);
+        snprintf(execution->refusal, sizeof execution->refusal, "%.300s", result->error);
         return ATTEMPT_NOT_NOW;
     case SERVER_ERROR_UNKNOWN:
         result_set_server_error(result, &client->connection.peer);
@@ -353,6 +356,17 @@ static uint64_t execution_pause_ms(const struct execution *execution, enum attem
     return 0;
 }
 
+static void execution_expire(struct execution *execution)
+{
+    struct cluster_result *result = execution->result;
+    char reason[CLUSTER_CLIENT_ERROR_BYTES_MAX / 2];
+    snprintf(reason, sizeof reason, "%.300s",
+             execution->refusal[0] != '\0' ? execution->refusal : result->error);
+    result->outcome = CLUSTER_OUTCOME_NOT_EXECUTED;
+    result_set_error(result, "no leader could be reached within %.1f s; %s",
+                     (double)execution->client->options.timeout_ms / 1000, reason);
+}
+
 static void execution_run(struct execution *execution)
 {
     struct cluster_client *client = execution->client;
@@ -371,7 +385,7 @@ static void execution_run(struct execution *execution)
         case DEADLINE_READY:
             break;
         case DEADLINE_PASSED:
-            result->outcome = CLUSTER_OUTCOME_NOT_EXECUTED;
+            execution_expire(execution);
             return;
         case DEADLINE_CANCELLED:
             result->outcome = CLUSTER_OUTCOME_CANCELLED;

@@ -13,7 +13,7 @@
 
 enum {
     ENDPOINT_HOST_BYTES_MAX = 256,
-    ENDPOINT_TEXT_BYTES_MAX = ENDPOINT_HOST_BYTES_MAX + 9, /* "[host]:65535" and the zero byte */
+    ENDPOINT_TEXT_BYTES_MAX = ENDPOINT_HOST_BYTES_MAX + 8, /* "[host]:65535" and the zero byte */
     ENDPOINT_LIST_MAX = 64,
     ENDPOINT_DEFAULT_PORT = 7000,
 };

@@ -366,6 +366,8 @@ static bool interactive_turn(struct interactive *interactive)
     int size = 0;
     interactive->cancelled = false;
     interactive_set_prompt(interactive);
+    /* Before the prompt is seen: a Ctrl-D that arrives while the terminal is not raw yet would be lost. */
+    el_set(interactive->editor, EL_PREP_TERM, 1);
     const char *text = el_gets(interactive->editor, &size);
     if (interactive->cancelled) {
         puts("^C");

@@ -43,7 +43,10 @@ static bool read_whole_stdin(struct byte_buffer *content)
 static int run_help(struct cluster_client *client, const struct command_line *line)
 {
     struct byte_buffer text = {0};
-    cluster_client_learn_commands(client, client->options.timeout_ms);
+    if (!cluster_client_learn_commands(client, client->options.timeout_ms)) {
+        fputs("kvcli: no node could be asked for its commands\n", stderr);
+        return EXIT_CODE_NOT_EXECUTED;
+    }
     bool found = help_print(&text, &client->commands, line->arguments + 1, line->count - 1, 80);
     text_write(&text, found ? stdout : stderr);
     byte_buffer_deinit(&text);

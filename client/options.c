@@ -80,10 +80,11 @@ bool options_parse_duration(const char *text, uint64_t *milliseconds)
         double milliseconds;
     } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}};
     char *end;
-    if (strspn(text, "0123456789.") == 0) {
+    size_t size = strspn(text, "0123456789.");
+    double value = strtod(text, &end);
+    if (size == 0 || end != text + size) {
         return false;
     }
-    double value = strtod(text, &end);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         double result = value * units[i].milliseconds;
         if (strcmp(end, units[i].unit) == 0 && result >= 1 && result <= 86400e3) {

@@ -1,8 +1,8 @@
 /* data_directory.h: the folder that holds everything a node knows.
  *
- *   <data>/LOCK              held with an OFD lock while a kvd uses the folder (LMDB itself admits a second one)
- *   <data>/log/              the log environment
- *   <data>/map-<generation>/ the map; the log environment names the live one, others are left-overs
+ *   <data>/LOCK              held with an OFD lock while a kvd uses the folder (LMDB itself admits a second
+ * one) <data>/log/              the log environment <data>/map-<generation>/ the map; the log environment
+ * names the live one, others are left-overs
  *
  * Refused: a folder that cannot be written, one on a network or overlay filesystem (pitfall 25: nfs, cifs,
  * overlayfs; LMDB's locks and mmap are not safe there), one that another process has locked.

@@ -39,7 +39,10 @@ struct log_hard_state {
     uint64_t vote;
 };
 
-enum { LOG_MEMBERS_MAX = 15, LOG_ADDRESS_BYTES_MAX = 255 };
+enum {
+    LOG_MEMBERS_MAX = 15,
+    LOG_ADDRESS_BYTES_MAX = 255
+};
 
 struct log_member {
     uint64_t node_id;
@@ -111,15 +114,15 @@ struct log_write {
     const struct log_entry *entries;
     size_t entries_count;
     uint64_t commit_hint;
-    /* Drop entries up to this index, which becomes the base; at most `compact_entries_max` in this transaction
-     * (base moves only as far as was dropped). */
+    /* Drop entries up to this index, which becomes the base; at most `compact_entries_max` in this
+     * transaction (base moves only as far as was dropped). */
     uint64_t compact_to;
     uint32_t compact_entries_max;
 };
 
-/* On STORAGE_OK all of it is durable. STORAGE_FULL: nothing was written, the store is usable (pitfall 19); entries
- * are refused so before the last pages are gone, so that a write without entries (compaction, hard state) still
- * finds room. Anything else: the outcome on disk is unknown, the store is poisoned, the process
+/* On STORAGE_OK all of it is durable. STORAGE_FULL: nothing was written, the store is usable (pitfall 19);
+ * entries are refused so before the last pages are gone, so that a write without entries (compaction, hard
+ * state) still finds room. Anything else: the outcome on disk is unknown, the store is poisoned, the process
  * must stop. */
 enum storage_status log_store_write(struct log_store *store, const struct log_write *write,
                                     struct storage_error *error) STORAGE_MUST_CHECK;

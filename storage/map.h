@@ -1,8 +1,8 @@
 /* map.h: the key-value map, as the commands see it.
  *
  * What it is: an LMDB environment (map_store) with an in-memory write buffer in front. Applied writes go
- * into the *active* table; reads look there, then in the *frozen* table that is being written out, then in LMDB.
- * A checkpoint writes the frozen table, with the meta record that belongs to it, in one durable
+ * into the *active* table; reads look there, then in the *frozen* table that is being written out, then in
+ * LMDB. A checkpoint writes the frozen table, with the meta record that belongs to it, in one durable
  * transaction (pitfall 11): map and applied index can never disagree on disk.
  *
  * What it is not: it does not interpret values, keep time, or start threads. When to freeze is the caller's
@@ -57,12 +57,12 @@ struct map_value {
 struct map_meta {
     uint64_t applied_index; /* the map holds all entries up to here */
     uint64_t applied_term;
-    uint64_t log_time_ms;   /* the largest leader clock seen; never goes back */
-    uint64_t key_count;     /* keys present, expired ones that are not purged yet included */
-    uint64_t digest;        /* order-independent sum over the hash of each (key, header, value) */
-    uint32_t rules_version; /* of the state machine, last used */
-    uint64_t hash_seed;     /* of the scan order; fixed when the map is created; the same on all nodes */
-    uint32_t membership_size;                     /* opaque here */
+    uint64_t log_time_ms;     /* the largest leader clock seen; never goes back */
+    uint64_t key_count;       /* keys present, expired ones that are not purged yet included */
+    uint64_t digest;          /* order-independent sum over the hash of each (key, header, value) */
+    uint32_t rules_version;   /* of the state machine, last used */
+    uint64_t hash_seed;       /* of the scan order; fixed when the map is created; the same on all nodes */
+    uint32_t membership_size; /* opaque here */
     uint8_t membership[MAP_MEMBERSHIP_BYTES_MAX]; /* kept for membership changes */
 };
 
@@ -94,20 +94,20 @@ void map_begin_entry(struct map *map, uint64_t index, uint64_t term, uint64_t lo
 /* `log_bytes`: size of the entry, counted for map_bytes_since_freeze(). */
 void map_end_entry(struct map *map, size_t log_bytes);
 
-/* Stores a copy of the value. key_size <= MAP_KEY_BYTES_MAX, value->size <= MAP_VALUE_BYTES_MAX (asserted: what
- * does not fit is refused before the log). */
+/* Stores a copy of the value. key_size <= MAP_KEY_BYTES_MAX, value->size <= MAP_VALUE_BYTES_MAX (asserted:
+ * what does not fit is refused before the log). */
 void map_put(struct map *map, const uint8_t *key, size_t key_size, const struct map_value *value);
 /* Changes only the header (expiry, version) of a present key; keeps the bytes without reading them anew where
  * that is possible. False when the key is absent. */
 bool map_put_expiry(struct map *map, const uint8_t *key, size_t key_size, struct map_version version,
                     uint64_t expiry_ms);
 bool map_delete(struct map *map, const uint8_t *key, size_t key_size); /* true if it was present */
-void map_clear(struct map *map); /* a marker, not a million deletions */
+void map_clear(struct map *map);                                       /* a marker, not a million deletions */
 /* Parts of meta that the state machine sets. size <= MAP_MEMBERSHIP_BYTES_MAX. */
 void map_set_rules_version(struct map *map, uint32_t rules_version);
 void map_set_membership(struct map *map, const uint8_t *bytes, size_t size);
-/* Deletes at most `keys_max` keys whose expiry is <= until_ms, in the order (expiry, key), and returns how many.
- * The same keys on every node. */
+/* Deletes at most `keys_max` keys whose expiry is <= until_ms, in the order (expiry, key), and returns how
+ * many. The same keys on every node. */
 size_t map_purge(struct map *map, uint64_t until_ms, size_t keys_max);
 
 /* ---- reading ---- */
@@ -119,12 +119,12 @@ bool map_get(struct map *map, const uint8_t *key, size_t key_size, struct map_va
 bool map_next_expiry(struct map *map, uint64_t *expiry_ms);
 
 /* Walks keys in the order of hash64(key), from the first whose hash is >= cursor. Visits at least
- * `keys_min` keys if there are as many and always all keys of one hash together; gives up early, with nothing or little
- * visited, after work proportional to keys_min (deleted keys that are still in LMDB). Returns the cursor to go
- * on with; 0: the end. Each key that is present during the whole walk is visited at least once; the
- * cursor is valid on every node and for ever. visit() must not change the map; key and value are borrowed.
- * Bytes of values over 1 KiB are not checked against disk rot here (that would read them): who wants the
- * bytes of large values calls map_get(). */
+ * `keys_min` keys if there are as many and always all keys of one hash together; gives up early, with nothing
+ * or little visited, after work proportional to keys_min (deleted keys that are still in LMDB). Returns the
+ * cursor to go on with; 0: the end. Each key that is present during the whole walk is visited at least once;
+ * the cursor is valid on every node and for ever. visit() must not change the map; key and value are
+ * borrowed. Bytes of values over 1 KiB are not checked against disk rot here (that would read them): who
+ * wants the bytes of large values calls map_get(). */
 uint64_t map_scan(struct map *map, uint64_t cursor, size_t keys_min,
                   void (*visit)(void *context, const uint8_t *key, size_t key_size,
                                 const struct map_value *value),
@@ -137,16 +137,19 @@ uint64_t map_bytes_since_freeze(const struct map *map);
 /* True when nothing was applied since the last freeze. */
 bool map_is_clean(const struct map *map);
 bool map_has_frozen(const struct map *map);
-/* The active table has reached buffer_bytes_max while the frozen one is still being written: stop applying. */
+/* The active table has reached buffer_bytes_max while the frozen one is still being written: stop applying.
+ */
 bool map_is_full(const struct map *map);
 
 struct map_checkpoint;
 /* Freezes the active table and starts a new one. Precondition: between entries, !map_has_frozen(). The
- * checkpoint may be written only once the own log is durable up to its index: the map must never run ahead of it. */
+ * checkpoint may be written only once the own log is durable up to its index: the map must never run ahead of
+ * it. */
 struct map_checkpoint *map_freeze(struct map *map);
 uint64_t map_checkpoint_index(const struct map_checkpoint *checkpoint);
-/* Writes the frozen table in key order and its meta in one durable transaction. Any thread; touches nothing that
- * the other calls change. STORAGE_FULL: nothing was written, may be tried again. Anything else but OK: stop the process. */
+/* Writes the frozen table in key order and its meta in one durable transaction. Any thread; touches nothing
+ * that the other calls change. STORAGE_FULL: nothing was written, may be tried again. Anything else but OK:
+ * stop the process. */
 enum storage_status map_checkpoint_write(struct map_checkpoint *checkpoint,
                                          struct storage_error *error) STORAGE_MUST_CHECK;
 /* After a successful write: renews the read transaction, then drops the frozen table. */

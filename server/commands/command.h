@@ -1,13 +1,14 @@
 /* command.h: the command table, and what a command is given.
  *
- * One row per command: name, opcode, arity, flags, key positions, function, documentation. COMMAND, COMMAND DOCS, arity
- * errors, kvcli's completion and the list in the README come from it. Commands are pure functions of (map, arguments,
- * time) -> reply: no clock, no randomness that matters to other nodes, no settings of one node (pitfall 30).
+ * One row per command: name, opcode, arity, flags, key positions, function, documentation. COMMAND, COMMAND
+ * DOCS, arity errors, kvcli's completion and the list in the README come from it. Commands are pure functions
+ * of (map, arguments, time) -> reply: no clock, no randomness that matters to other nodes, no settings of one
+ * node (pitfall 30).
  *
  * Three kinds, told apart by flags:
  * - COMMAND_WRITE  goes through the log and is run on every node when its entry is applied;
  * - COMMAND_READ   is run on one node at a moment that makes it linearizable;
- * - COMMAND_LOCAL  is answered by the node that was asked, in order, without the map: connection, CLUSTER, INFO...
+ * - COMMAND_LOCAL  is answered by the node that was asked, in order, without the map: INFO, CLUSTER...
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -25,6 +26,7 @@ enum {
     COMMAND_RULES_VERSION = 1,            /* of the state machine; entries carry the one they were made for */
     COMMAND_ARGUMENTS_MAX = 1024 * 1024,
     COMMAND_REQUEST_BYTES_MAX = 16 * 1024 * 1024,
+    COMMAND_REPLY_BYTES_MAX = 64 * 1024 * 1024, /* of one MGET; others cannot reach it */
     COMMAND_PURGE_KEYS_MAX = 256,         /* keys that one purge removes */
 };
 
@@ -48,10 +50,12 @@ struct command_context {
     /* reads and writes */
     struct map *map;
     uint64_t log_time_ms; /* decides what has expired: a key with 0 < expiry_ms <= log_time_ms is absent */
-    uint64_t clock_ms;    /* reads: now, never below log_time_ms, for what is left of a TTL; writes: == log_time_ms */
+    /* reads: now, never below log_time_ms, for what is left of a TTL; writes: == log_time_ms */
+    uint64_t clock_ms;
     struct map_version version; /* writes: what a changed value gets */
-    bool met_due_key; /* out, reads: a key past its expiry by clock_ms but not by log_time_ms was met. The reply is thrown
-                         away, and the read waits until log time has caught up */
+    /* out, reads: a key past its expiry by clock_ms but not by log_time_ms was met. The reply is thrown away,
+     * and the read waits until log time has caught up */
+    bool met_due_key;
     /* local commands */
     struct client_info *client;
     const struct node_view *node; /* COMMAND_NEEDS_VIEW */
@@ -59,9 +63,10 @@ struct command_context {
 };
 
 typedef void (*command_function)(struct command_context *context);
-/* NULL, or the error to send ("ERR syntax error"), found before the command goes to the log; static, or in `buffer`. */
-typedef const char *(*command_check)(const struct command *command, const struct argument *arguments, uint32_t count,
-                                     char *buffer, size_t buffer_bytes);
+/* NULL, or the error to send ("ERR syntax error"), found before the command goes to the log; static, or in
+ * `buffer`. */
+typedef const char *(*command_check)(const struct command *command, const struct argument *arguments,
+                                     uint32_t count, char *buffer, size_t buffer_bytes);
 
 struct command {
     const char *name;      /* lower case; "client|setname" forms are rows of `subcommands` */
@@ -76,7 +81,7 @@ struct command {
     const char *complexity;
     const char *summary;
     const char *syntax;    /* the arguments as the help shows them: "key value [NX | XX] [GET] ..." */
-    const char *key_flags; /* of its key specification, as Redis names them: "RW access update"; NULL: no keys */
+    const char *key_flags; /* of its key specification, as in Redis: "RW access update"; NULL: no keys */
     const char *tips;      /* of COMMAND, separated by blanks; NULL: none */
     const struct command_subcommand *subcommands; /* containers: ends with a NULL name; else NULL */
 };
@@ -95,8 +100,8 @@ const struct command *command_table(uint32_t *count);
 const struct command *command_find(const uint8_t *name, size_t size);
 const struct command *command_by_opcode(uint16_t opcode); /* NULL: unknown */
 
-/* What can be said before a command is executed or proposed: arity, key and value sizes, the row's own check. NULL, or an
- * error text (code included) that lives in `buffer`. */
+/* What can be said before a command is executed or proposed: arity, key and value sizes, the row's own check.
+ * NULL, or an error text (code included) that lives in `buffer`. */
 const char *command_validate(const struct command *command, const struct argument *arguments, uint32_t count,
                              char *buffer, size_t buffer_bytes);
 /* "ERR unknown command 'x', with args beginning with: 'a' 'b' " in `buffer`, exactly as Redis words it. */
@@ -104,15 +109,15 @@ const char *command_unknown_error(const struct argument *arguments, uint32_t cou
                                   size_t buffer_bytes);
 /* The first key's position in `arguments`, 0: the command has none. */
 uint32_t command_first_key(const struct command *command, const struct argument *arguments, uint32_t count);
-/* Runs it; containers look their subcommand up. A wrong arity, also of a subcommand, is answered here; key and value sizes
- * are not looked at again (command_validate). HELLO and RESET change context->client->protocol and context->reply->protocol:
- * their reply already speaks the new one. */
+/* Runs it; containers look their subcommand up. A wrong arity, also of a subcommand, is answered here; key
+ * and value sizes are not looked at again (command_validate). HELLO and RESET change
+ * context->client->protocol and context->reply->protocol: their reply already speaks the new one. */
 void command_run(struct command_context *context);
 
 enum { COMMAND_ERROR_BYTES_MAX = 512 }; /* room for the error texts above */
 
-/* Internal: removes keys that are due: opcode of "kvd.purge", arguments: until_ms as 8 bytes little-endian. Deletes at most
- * COMMAND_PURGE_KEYS_MAX keys. */
+/* Internal: removes keys that are due: opcode of "kvd.purge", arguments: until_ms as 8 bytes little-endian.
+ * Deletes at most COMMAND_PURGE_KEYS_MAX keys. */
 enum { COMMAND_OPCODE_PURGE = 900 };
 
 #endif

@@ -1,9 +1,10 @@
-/* command_docs.c: COMMAND DOCS. The table has a command's arguments as one line of text, as help shows it; here that line
- * becomes the tree of arguments that redis-cli and others want.
+/* command_docs.c: COMMAND DOCS. The table has a command's arguments as one line of text, as help shows it;
+ * here that line becomes the tree of arguments that redis-cli and others want.
  *
  * The line:  sequence = { item },  item = name | TOKEN { name } | "[" choice "]" | "<" choice ">",
- * choice = sequence { "|" sequence }. "[a b ...]" repeats the names before it: "key [key ...]". [ ] may be left out,
- * < > may not. Lines come from our own table: a wrong one is caught by an assertion, in the unit test.
+ * choice = sequence { "|" sequence }. "[a b ...]" repeats the names before it: "key [key ...]". [ ] may be
+ * left out, < > may not. Lines come from our own table: a wrong one is caught by an assertion, in the unit
+ * test.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -13,9 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DOCS_NODES_MAX = 32, DOCS_WORD_BYTES_MAX = 32, DOCS_NODE_NONE = -1 };
+enum {
+    DOCS_NODES_MAX = 32,
+    DOCS_WORD_BYTES_MAX = 32,
+    DOCS_NODE_NONE = -1
+};
 
-enum docs_type { DOCS_NAME, DOCS_TOKEN, DOCS_BLOCK, DOCS_ONEOF };
+enum docs_type {
+    DOCS_NAME,
+    DOCS_TOKEN,
+    DOCS_BLOCK,
+    DOCS_ONEOF
+};
 
 struct docs_node {
     enum docs_type type;
@@ -57,7 +67,8 @@ static int docs_count(const struct docs_tree *tree, int first)
     return count;
 }
 
-/* The next word, '[' ']' '<' '>' '|' or a run of other characters, without taking it. Its size; 0 at the end. */
+/* The next word, '[' ']' '<' '>' '|' or a run of other characters, without taking it. Its size; 0 at the end.
+ */
 static size_t docs_peek(struct docs_tree *tree)
 {
     while (*tree->at == ' ')
@@ -190,7 +201,8 @@ static int docs_parse_sequence(struct docs_tree *tree)
 {
     int first = DOCS_NODE_NONE;
     int repeated_count;
-    while (docs_peek(tree) > 0 && !docs_peek_is(tree, "]") && !docs_peek_is(tree, ">") && !docs_peek_is(tree, "|")) {
+    while (docs_peek(tree) > 0 && !docs_peek_is(tree, "]") && !docs_peek_is(tree, ">") &&
+           !docs_peek_is(tree, "|")) {
         if (docs_take_repetition(tree, &repeated_count)) {
             docs_mark_repeated(tree, &first, repeated_count);
             continue;
@@ -215,8 +227,8 @@ static int docs_parse_sequence(struct docs_tree *tree)
 
 static const char *docs_type_name(const struct docs_node *node)
 {
-    static const char *const INTEGERS[] = {"seconds", "milliseconds", "count",    "cursor", "increment",
-                                           "decrement", "index",      "protover", "slot",   "client-id"};
+    static const char *const INTEGERS[] = {"seconds",   "milliseconds", "count",    "cursor", "increment",
+                                           "decrement", "index",        "protover", "slot",   "client-id"};
     switch (node->type) {
     case DOCS_TOKEN:
         return "pure-token";
@@ -251,8 +263,8 @@ static void docs_reply_nodes(struct reply *reply, const struct docs_tree *tree, 
         bool has_token = node->token[0] != '\0';
         bool is_leaf = node->first_child == DOCS_NODE_NONE;
         size_t flags_count = (node->optional ? 1u : 0u) + (node->multiple ? 1u : 0u);
-        reply_map(reply, 2u + (node->type == DOCS_NAME ? 1u : 0u) + (is_key ? 1u : 0u) + (has_token ? 1u : 0u) +
-                             (flags_count > 0 ? 1u : 0u) + (is_leaf ? 0u : 1u));
+        reply_map(reply, 2u + (node->type == DOCS_NAME ? 1u : 0u) + (is_key ? 1u : 0u) +
+                             (has_token ? 1u : 0u) + (flags_count > 0 ? 1u : 0u) + (is_leaf ? 0u : 1u));
         reply_bulk_text(reply, "name");
         reply_bulk_text(reply, node->name);
         reply_bulk_text(reply, "type");
@@ -306,7 +318,8 @@ static void docs_reply_entry(struct reply *reply, const struct command *command,
     reply_bulk_text(reply, "group");
     reply_bulk_text(reply, command->group);
     reply_bulk_text(reply, "complexity");
-    reply_bulk_text(reply, subcommand == NULL ? command->complexity : "O(1), or O(N) where N is what is listed");
+    reply_bulk_text(reply,
+                    subcommand == NULL ? command->complexity : "O(1), or O(N) where N is what is listed");
     if (syntax[0] != '\0')
         docs_reply_arguments(reply, syntax, command->first_key != 0);
     if (!has_rows)

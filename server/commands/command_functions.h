@@ -1,7 +1,7 @@
 /* command_functions.h: the functions that the rows of the command table name. For the folder's own files.
  *
- * A command's function may rely on the arity of its row. Its check looks at the same words as the function does, before
- * the log; the function looks again, because what comes from the log is not taken on trust.
+ * A command's function may rely on the arity of its row. Its check looks at the same words as the function
+ * does, before the log; the function looks again, because what comes from the log is not taken on trust.
  */
 #ifndef COMMAND_FUNCTIONS_H
 #define COMMAND_FUNCTIONS_H
@@ -11,9 +11,9 @@
 /* What HELLO and INFO tell clients, which look at it to learn what a server can do. */
 #define COMMAND_REDIS_VERSION "7.0.15"
 
-#define COMMAND_CHECK(name)                                                                                           \
-    const char *name(const struct command *command, const struct argument *arguments, uint32_t count, char *buffer,   \
-                     size_t buffer_bytes)
+#define COMMAND_CHECK(name)                                                                                  \
+    const char *name(const struct command *command, const struct argument *arguments, uint32_t count,        \
+                     char *buffer, size_t buffer_bytes)
 
 /* commands_string.c */
 void command_get(struct command_context *context);
@@ -108,7 +108,8 @@ void command_command(struct command_context *context);
 void command_docs(struct command_context *context);
 
 /* "get" or "client|setname"; *subcommand is NULL when none is named. NULL: unknown. */
-const struct command *command_find_full(const struct argument *name, const struct command_subcommand **subcommand);
+const struct command *command_find_full(const struct argument *name,
+                                        const struct command_subcommand **subcommand);
 
 /* command_run.c: `arity` as in a row. */
 bool command_arity_fits(int arity, uint32_t count);

@@ -32,8 +32,8 @@ uint32_t command_first_key(const struct command *command, const struct argument 
 }
 
 /* NULL when all keys and values fit into the map. */
-static const char *check_sizes(const struct command *command, const struct argument *arguments, uint32_t count,
-                               char *buffer, size_t buffer_bytes)
+static const char *check_sizes(const struct command *command, const struct argument *arguments,
+                               uint32_t count, char *buffer, size_t buffer_bytes)
 {
     uint32_t first, end;
     if (key_range(command, count, &first, &end)) {
@@ -69,7 +69,8 @@ const char *command_validate(const struct command *command, const struct argumen
     return error == NULL ? NULL : buffer;
 }
 
-const char *command_unknown_error(const struct argument *arguments, uint32_t count, char *buffer, size_t buffer_bytes)
+const char *command_unknown_error(const struct argument *arguments, uint32_t count, char *buffer,
+                                  size_t buffer_bytes)
 {
     assert(count > 0 && buffer_bytes >= COMMAND_ERROR_BYTES_MAX);
     int size = arguments[0].size > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)arguments[0].size;
@@ -97,15 +98,16 @@ static void run_subcommand(struct command_context *context)
         if (command_arity_fits(row->arity, context->arguments_count))
             row->run(context);
         else
-            reply_error_format(context->reply, "ERR wrong number of arguments for '%s|%s' command", name, row->name);
+            reply_error_format(context->reply, "ERR wrong number of arguments for '%s|%s' command", name,
+                               row->name);
         return;
     }
     char upper[32] = {0};
     for (size_t i = 0; name[i] != '\0' && i + 1 < sizeof upper; i++)
         upper[i] = (char)(name[i] & ~0x20);
     int size = word->size > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)word->size;
-    reply_error_format(context->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", size, (const char *)word->bytes,
-                       upper);
+    reply_error_format(context->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", size,
+                       (const char *)word->bytes, upper);
 }
 
 void command_run(struct command_context *context)

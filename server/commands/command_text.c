@@ -21,7 +21,9 @@ bool command_word_is(const struct argument *word, const char *lower)
 
 void command_text_append(struct byte_buffer *text, const char *format, ...)
 {
-    enum { FIRST_TRY_BYTES = 256 };
+    enum {
+        FIRST_TRY_BYTES = 256
+    };
     size_t room = FIRST_TRY_BYTES;
     for (;;) {
         char *to = (char *)byte_buffer_reserve(text, room);
@@ -85,7 +87,8 @@ static bool glob_match_class(struct glob *glob, uint8_t byte)
     return found != negated;
 }
 
-/* Steps over one element of the pattern that stands for one byte (so not '*'), and says whether it is this one. */
+/* Steps over one element of the pattern that stands for one byte (so not '*'), and says whether it is this
+ * one. */
 static bool glob_match_byte(struct glob *glob, uint8_t byte)
 {
     uint8_t folded = glob_fold(glob, byte);
@@ -108,7 +111,8 @@ bool command_glob_match(const uint8_t *pattern, size_t pattern_size, const uint8
                         bool ignore_case)
 {
     struct glob glob = {.at = pattern, .end = pattern + pattern_size, .ignore_case = ignore_case};
-    const uint8_t *after_star = NULL; /* the pattern behind the last '*', and the first byte that star does not cover */
+    /* The pattern behind the last star, and the first byte that this star does not cover. */
+    const uint8_t *after_star = NULL;
     size_t star_end = 0;
     size_t i = 0;
     while (i < size) {
@@ -123,8 +127,8 @@ bool command_glob_match(const uint8_t *pattern, size_t pattern_size, const uint8
         }
         if (after_star == NULL)
             return false;
-        /* The last star takes one byte more. Earlier stars need no second try: what lies between two stars was found
-         * as far left as it can be. */
+        /* The last star takes one byte more. Earlier stars need no second try: what lies between two stars
+         * was found as far left as it can be. */
         glob.at = after_star;
         i = ++star_end;
     }

@@ -9,15 +9,16 @@
 #include <stddef.h>
 
 /* Error texts that several commands share, as Redis words them. */
-#define ERROR_SYNTAX "ERR syntax error"
-#define ERROR_NOT_AN_INTEGER "ERR value is not an integer or out of range"
+#define ERROR_SYNTAX          "ERR syntax error"
+#define ERROR_NOT_AN_INTEGER  "ERR value is not an integer or out of range"
 #define ERROR_STRING_TOO_LONG "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 
 /* Equal to `lower` (lower case letters, digits, '-') in any case. */
 bool command_word_is(const struct argument *word, const char *lower);
 
 /* Printed at the end of the text. */
-void command_text_append(struct byte_buffer *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void command_text_append(struct byte_buffer *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Redis' glob patterns: * ? [a-z] [^a] and \ before a character to be taken as it is. Work is at most
  * pattern_size * size. */

@@ -1,7 +1,7 @@
 /* commands_client.c: the CLIENT command.
  *
- * CLIENT LIST and INFO have the fields of Redis, in its order, with what kvd knows; what it does not have (pub/sub,
- * transactions, tracking) says none.
+ * CLIENT LIST and INFO have the fields of Redis, in its order, with what kvd knows; what it does not have
+ * (pub/sub, transactions, tracking) says none.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -32,7 +32,8 @@ static void copy_word(char to[CLIENT_NAME_BYTES_MAX], const struct argument *wor
 bool command_set_client_name(struct command_context *context, const struct argument *name)
 {
     if (!is_plain_word(name)) {
-        reply_error(context->reply, "ERR Client names cannot contain spaces, newlines or special characters.");
+        reply_error(context->reply,
+                    "ERR Client names cannot contain spaces, newlines or special characters.");
         return false;
     }
     if (name->size >= CLIENT_NAME_BYTES_MAX) {
@@ -75,9 +76,11 @@ static void client_setinfo(struct command_context *context)
     }
     const char *shown = is_name ? "lib-name" : "lib-ver";
     if (!is_plain_word(value)) {
-        reply_error_format(context->reply, "ERR %s cannot contain spaces, newlines or special characters.", shown);
+        reply_error_format(context->reply, "ERR %s cannot contain spaces, newlines or special characters.",
+                           shown);
     } else if (value->size >= CLIENT_NAME_BYTES_MAX) {
-        reply_error_format(context->reply, "ERR %s cannot be longer than %d bytes.", shown, CLIENT_NAME_BYTES_MAX - 1);
+        reply_error_format(context->reply, "ERR %s cannot be longer than %d bytes.", shown,
+                           CLIENT_NAME_BYTES_MAX - 1);
     } else {
         copy_word(is_name ? context->client->library_name : context->client->library_version, value);
         reply_simple(context->reply, "OK");
@@ -110,19 +113,20 @@ static uint64_t seconds_since(uint64_t now_ms, uint64_t then_ms)
 
 static void append_client(struct byte_buffer *text, const struct client_info *client, uint64_t now_ms)
 {
-    command_text_append(text, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 ssub=0",
-                        (unsigned long long)client->id, client->address, client->local_address,
-                        client->file_descriptor, client->name,
-                        (unsigned long long)seconds_since(now_ms, client->created_ms),
-                        (unsigned long long)seconds_since(now_ms, client->last_command_ms),
-                        client->readonly ? "r" : "N");
-    command_text_append(text, " multi=-1 qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 obl=%llu oll=0 omem=%llu tot-mem=%llu",
-                        (unsigned long long)client->query_bytes, (unsigned long long)client->output_bytes,
-                        (unsigned long long)client->output_bytes,
-                        (unsigned long long)(client->query_bytes + client->output_bytes));
-    command_text_append(text, " events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s queued=%llu\n",
-                        client->last_command == NULL ? "NULL" : client->last_command, client->protocol,
-                        client->library_name, client->library_version, (unsigned long long)client->queued_commands);
+    command_text_append(
+        text, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 ssub=0",
+        (unsigned long long)client->id, client->address, client->local_address, client->file_descriptor,
+        client->name, (unsigned long long)seconds_since(now_ms, client->created_ms),
+        (unsigned long long)seconds_since(now_ms, client->last_command_ms), client->readonly ? "r" : "N");
+    command_text_append(
+        text, " multi=-1 qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 obl=%llu oll=0 omem=%llu tot-mem=%llu",
+        (unsigned long long)client->query_bytes, (unsigned long long)client->output_bytes,
+        (unsigned long long)client->output_bytes,
+        (unsigned long long)(client->query_bytes + client->output_bytes));
+    command_text_append(
+        text, " events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s queued=%llu\n",
+        client->last_command == NULL ? "NULL" : client->last_command, client->protocol, client->library_name,
+        client->library_version, (unsigned long long)client->queued_commands);
 }
 
 static void client_info_command(struct command_context *context)
@@ -139,7 +143,8 @@ static void list_visit(void *listing_pointer, const struct client_info *client)
     bool wanted = listing->ids == NULL;
     for (uint32_t i = 0; i < listing->ids_count && !wanted; i++) {
         int64_t id;
-        wanted = number_parse_int64(listing->ids[i].bytes, listing->ids[i].size, &id) && (uint64_t)id == client->id;
+        wanted = number_parse_int64(listing->ids[i].bytes, listing->ids[i].size, &id) &&
+                 (uint64_t)id == client->id;
     }
     if (wanted)
         append_client(&listing->text, client, listing->now_ms);

@@ -1,8 +1,9 @@
 /* commands_cluster.c: CLUSTER, as Redis Cluster answers it for one shard.
  *
- * The leader, or the last one known, is the master and owns all 16384 slots; the other members are its replicas: also while
- * there is no leader, since clients refuse an answer with holes. node_view.members has it first.
- * A member whose client address is not known yet is left out of SLOTS and SHARDS, and has no address in NODES.
+ * The leader, or the last one known, is the master and owns all 16384 slots; the other members are its
+ * replicas: also while there is no leader, since clients refuse an answer with holes. node_view.members has
+ * it first. A member whose client address is not known yet is left out of SLOTS and SHARDS, and has no
+ * address in NODES.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -59,8 +60,8 @@ static uint64_t replication_offset(const struct node_view *node, const struct no
     return member->progress_known ? member->match_index : 0;
 }
 
-static void reply_shard_node(struct reply *reply, const struct node_view *node, const struct node_view_member *member,
-                             bool is_master)
+static void reply_shard_node(struct reply *reply, const struct node_view *node,
+                             const struct node_view_member *member, bool is_master)
 {
     reply_map(reply, 7);
     reply_bulk_text(reply, "id");
@@ -100,18 +101,19 @@ static void cluster_shards(struct command_context *context)
 
 /* ---- NODES, REPLICAS ---- */
 
-/* <id> <host>:<port>@<bus port> <flags> <master id | -> <ping> <pong> <epoch> <link> [slots], without a line end. */
+/* <id> <host>:<port>@<bus port> <flags> <master id | -> <ping> <pong> <epoch> <link> [slots], without a line
+ * end. */
 static void append_node_line(struct byte_buffer *text, const struct node_view *node, uint32_t i)
 {
     const struct node_view_member *member = &node->members[i];
     bool has_address = member->port != 0;
     bool is_master = i == 0;
-    command_text_append(text, "%s %s:%u@%u %s%s%s %s 0 0 %llu %s%s", member->hex_id, has_address ? member->host : "",
-                        member->port, has_address ? member->bus_port : 0, member->is_self ? "myself," : "",
-                        is_master ? "master" : "slave", has_address ? "" : ",noaddr",
-                        is_master ? "-" : node->members[0].hex_id, (unsigned long long)node->term,
-                        member->is_self || member->connected ? "connected" : "disconnected",
-                        is_master ? " 0-16383" : "");
+    command_text_append(
+        text, "%s %s:%u@%u %s%s%s %s 0 0 %llu %s%s", member->hex_id, has_address ? member->host : "",
+        member->port, has_address ? member->bus_port : 0, member->is_self ? "myself," : "",
+        is_master ? "master" : "slave", has_address ? "" : ",noaddr",
+        is_master ? "-" : node->members[0].hex_id, (unsigned long long)node->term,
+        member->is_self || member->connected ? "connected" : "disconnected", is_master ? " 0-16383" : "");
 }
 
 static void reply_text(struct command_context *context, struct byte_buffer *text)
@@ -136,9 +138,8 @@ static void cluster_replicas(struct command_context *context)
     const struct node_view *node = context->node;
     const struct argument *id = &context->arguments[2];
     uint32_t found = 0;
-    while (found < node->members_count &&
-           (id->size != strlen(node->members[found].hex_id) ||
-            memcmp(id->bytes, node->members[found].hex_id, id->size) != 0))
+    while (found < node->members_count && (id->size != strlen(node->members[found].hex_id) ||
+                                           memcmp(id->bytes, node->members[found].hex_id, id->size) != 0))
         found++;
     if (found == node->members_count) {
         int size = id->size > 128 ? 128 : (int)id->size;

@@ -1,8 +1,8 @@
 /* commands_command.c: COMMAND and its subcommands, told from the table. COMMAND DOCS is in command_docs.c.
  *
- * Each entry has the ten elements of Redis 7: name, arity, flags, first key, last key, step, ACL categories, tips, key
- * specifications, subcommands. Clients take key positions from it, so all of it follows from the rows that the server
- * itself works by.
+ * Each entry has the ten elements of Redis 7: name, arity, flags, first key, last key, step, ACL categories,
+ * tips, key specifications, subcommands. Clients take key positions from it, so all of it follows from the
+ * rows that the server itself works by.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -10,7 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ENTRY_ELEMENTS_COUNT = 10, WORDS_MAX = 12, FULL_NAME_BYTES_MAX = 64, LIST_PATTERN_BYTES_MAX = 1024 };
+enum {
+    ENTRY_ELEMENTS_COUNT = 10,
+    WORDS_MAX = 12,
+    FULL_NAME_BYTES_MAX = 64,
+    LIST_PATTERN_BYTES_MAX = 1024
+};
 
 /* A few constant words that are counted before they are sent. */
 struct word_list {
@@ -172,7 +177,8 @@ void command_command(struct command_context *context)
 
 /* ---- names ---- */
 
-const struct command *command_find_full(const struct argument *name, const struct command_subcommand **subcommand)
+const struct command *command_find_full(const struct argument *name,
+                                        const struct command_subcommand **subcommand)
 {
     const uint8_t *bar = name->size == 0 ? NULL : memchr(name->bytes, '|', name->size);
     size_t size = bar == NULL ? name->size : (size_t)(bar - name->bytes);
@@ -181,7 +187,8 @@ const struct command *command_find_full(const struct argument *name, const struc
     if (command == NULL || bar == NULL)
         return command;
     const struct argument rest = {.bytes = bar + 1, .size = name->size - size - 1};
-    for (const struct command_subcommand *row = command->subcommands; row != NULL && row->name != NULL; row++) {
+    for (const struct command_subcommand *row = command->subcommands; row != NULL && row->name != NULL;
+         row++) {
         if (command_word_is(&rest, row->name)) {
             *subcommand = row;
             return command;
@@ -218,7 +225,12 @@ static void command_count(struct command_context *context)
 
 /* ---- LIST ---- */
 
-enum list_filter { LIST_ALL, LIST_NONE, LIST_CATEGORY, LIST_PATTERN };
+enum list_filter {
+    LIST_ALL,
+    LIST_NONE,
+    LIST_CATEGORY,
+    LIST_PATTERN
+};
 
 static bool is_listed(const struct command *command, const char *name, enum list_filter filter,
                       const struct argument *word)
@@ -306,7 +318,8 @@ static void reply_keys(struct command_context *context, bool with_flags)
     }
     uint32_t first = (uint32_t)command->first_key;
     uint32_t step = (uint32_t)command->key_step;
-    uint32_t last = command->last_key < 0 ? count - (uint32_t)-command->last_key : (uint32_t)command->last_key;
+    uint32_t last =
+        command->last_key < 0 ? count - (uint32_t)-command->last_key : (uint32_t)command->last_key;
     reply_array(context->reply, (last - first) / step + 1);
     for (uint32_t i = first; i <= last; i += step) {
         if (with_flags)

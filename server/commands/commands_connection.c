@@ -1,5 +1,5 @@
-/* commands_connection.c: PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET, READONLY, READWRITE, ASKING: they touch nothing but
- * what is known of the connection. */
+/* commands_connection.c: PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET, READONLY, READWRITE, ASKING: they
+ * touch nothing but what is known of the connection. */
 #include "command_functions.h"
 #include "command_text.h"
 #include "number_parse.h"
@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERROR_NO_PASSWORD                                                                                             \
-    "ERR AUTH <password> called without any password configured for the default user. "                               \
+#define ERROR_NO_PASSWORD                                                                                    \
+    "ERR AUTH <password> called without any password configured for the default user. "                      \
     "Are you sure your configuration is correct?"
 
-const char *command_check_ping(const struct command *command, const struct argument *arguments, uint32_t count,
-                               char *buffer, size_t buffer_bytes)
+const char *command_check_ping(const struct command *command, const struct argument *arguments,
+                               uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)arguments;
     if (count <= 2)
@@ -38,7 +38,8 @@ void command_echo(struct command_context *context)
 
 /* ---- AUTH, HELLO ---- */
 
-/* There are no passwords. Redis without one lets the user "default" in whatever is given; kvd says so for him, too. */
+/* There are no passwords. Redis without one lets the user "default" in whatever is given; kvd says so for
+ * him, too. */
 static void reply_auth_error(struct command_context *context, const struct argument *user)
 {
     bool is_default = user == NULL || (user->size == 7 && memcmp(user->bytes, "default", 7) == 0);

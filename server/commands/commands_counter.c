@@ -1,4 +1,5 @@
-/* commands_counter.c: INCR, DECR, INCRBY, DECRBY. The value is an integer in Redis' strict decimal form; its expiry stays. */
+/* commands_counter.c: INCR, DECR, INCRBY, DECRBY. The value is an integer in Redis' strict decimal form; its
+ * expiry stays. */
 #include "command_functions.h"
 #include "command_text.h"
 #include "key_access.h"
@@ -34,16 +35,16 @@ void command_decr(struct command_context *context)
     counter_add(context, -1);
 }
 
-const char *command_check_incrby(const struct command *command, const struct argument *arguments, uint32_t count,
-                                 char *buffer, size_t buffer_bytes)
+const char *command_check_incrby(const struct command *command, const struct argument *arguments,
+                                 uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)count, (void)buffer, (void)buffer_bytes;
     int64_t number;
     return number_parse_int64(arguments[2].bytes, arguments[2].size, &number) ? NULL : ERROR_NOT_AN_INTEGER;
 }
 
-const char *command_check_decrby(const struct command *command, const struct argument *arguments, uint32_t count,
-                                 char *buffer, size_t buffer_bytes)
+const char *command_check_decrby(const struct command *command, const struct argument *arguments,
+                                 uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)count, (void)buffer, (void)buffer_bytes;
     int64_t number;

@@ -43,9 +43,9 @@ static const char *expire_parse_options(const struct argument *arguments, uint32
 }
 
 /* Options and the time; base_ms 0 where the time is absolute, or is not known yet. */
-static const char *expire_parse(const struct command *command, const struct argument *arguments, uint32_t count,
-                                int64_t base_ms, struct expire_options *options, int64_t *when_ms, char *buffer,
-                                size_t buffer_bytes)
+static const char *expire_parse(const struct command *command, const struct argument *arguments,
+                                uint32_t count, int64_t base_ms, struct expire_options *options,
+                                int64_t *when_ms, char *buffer, size_t buffer_bytes)
 {
     const char *error = expire_parse_options(arguments, count, options, buffer, buffer_bytes);
     if (error != NULL)
@@ -61,8 +61,8 @@ static const char *expire_parse(const struct command *command, const struct argu
     return buffer;
 }
 
-const char *command_check_expire(const struct command *command, const struct argument *arguments, uint32_t count,
-                                 char *buffer, size_t buffer_bytes)
+const char *command_check_expire(const struct command *command, const struct argument *arguments,
+                                 uint32_t count, char *buffer, size_t buffer_bytes)
 {
     struct expire_options options;
     int64_t when_ms;
@@ -70,7 +70,8 @@ const char *command_check_expire(const struct command *command, const struct arg
 }
 
 /* A key without an expiry counts as one that expires after all others. */
-static bool expire_applies(const struct expire_options *options, const struct map_value *value, int64_t when_ms)
+static bool expire_applies(const struct expire_options *options, const struct map_value *value,
+                           int64_t when_ms)
 {
     bool has_expiry = value->expiry_ms != 0;
     int64_t current_ms = (int64_t)value->expiry_ms;
@@ -141,7 +142,8 @@ static void ttl_run(struct command_context *context, uint64_t now_ms, bool is_se
         return;
     }
     uint64_t left_ms = value.expiry_ms > now_ms ? value.expiry_ms - now_ms : 0;
-    reply_integer(context->reply, (int64_t)(is_seconds ? (left_ms + MS_PER_SECOND / 2) / MS_PER_SECOND : left_ms));
+    reply_integer(context->reply,
+                  (int64_t)(is_seconds ? (left_ms + MS_PER_SECOND / 2) / MS_PER_SECOND : left_ms));
 }
 
 void command_ttl(struct command_context *context)

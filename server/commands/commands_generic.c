@@ -9,8 +9,8 @@
 
 enum {
     SCAN_COUNT_DEFAULT = 10,
-    SCAN_COUNT_MAX = 1000,          /* of one call, whatever COUNT says: the loop must not be held */
-    SCAN_PATTERN_BYTES_MAX = 1024,  /* matching costs pattern * key at worst */
+    SCAN_COUNT_MAX = 1000,         /* of one call, whatever COUNT says: the loop must not be held */
+    SCAN_PATTERN_BYTES_MAX = 1024, /* matching costs pattern * key at worst */
 };
 
 void command_del(struct command_context *context)
@@ -61,18 +61,20 @@ void command_dbsize(struct command_context *context)
 
 /* ---- FLUSHALL, FLUSHDB ---- */
 
-const char *command_check_flush(const struct command *command, const struct argument *arguments, uint32_t count,
-                                char *buffer, size_t buffer_bytes)
+const char *command_check_flush(const struct command *command, const struct argument *arguments,
+                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)buffer, (void)buffer_bytes;
-    if (count == 1 || (count == 2 && (command_word_is(&arguments[1], "async") || command_word_is(&arguments[1], "sync"))))
+    if (count == 1 ||
+        (count == 2 && (command_word_is(&arguments[1], "async") || command_word_is(&arguments[1], "sync"))))
         return NULL;
     return ERROR_SYNTAX;
 }
 
 void command_flush(struct command_context *context)
 {
-    const char *error = command_check_flush(context->command, context->arguments, context->arguments_count, NULL, 0);
+    const char *error =
+        command_check_flush(context->command, context->arguments, context->arguments_count, NULL, 0);
     if (error != NULL) {
         reply_error(context->reply, error);
         return;
@@ -120,8 +122,8 @@ static const char *scan_parse(const struct argument *arguments, uint32_t count, 
     return NULL;
 }
 
-const char *command_check_scan(const struct command *command, const struct argument *arguments, uint32_t count,
-                               char *buffer, size_t buffer_bytes)
+const char *command_check_scan(const struct command *command, const struct argument *arguments,
+                               uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)buffer, (void)buffer_bytes;
     struct scan_options options;
@@ -174,8 +176,8 @@ void command_scan(struct command_context *context)
 
 enum { PURGE_TIME_BYTES = 8 };
 
-const char *command_check_purge(const struct command *command, const struct argument *arguments, uint32_t count,
-                                char *buffer, size_t buffer_bytes)
+const char *command_check_purge(const struct command *command, const struct argument *arguments,
+                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)buffer, (void)buffer_bytes;
     assert(count == 2);

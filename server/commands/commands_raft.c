@@ -1,17 +1,28 @@
 /* commands_raft.c: RAFT STATUS, the state of the consensus as one node sees it, for people and for kvcli.
  *
- * The form is stable: lines "key:value" ended by LF, in this order; new keys may be added, so readers skip what they do not
- * know. Numbers are decimal, "yes"/"no" are flags, an unknown address is empty.
+ * The form is stable: lines "key:value" ended by LF, in this order; new keys may be added, so readers skip
+ * what they do not know. Numbers are decimal, "yes"/"no" are flags, an unknown address is empty.
  *
- *   node_id  role (leader, follower, candidate, pre-candidate, ..., forming)  term  vote (0: none)
- *   leader_id (0: none known)  leader_address (host:port for this client, empty if unknown)  leader_ready (yes/no)
- *   transferee (0: none)  commit_index  applied_index  last_index  last_term  durable_index  first_index
- *   map_durable_index  election_age_ms (0: a leader is known)  state_ok  formed  cluster_id  disk_id
- *   key_count  digest (16 hex digits)  log_time_ms  clock_skew_ms  rules_version  uptime_ms  version  build  members
- *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,progress=,match=,next=,active=yes|no
+ *   node_id
+ *   role               leader, follower, candidate, ...; "forming" before the cluster is formed
+ *   term, vote         vote 0: none
+ *   leader_id          0: none known
+ *   leader_address     host:port for this client; empty if unknown
+ *   leader_ready       yes or no
+ *   transferee         0: none
+ *   commit_index, applied_index, last_index, last_term, durable_index, first_index, map_durable_index
+ *   election_age_ms    0: a leader is known
+ *   state_ok, formed   yes or no
+ *   cluster_id, disk_id
+ *   key_count
+ *   digest             16 hex digits
+ *   log_time_ms, clock_skew_ms, rules_version, uptime_ms, version, build
+ *   members            how many member lines follow
+ *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
+ *               progress=,match=,next=,active=yes|no         (all in one line)
  *
- * One member line for each member, the leader (or the last known one) first, then by id. progress, match, next and active
- * are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no".
+ * One member line for each member, the leader (or the last known one) first, then by id. progress, match,
+ * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no".
  * INFO's section Raft has the same lines, with "raft_" before each key.
  */
 #include "command_functions.h"
@@ -25,12 +36,14 @@ struct status_writer {
 
 static void write_text(const struct status_writer *writer, const char *key, const char *value)
 {
-    command_text_append(writer->text, "%s%s:%s%s", writer->prefix, key, value == NULL ? "" : value, writer->line_end);
+    command_text_append(writer->text, "%s%s:%s%s", writer->prefix, key, value == NULL ? "" : value,
+                        writer->line_end);
 }
 
 static void write_number(const struct status_writer *writer, const char *key, uint64_t value)
 {
-    command_text_append(writer->text, "%s%s:%llu%s", writer->prefix, key, (unsigned long long)value, writer->line_end);
+    command_text_append(writer->text, "%s%s:%llu%s", writer->prefix, key, (unsigned long long)value,
+                        writer->line_end);
 }
 
 static const char *yes_no(bool value)
@@ -55,12 +68,12 @@ static void write_member(const struct status_writer *writer, const struct node_v
                         (unsigned long long)member->node_id, member->host, member->port, member->bus_host,
                         member->bus_port);
     bool known = member->progress_known;
-    command_text_append(writer->text,
-                        ",self=%s,leader=%s,connected=%s,progress=%s,match=%llu,next=%llu,active=%s%s",
-                        yes_no(member->is_self), yes_no(member->is_leader), yes_no(member->connected),
-                        known ? member->progress : "unknown", known ? (unsigned long long)member->match_index : 0,
-                        known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
-                        writer->line_end);
+    command_text_append(
+        writer->text, ",self=%s,leader=%s,connected=%s,progress=%s,match=%llu,next=%llu,active=%s%s",
+        yes_no(member->is_self), yes_no(member->is_leader), yes_no(member->connected),
+        known ? member->progress : "unknown", known ? (unsigned long long)member->match_index : 0,
+        known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
+        writer->line_end);
 }
 
 void command_write_raft_status(struct byte_buffer *text, const struct node_view *node, const char *prefix,

@@ -1,7 +1,7 @@
 /* commands_server.c: CONFIG GET and TIME.
  *
- * CONFIG is here for Redis' own tools, which ask a few questions before they work. It answers what is true of every kvd; kvd's
- * settings are in its configuration file and cannot be changed while it runs.
+ * CONFIG is here for Redis' own tools, which ask a few questions before they work. It answers what is true of
+ * every kvd; kvd's settings are in its configuration file and cannot be changed while it runs.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -36,7 +36,8 @@ static void config_get(struct command_context *context)
             continue;
         for (size_t row = 0; row < CONFIG_ANSWERS_COUNT; row++) {
             const char *name = CONFIG_ANSWERS[row].name;
-            if (!wanted[row] && command_glob_match(pattern->bytes, pattern->size, (const uint8_t *)name, strlen(name), true)) {
+            if (!wanted[row] && command_glob_match(pattern->bytes, pattern->size, (const uint8_t *)name,
+                                                   strlen(name), true)) {
                 wanted[row] = true;
                 count++;
             }

@@ -1,4 +1,5 @@
-/* commands_set.c: SET with all its options, SETNX, SETEX, PSETEX, and GETEX, which shares the words for expiry.
+/* commands_set.c: SET with all its options, SETNX, SETEX, PSETEX, and GETEX, which shares the words for
+ * expiry.
  *
  * A relative expiry is added to log time when the command is applied, so that every node gets the same sum.
  */
@@ -10,7 +11,13 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum expiry_kind { EXPIRY_NONE, EXPIRY_EX, EXPIRY_PX, EXPIRY_EXAT, EXPIRY_PXAT };
+enum expiry_kind {
+    EXPIRY_NONE,
+    EXPIRY_EX,
+    EXPIRY_PX,
+    EXPIRY_EXAT,
+    EXPIRY_PXAT
+};
 
 struct set_options {
     bool nx, xx, get, keep_ttl, persist;
@@ -33,7 +40,8 @@ static bool is_expiry_word(const struct argument *word, enum expiry_kind *kind)
     return false;
 }
 
-/* Which words exclude which is Redis' rule: one kind of expiry at most, though the same word may come twice. */
+/* Which words exclude which is Redis' rule: one kind of expiry at most, though the same word may come twice.
+ */
 static bool set_parse_options(const struct argument *arguments, uint32_t count, uint32_t first, bool is_getex,
                               struct set_options *options)
 {
@@ -63,10 +71,11 @@ static bool set_parse_options(const struct argument *arguments, uint32_t count, 
     return true;
 }
 
-/* When the key expires. NULL, or the error; before the log, with base_ms 0, it finds all but overflow by the time. */
+/* When the key expires. NULL, or the error; before the log, with base_ms 0, it finds all but overflow by the
+ * time. */
 static const char *set_parse_expiry(const struct command *command, enum expiry_kind kind,
-                                    const struct argument *word, uint64_t base_ms, uint64_t *expiry_ms, char *buffer,
-                                    size_t buffer_bytes)
+                                    const struct argument *word, uint64_t base_ms, uint64_t *expiry_ms,
+                                    char *buffer, size_t buffer_bytes)
 {
     int64_t number;
     if (!number_parse_int64(word->bytes, word->size, &number))
@@ -98,7 +107,8 @@ static const char *set_parse(const struct command *command, const struct argumen
         return ERROR_SYNTAX;
     if (options->expiry == EXPIRY_NONE)
         return NULL;
-    return set_parse_expiry(command, options->expiry, options->expiry_number, base_ms, expiry_ms, buffer, buffer_bytes);
+    return set_parse_expiry(command, options->expiry, options->expiry_number, base_ms, expiry_ms, buffer,
+                            buffer_bytes);
 }
 
 const char *command_check_set(const struct command *command, const struct argument *arguments, uint32_t count,
@@ -157,8 +167,8 @@ void command_setnx(struct command_context *context)
 
 /* ---- SETEX, PSETEX: key, time, value ---- */
 
-const char *command_check_setex(const struct command *command, const struct argument *arguments, uint32_t count,
-                                char *buffer, size_t buffer_bytes)
+const char *command_check_setex(const struct command *command, const struct argument *arguments,
+                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     assert(count == 4);
     uint64_t expiry_ms;
@@ -176,7 +186,8 @@ static void setex_run(struct command_context *context, enum expiry_kind kind)
         reply_error(context->reply, error);
         return;
     }
-    key_store(context, &context->arguments[1], context->arguments[3].bytes, context->arguments[3].size, expiry_ms);
+    key_store(context, &context->arguments[1], context->arguments[3].bytes, context->arguments[3].size,
+              expiry_ms);
     reply_simple(context->reply, "OK");
 }
 
@@ -193,8 +204,8 @@ void command_psetex(struct command_context *context)
 /* ---- GETEX ---- */
 
 /* The number is not looked at here: as in Redis, it may be anything when the key does not exist. */
-const char *command_check_getex(const struct command *command, const struct argument *arguments, uint32_t count,
-                                char *buffer, size_t buffer_bytes)
+const char *command_check_getex(const struct command *command, const struct argument *arguments,
+                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)command, (void)buffer, (void)buffer_bytes;
     struct set_options options;

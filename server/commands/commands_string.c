@@ -22,13 +22,22 @@ void command_get(struct command_context *context)
     reply_value_or_null(context, found, &value);
 }
 
+/* The same large value asked for a thousand times in one request must not fill the memory. */
 void command_mget(struct command_context *context)
 {
+    struct byte_buffer *out = context->reply->out;
+    size_t before_bytes = out == NULL ? 0 : byte_buffer_size(out);
     reply_array(context->reply, context->arguments_count - 1);
     for (uint32_t i = 1; i < context->arguments_count; i++) {
         struct map_value value;
         bool found = key_find(context, &context->arguments[i], &value);
         reply_value_or_null(context, found, &value);
+        if (out != NULL && byte_buffer_size(out) - before_bytes > COMMAND_REPLY_BYTES_MAX) {
+            out->end = out->start + before_bytes;
+            reply_error_format(context->reply, "ERR reply is too long: at most %d bytes are possible",
+                               COMMAND_REPLY_BYTES_MAX);
+            return;
+        }
     }
 }
 
@@ -85,8 +94,8 @@ void command_getset(struct command_context *context)
     key_store(context, key, context->arguments[2].bytes, context->arguments[2].size, 0);
 }
 
-const char *command_check_pairs(const struct command *command, const struct argument *arguments, uint32_t count,
-                                char *buffer, size_t buffer_bytes)
+const char *command_check_pairs(const struct command *command, const struct argument *arguments,
+                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)arguments;
     if (count % 2 == 1)
@@ -99,8 +108,8 @@ const char *command_check_pairs(const struct command *command, const struct argu
 static bool check_pairs(struct command_context *context)
 {
     char buffer[COMMAND_ERROR_BYTES_MAX];
-    const char *error = command_check_pairs(context->command, context->arguments, context->arguments_count, buffer,
-                                            sizeof buffer);
+    const char *error = command_check_pairs(context->command, context->arguments, context->arguments_count,
+                                            buffer, sizeof buffer);
     if (error != NULL)
         reply_error(context->reply, error);
     return error == NULL;

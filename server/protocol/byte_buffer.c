@@ -1,8 +1,8 @@
 /* byte_buffer.c: see byte_buffer.h.
  *
- * Growth doubles, so that appending n bytes copies O(n). The content moves to the front of the memory instead of
- * growing it when at least half of the memory lies free in front of it: then the move is paid for by the bytes that
- * were consumed.
+ * Growth doubles, so that appending n bytes copies O(n). The content moves to the front of the memory instead
+ * of growing it when at least half of the memory lies free in front of it: then the move is paid for by the
+ * bytes that were consumed.
  */
 #include "byte_buffer.h"
 
@@ -35,7 +35,8 @@ static void byte_buffer_make_room(struct byte_buffer *buffer, size_t size)
     }
     if (size > SIZE_MAX / 4 || used > SIZE_MAX / 4)
         abort();
-    /* Always more than before: a nearly full buffer that is consumed byte by byte must not be copied each time. */
+    /* Always more than before: a nearly full buffer that is consumed byte by byte must not be copied each
+     * time. */
     size_t capacity = buffer->capacity == 0 ? BYTE_BUFFER_CAPACITY_MIN : buffer->capacity * 2;
     while (capacity - used < size)
         capacity *= 2;

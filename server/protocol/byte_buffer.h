@@ -1,7 +1,8 @@
 /* byte_buffer.h: a growing run of bytes that is filled at its end and emptied at its front.
  *
- * Invariant: start <= end <= capacity. Out of memory aborts; what a stranger can make us put in here is bounded by
- * whoever fills it. byte_buffer_deinit() leaves an empty buffer that may be used again; {0} is a valid empty one.
+ * Invariant: start <= end <= capacity. Out of memory aborts; what a stranger can make us put in here is
+ * bounded by whoever fills it. byte_buffer_deinit() leaves an empty buffer that may be used again; {0} is a
+ * valid empty one.
  */
 #ifndef BYTE_BUFFER_H
 #define BYTE_BUFFER_H
@@ -27,8 +28,8 @@ static inline const uint8_t *byte_buffer_front(const struct byte_buffer *buffer)
 }
 
 void byte_buffer_deinit(struct byte_buffer *buffer);
-/* Room for `size` bytes at the end; returns where to write them, then byte_buffer_commit(). Moves the content to
- * the front of the memory, or grows it, where needed. */
+/* Room for `size` bytes at the end; returns where to write them, then byte_buffer_commit(). Moves the content
+ * to the front of the memory, or grows it, where needed. */
 uint8_t *byte_buffer_reserve(struct byte_buffer *buffer, size_t size);
 void byte_buffer_commit(struct byte_buffer *buffer, size_t size);
 void byte_buffer_append(struct byte_buffer *buffer, const void *bytes, size_t size);

@@ -1,14 +1,18 @@
 /* command_codec.c: see command_codec.h.
  *
- * Everything that is read here may come from another node or from a disk, so command_codec_read() trusts no length:
- * it walks all arguments before it says yes, and command_codec_arguments() walks the same bytes again.
+ * Everything that is read here may come from another node or from a disk, so command_codec_read() trusts no
+ * length: it walks all arguments before it says yes, and command_codec_arguments() walks the same bytes
+ * again.
  */
 #include "command_codec.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { ARGUMENT_HEADER_BYTES = 4, LENGTH_BYTES = 4 };
+enum {
+    ARGUMENT_HEADER_BYTES = 4,
+    LENGTH_BYTES = 4
+};
 
 static uint32_t load_u32(const uint8_t *from)
 {

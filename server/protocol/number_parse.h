@@ -1,7 +1,7 @@
 /* number_parse.h: decimal numbers, read as strictly as Redis reads them, and written.
  *
- * An int64 is "0", or an optional '-', a digit from 1 to 9, and more digits: no blanks, no '+', no leading zero, no
- * "-0". So each number has one form, and INCR's check of a stored value is the same on every node.
+ * An int64 is "0", or an optional '-', a digit from 1 to 9, and more digits: no blanks, no '+', no leading
+ * zero, no "-0". So each number has one form, and INCR's check of a stored value is the same on every node.
  */
 #ifndef NUMBER_PARSE_H
 #define NUMBER_PARSE_H

@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ERROR_TEXT_BYTES_MAX = 1024, HEADER_BYTES_MAX = 1 + NUMBER_TEXT_BYTES_MAX + 2 };
+enum {
+    ERROR_TEXT_BYTES_MAX = 1024,
+    HEADER_BYTES_MAX = 1 + NUMBER_TEXT_BYTES_MAX + 2
+};
 
 static char *reply_put_line_end(char *at)
 {

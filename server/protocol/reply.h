@@ -1,10 +1,11 @@
 /* reply.h: writes replies in RESP2 or, after HELLO 3, RESP3.
  *
  * A reply whose `out` is NULL goes nowhere: followers apply commands without answering anybody.
- * A text given to reply_simple() must not contain line ends. In one given to reply_error() (it may hold a client's
- * words) they become blanks, as in Redis.
- * Where the two protocols differ, RESP3 has the richer type (null, map, set, double, boolean, verbatim) and RESP2
- * what Redis sends in its place.
+ * A text given to reply_simple() must not contain line ends. In one given to reply_error() (it may hold a
+ * client's words) they become blanks, as in Redis.
+ *
+ * Where the two protocols differ, RESP3 has the richer type (null, map, set, double, boolean, verbatim) and
+ * RESP2 what Redis sends in its place.
  */
 #ifndef REPLY_H
 #define REPLY_H
@@ -33,6 +34,7 @@ void reply_map(struct reply *reply, size_t pairs); /* an array of 2 * pairs in R
 void reply_set(struct reply *reply, size_t count);
 void reply_double(struct reply *reply, double value);
 void reply_boolean(struct reply *reply, bool value); /* :1 / :0 in RESP2 */
-void reply_verbatim_text(struct reply *reply, const char *text, size_t size); /* =txt: in RESP3, bulk in RESP2 */
+/* =txt: in RESP3, bulk in RESP2 */
+void reply_verbatim_text(struct reply *reply, const char *text, size_t size);
 
 #endif

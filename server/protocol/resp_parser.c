@@ -1,10 +1,11 @@
 /* resp_parser.c: see resp_parser.h.
  *
- * A request in pieces: `position` stands behind the last header or bulk that is complete, `scanned` behind the bytes
- * of an unfinished line that hold no line end, and offsets[] remembers where the bulks began. A call goes on from
- * there, so each byte is looked at once; a bulk's bytes are not looked at at all.
+ * A request in pieces: `position` stands behind the last header or bulk that is complete, `scanned` behind
+ * the bytes of an unfinished line that hold no line end, and offsets[] remembers where the bulks began. A
+ * call goes on from there, so each byte is looked at once; a bulk's bytes are not looked at at all.
  *
- * Invariant: position <= size of what was given; arguments_count <= arguments_expected <= limits.arguments_max.
+ * Invariant: position <= size of what was given; arguments_count <= arguments_expected <=
+ * limits.arguments_max.
  */
 #include "resp_parser.h"
 
@@ -17,7 +18,7 @@
 
 enum {
     ARGUMENTS_CAPACITY_MIN = 8,
-    ARGUMENTS_KEEP_MAX = 1024,         /* room for more arguments than this is given back after the request */
+    ARGUMENTS_KEEP_MAX = 1024, /* room for more arguments than this is given back after the request */
     INLINE_KEEP_BYTES_MAX = 4096,
 };
 
@@ -75,7 +76,8 @@ static enum resp_parser_result resp_parser_fail(struct resp_parser *parser, cons
 static void resp_parser_add_argument(struct resp_parser *parser, size_t offset, size_t size)
 {
     if (parser->arguments_count == parser->arguments_capacity) {
-        uint32_t capacity = parser->arguments_capacity == 0 ? ARGUMENTS_CAPACITY_MIN : parser->arguments_capacity * 2;
+        uint32_t capacity =
+            parser->arguments_capacity == 0 ? ARGUMENTS_CAPACITY_MIN : parser->arguments_capacity * 2;
         struct argument *arguments = realloc(parser->arguments, capacity * sizeof *arguments);
         if (arguments == NULL)
             abort();
@@ -91,8 +93,8 @@ static void resp_parser_add_argument(struct resp_parser *parser, size_t offset, 
     parser->arguments_count++;
 }
 
-static enum resp_parser_result resp_parser_finish(struct resp_parser *parser, const uint8_t *base, size_t size,
-                                                  size_t *consumed)
+static enum resp_parser_result resp_parser_finish(struct resp_parser *parser, const uint8_t *base,
+                                                  size_t size, size_t *consumed)
 {
     if (base != NULL)
         for (uint32_t i = 0; i < parser->arguments_count; i++)
@@ -104,12 +106,16 @@ static enum resp_parser_result resp_parser_finish(struct resp_parser *parser, co
 
 /* ---- lines ---- */
 
-enum line_result { LINE_FOUND, LINE_NEED_MORE, LINE_TOO_LONG };
+enum line_result {
+    LINE_FOUND,
+    LINE_NEED_MORE,
+    LINE_TOO_LONG
+};
 
-/* Finds `end` from parser->position on; *line_size is without it. A line longer than inline_bytes_max is too long, whether
- * or not its end is there. */
-static enum line_result resp_parser_find_line(struct resp_parser *parser, const uint8_t *bytes, size_t size, char end,
-                                              size_t *line_size)
+/* Finds `end` from parser->position on; *line_size is without it. A line longer than inline_bytes_max is too
+ * long, whether or not its end is there. */
+static enum line_result resp_parser_find_line(struct resp_parser *parser, const uint8_t *bytes, size_t size,
+                                              char end, size_t *line_size)
 {
     size_t from = parser->scanned > parser->position ? parser->scanned : parser->position;
     size_t limit = parser->position + parser->limits.inline_bytes_max + 1;
@@ -125,11 +131,17 @@ static enum line_result resp_parser_find_line(struct resp_parser *parser, const 
     return LINE_NEED_MORE;
 }
 
-enum header_result { HEADER_READ, HEADER_NEED_MORE, HEADER_TOO_LONG, HEADER_INVALID, HEADER_WRONG_MARK };
+enum header_result {
+    HEADER_READ,
+    HEADER_NEED_MORE,
+    HEADER_TOO_LONG,
+    HEADER_INVALID,
+    HEADER_WRONG_MARK
+};
 
 /* Reads "<mark><number>\r\n" at parser->position and steps over it. `mark` 0: any. */
-static enum header_result resp_parser_read_header(struct resp_parser *parser, const uint8_t *bytes, size_t size,
-                                                  char mark, int64_t *number)
+static enum header_result resp_parser_read_header(struct resp_parser *parser, const uint8_t *bytes,
+                                                  size_t size, char mark, int64_t *number)
 {
     const uint8_t *line = bytes + parser->position;
     size_t rest = size - parser->position;
@@ -200,8 +212,8 @@ static enum resp_parser_result resp_parser_read_bulk_size(struct resp_parser *pa
     return RESP_PARSER_REQUEST;
 }
 
-static enum resp_parser_result resp_parser_feed_array(struct resp_parser *parser, const uint8_t *bytes, size_t size,
-                                                      size_t *consumed)
+static enum resp_parser_result resp_parser_feed_array(struct resp_parser *parser, const uint8_t *bytes,
+                                                      size_t size, size_t *consumed)
 {
     while (parser->arguments_count < parser->arguments_expected) {
         if (!parser->bulk_size_known) {
@@ -224,7 +236,8 @@ static enum resp_parser_result resp_parser_feed_array(struct resp_parser *parser
 }
 
 /* "*<count>\r\n". RESP_PARSER_REQUEST here only means: read. */
-static enum resp_parser_result resp_parser_read_count(struct resp_parser *parser, const uint8_t *bytes, size_t size)
+static enum resp_parser_result resp_parser_read_count(struct resp_parser *parser, const uint8_t *bytes,
+                                                      size_t size)
 {
     int64_t count = 0;
     switch (resp_parser_read_header(parser, bytes, size, '*', &count)) {
@@ -277,7 +290,8 @@ static bool has_prefix(const uint8_t *bytes, size_t size, const char *lower)
 static bool inline_is_forbidden(const uint8_t *line, size_t size)
 {
     /* ':' has the bit 0x20 set already. */
-    return has_prefix(line, size, "host:") || (has_prefix(line, size, "post") && (size == 4 || is_blank(line[4])));
+    return has_prefix(line, size, "host:") ||
+           (has_prefix(line, size, "post") && (size == 4 || is_blank(line[4])));
 }
 
 struct inline_cursor {
@@ -297,18 +311,30 @@ static void inline_unescape(struct inline_cursor *cursor)
     }
     uint8_t byte = at[1];
     switch (byte) {
-    case 'n': byte = '\n'; break;
-    case 'r': byte = '\r'; break;
-    case 't': byte = '\t'; break;
-    case 'b': byte = '\b'; break;
-    case 'a': byte = '\a'; break;
-    default: break;
+    case 'n':
+        byte = '\n';
+        break;
+    case 'r':
+        byte = '\r';
+        break;
+    case 't':
+        byte = '\t';
+        break;
+    case 'b':
+        byte = '\b';
+        break;
+    case 'a':
+        byte = '\a';
+        break;
+    default:
+        break;
     }
     *cursor->to++ = byte;
     cursor->at += 2;
 }
 
-/* Inside quotes, behind the opening one. Steps over the closing one; false: there is none, or something follows it. */
+/* Inside quotes, behind the opening one. Steps over the closing one; false: there is none, or something
+ * follows it. */
 static bool inline_read_quoted(struct inline_cursor *cursor, uint8_t quote)
 {
     while (cursor->at < cursor->end) {
@@ -330,7 +356,8 @@ static bool inline_read_quoted(struct inline_cursor *cursor, uint8_t quote)
     return false;
 }
 
-/* One word, which does not begin with a blank. A quote may open in the middle of a word; its end ends the word. */
+/* One word, which does not begin with a blank. A quote may open in the middle of a word; its end ends the
+ * word. */
 static bool inline_read_word(struct inline_cursor *cursor)
 {
     while (cursor->at < cursor->end) {
@@ -345,8 +372,8 @@ static bool inline_read_word(struct inline_cursor *cursor)
     return true;
 }
 
-static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parser, const uint8_t *bytes, size_t size,
-                                                       size_t *consumed)
+static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parser, const uint8_t *bytes,
+                                                       size_t size, size_t *consumed)
 {
     size_t line_size;
     switch (resp_parser_find_line(parser, bytes, size, '\n', &line_size)) {
@@ -377,7 +404,8 @@ static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parse
             return resp_parser_fail(parser, "unbalanced quotes in request");
         size_t word_size = (size_t)(cursor.to - word);
         parser->request_bytes += word_size;
-        if (parser->arguments_count >= parser->limits.arguments_max || word_size > parser->limits.bulk_bytes_max ||
+        if (parser->arguments_count >= parser->limits.arguments_max ||
+            word_size > parser->limits.bulk_bytes_max ||
             parser->request_bytes > parser->limits.request_bytes_max)
             return resp_parser_fail(parser, "too big inline request");
         resp_parser_add_argument(parser, (size_t)(word - memory), word_size);
@@ -388,7 +416,8 @@ static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parse
     return resp_parser_finish(parser, memory, request_size, consumed);
 }
 
-enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8_t *bytes, size_t size, size_t *consumed)
+enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8_t *bytes, size_t size,
+                                         size_t *consumed)
 {
     if (!parser->in_array) {
         if (parser->position == 0 && parser->scanned == 0)

@@ -7,10 +7,12 @@
  * texts are those of Redis ("Protocol error: invalid multibulk length", "... invalid bulk length",
  * "... expected '$', got 'x'", "... too big mbulk count string", "... too big bulk count string",
  * "... unbalanced quotes in request", "... too big inline request").
- * Stricter than Redis: a count, a length and a bulk must really end with CR LF; and how the bytes were cut into
- * pieces never changes the result (a line is too long by its length, not by how much of it had arrived).
- * An inline line whose first word is "POST" or begins with "Host:", in any case, is refused (RESP_PARSER_FORBIDDEN):
- * somebody's browser was tricked into talking to us.
+ *
+ * Stricter than Redis: a count, a length and a bulk must really end with CR LF; and how the bytes were cut
+ * into pieces never changes the result (a line is too long by its length, not by how much of it had arrived).
+ *
+ * An inline line whose first word is "POST" or begins with "Host:", in any case, is refused
+ * (RESP_PARSER_FORBIDDEN): somebody's browser was tricked into talking to us.
  */
 #ifndef RESP_PARSER_H
 #define RESP_PARSER_H
@@ -42,8 +44,8 @@ enum resp_parser_result {
 
 struct resp_parser {
     struct resp_limits limits;
-    /* The result: views into the given bytes (or, for inline requests, into the parser's own memory), valid until
-     * the next call or until the given bytes move. */
+    /* The result: views into the given bytes (or, for inline requests, into the parser's own memory), valid
+     * until the next call or until the given bytes move. */
     struct argument *arguments;
     uint32_t arguments_count;
     char error[128];
@@ -68,8 +70,8 @@ void resp_parser_deinit(struct resp_parser *parser);
 enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8_t *bytes, size_t size,
                                          size_t *consumed) __attribute__((warn_unused_result));
 
-/* How many bytes the present, unfinished request will have at least, as far as the argument that is arriving: for
- * reading large bulks in one go. At most limits.bulk_bytes_max + 2 above what was given so far. */
+/* How many bytes the present, unfinished request will have at least, as far as the argument that is arriving:
+ * for reading large bulks in one go. At most limits.bulk_bytes_max + 2 above what was given so far. */
 size_t resp_parser_bytes_wanted(const struct resp_parser *parser);
 
 #endif

@@ -39,18 +39,6 @@ static void run_command(struct replica *replica, const struct application *appli
     command_run(&context);
 }
 
-/* A client that takes more output than it can be allowed to is cut off: it asks for more than it reads. */
-static void limit_output(struct replica *replica, struct replica_client *client)
-{
-    if (byte_buffer_size(&client->output) > replica->options.client_pending_bytes_max * 16) {
-        replica_log(replica, REPLICA_LOG_WARNING, "client-output-limit", "client=%llu address=%s",
-                    (unsigned long long)client->info.id, client->info.address);
-        byte_buffer_deinit(&client->output);
-        client->closing = true;
-        client_mark_ready(replica, client);
-    }
-}
-
 static void run_riding_reads(struct replica *replica, struct application *application)
 {
     struct batch *batch = application->batch;
@@ -69,7 +57,7 @@ static void run_riding_reads(struct replica *replica, struct application *applic
         struct reply reply = {client_reply_target(client, waiter->slot), client->info.protocol};
         run_command(replica, application, &encoded, command_by_opcode(encoded.opcode), &reply, 0);
         client_finish_slot(replica, client, waiter->slot);
-        limit_output(replica, client);
+        client_limit_output(replica, client);
         client_maybe_free(replica, client);
     }
 }
@@ -91,6 +79,7 @@ static void apply_command(struct replica *replica, struct application *applicati
     run_command(replica, application, encoded, command, &reply, command_number);
     if (client != NULL) {
         client_finish_slot(replica, client, slot);
+        client_limit_output(replica, client);
         client_maybe_free(replica, client);
     }
 }
@@ -139,6 +128,9 @@ static bool apply_commands(struct replica *replica, const struct raft_entry *ent
         return false;
     }
     map_begin_entry(replica->map, entry->id.index, entry->id.term, header.clock_ms);
+    if (header.rules_version != map_get_meta(replica->map)->rules_version) {
+        map_set_rules_version(replica->map, header.rules_version);
+    }
     struct application application = {
         .entry = entry,
         .batch = batch,
@@ -178,8 +170,10 @@ static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
         map_end_entry(replica->map, raft_entry_bytes(entry));
         break;
     }
-    if (batch != NULL) {
+    if (batch != NULL && ok) {
         batch_release(replica, batch);
+    } else if (batch != NULL) {
+        batch_put_back(replica, batch); /* nobody is told anything */
     }
     replica->entries_applied_total++;
     return ok;

@@ -45,6 +45,15 @@ static void list_append(struct batch_list *list, struct batch *batch)
     list->count++;
 }
 
+void batch_put_back(struct replica *replica, struct batch *batch)
+{
+    struct batch_list *list = &replica->in_flight;
+    batch->next = list->first;
+    list->first = batch;
+    list->last = list->last == NULL ? batch : list->last;
+    list->count++;
+}
+
 static struct batch *list_take_first(struct batch_list *list)
 {
     struct batch *batch = list->first;

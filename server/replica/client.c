@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_CAPACITY_MIN = 8, OUTPUT_KEEP_BYTES = 16 * 1024 };
+enum {
+    SLOTS_CAPACITY_MIN = 8,
+    OUTPUT_KEEP_BYTES = 16 * 1024,
+    OUTPUT_LIMIT_FACTOR = 16, /* times client_pending_bytes_max: a client that asks for more than it reads */
+};
 
 struct slot *client_slot(const struct replica_client *client, uint64_t number)
 {
@@ -49,9 +53,25 @@ struct slot *client_push_slot(struct replica *replica, struct replica_client *cl
     return slot;
 }
 
+/* What the slot counts for in the limits from now on. */
+static void count_slot(struct replica *replica, struct replica_client *client, struct slot *slot, size_t bytes)
+{
+    assert(client->pending_bytes >= slot->bytes && replica->pending_bytes >= slot->bytes);
+    client->pending_bytes -= slot->bytes;
+    replica->pending_bytes -= slot->bytes;
+    slot->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    client->pending_bytes += slot->bytes;
+    replica->pending_bytes += slot->bytes;
+}
+
+bool client_takes_replies(const struct replica_client *client)
+{
+    return client->open && !client->cut_off;
+}
+
 struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number)
 {
-    if (!client->open) {
+    if (!client_takes_replies(client)) {
         return NULL;
     }
     return number == client->first_slot ? &client->output : &client_slot(client, number)->reply;
@@ -79,10 +99,9 @@ void client_finish_slot(struct replica *replica, struct replica_client *client, 
     slot->state = SLOT_DONE;
     free(slot->encoded);
     slot->encoded = NULL;
-    assert(client->pending_bytes >= slot->bytes && replica->pending_bytes >= slot->bytes);
-    client->pending_bytes -= slot->bytes;
-    replica->pending_bytes -= slot->bytes;
-    slot->bytes = 0;
+    /* A reply that has to wait for earlier ones goes on counting. */
+    bool waits = number != client->first_slot && client_takes_replies(client);
+    count_slot(replica, client, slot, waits ? sizeof *slot + byte_buffer_size(&slot->reply) : 0);
     if (number == client->first_slot) {
         /* Its reply went straight out; those that waited behind it follow. */
         assert(byte_buffer_size(&slot->reply) == 0);
@@ -91,13 +110,14 @@ void client_finish_slot(struct replica *replica, struct replica_client *client, 
         while (client->first_slot < client->end_slot) {
             struct slot *front = client_slot(client, client->first_slot);
             size_t size = byte_buffer_size(&front->reply);
-            if (size > 0 && client->open) {
+            if (size > 0 && client_takes_replies(client)) {
                 byte_buffer_append(&client->output, byte_buffer_front(&front->reply), size);
             }
             byte_buffer_deinit(&front->reply);
             if (front->state != SLOT_DONE) {
                 break;
             }
+            count_slot(replica, client, front, 0);
             drop_front_slot(client);
         }
         client_mark_ready(replica, client);
@@ -314,16 +334,41 @@ static void drop_unbegun_slots(struct replica *replica, struct replica_client *c
     for (uint64_t n = client->first_slot; n < client->end_slot; n++) {
         struct slot *slot = client_slot(client, n);
         byte_buffer_deinit(&slot->reply);
-        if (slot->state == SLOT_QUEUED) {
+        if (slot->state == SLOT_QUEUED || slot->state == SLOT_DONE) {
             free(slot->encoded);
             slot->encoded = NULL;
             slot->state = SLOT_DONE;
-            client->pending_bytes -= slot->bytes;
-            replica->pending_bytes -= slot->bytes;
-            slot->bytes = 0;
+            count_slot(replica, client, slot, 0);
         }
     }
     client->next_slot = client->end_slot;
+}
+
+void client_drop_behind(struct replica *replica, struct replica_client *client, uint64_t number)
+{
+    for (uint64_t n = number + 1; n < client->end_slot; n++) {
+        struct slot *slot = client_slot(client, n);
+        assert(slot->state == SLOT_QUEUED || slot->state == SLOT_DONE);
+        free(slot->encoded);
+        slot->encoded = NULL;
+        byte_buffer_deinit(&slot->reply);
+        count_slot(replica, client, slot, 0);
+    }
+    client->end_slot = number + 1;
+}
+
+/* What it was owed is dropped, and nothing more is written: a reply after a gap would pass for another command's. */
+void client_limit_output(struct replica *replica, struct replica_client *client)
+{
+    if (byte_buffer_size(&client->output) <= replica->options.client_pending_bytes_max * OUTPUT_LIMIT_FACTOR) {
+        return;
+    }
+    replica_log(replica, REPLICA_LOG_WARNING, "client-output-limit", "client=%llu address=%s",
+                (unsigned long long)client->info.id, client->info.address);
+    byte_buffer_deinit(&client->output);
+    client->cut_off = true;
+    client->closing = true;
+    client_mark_ready(replica, client);
 }
 
 void client_maybe_free(struct replica *replica, struct replica_client *client)
@@ -409,7 +454,7 @@ void replica_client_sent(struct replica *replica, struct replica_client *client,
 
 bool replica_client_is_closing(const struct replica_client *client)
 {
-    return client->closing && client->first_slot == client->end_slot;
+    return client->cut_off || (client->closing && client->first_slot == client->end_slot);
 }
 
 struct client_info *replica_client_info(struct replica_client *client)

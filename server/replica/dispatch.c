@@ -47,12 +47,18 @@ static void encode_into_slot(struct slot *slot, const struct request *request)
     command_codec_write(slot->encoded, request->command->opcode, request->arguments + 1, request->count - 1);
 }
 
+/* What follows waits until the client has taken what it has asked for. */
+static bool is_output_full(const struct replica *replica, const struct replica_client *client)
+{
+    return byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max;
+}
+
 /* ---- local commands ------------------------------------------------------------------------------ */
 
 static enum begin_result begin_local(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
-    if (request->number != client->first_slot) {
+    if (request->number != client->first_slot || is_output_full(replica, client)) {
         return WAIT_ORDER;
     }
     struct reply reply = {client_reply_target(client, request->number), client->info.protocol};
@@ -70,33 +76,35 @@ static enum begin_result begin_local(struct replica *replica, const struct reque
         context.node = &replica->view;
     }
     command_run(&context);
-    client_finish_slot(replica, client, request->number);
     if (context.close_client) {
+        client_drop_behind(replica, client, request->number);
         client->closing = true;
-        client_mark_ready(replica, client);
     }
+    client_finish_slot(replica, client, request->number);
     return BEGUN;
 }
 
 /* ---- redirects ----------------------------------------------------------------------------------- */
 
-/* A leader that others may be sent to: heard of recently, connected, its address known. Two nodes that point at each other make
- * redis-cli loop for ever (contract, rule 7), so a hint that may be old is no hint. */
-static const struct bus_listener_address *fresh_leader_address(const struct replica *replica,
-                                                               const struct replica_client *client)
+/* A leader that others may be sent to: another node, and heard of recently. Two nodes that point at each other make redis-cli
+ * loop for ever (contract, rule 7), so a hint that may be old is no hint. (The core forgets a leader whose connection
+ * broke until it is heard of again.) */
+bool dispatch_has_fresh_leader(const struct replica *replica)
 {
     raft_node_id leader = raft_leader(replica->raft);
     if (leader == RAFT_NODE_NONE || leader == replica->options.node_id) {
+        return false;
+    }
+    return replica->now_ms - raft_leader_contact_ms(replica->raft) <= replica->options.election_timeout_ms / 2;
+}
+
+static const struct bus_listener_address *fresh_leader_address(const struct replica *replica,
+                                                               const struct replica_client *client)
+{
+    if (!dispatch_has_fresh_leader(replica)) {
         return NULL;
     }
-    const struct peer *peer = peers_find_const(replica, leader);
-    if (peer == NULL || !peer->dialled) {
-        return NULL;
-    }
-    if (replica->now_ms - raft_leader_contact_ms(replica->raft) > replica->options.election_timeout_ms / 2) {
-        return NULL;
-    }
-    return peers_client_address(replica, leader, client->info.listener);
+    return peers_client_address(replica, raft_leader(replica->raft), client->info.listener);
 }
 
 static enum begin_result redirect(struct replica *replica, const struct request *request)
@@ -121,11 +129,6 @@ static enum begin_result redirect(struct replica *replica, const struct request 
 static bool is_fenced(const struct replica *replica, const struct replica_client *client)
 {
     return client->proposed_count > 0 && client->proposed_term != raft_get_term(replica->raft);
-}
-
-static bool is_output_full(const struct replica *replica, const struct replica_client *client)
-{
-    return byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max;
 }
 
 static void note_proposed(struct replica *replica, struct replica_client *client, struct slot *slot)
@@ -191,6 +194,9 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
         return WAIT_LEADER; /* in the second case: it is handing over */
     }
     encode_into_slot(slot, request);
+    if (slot->read_begun_ms == 0) {
+        slot->read_begun_ms = replica->now_ms;
+    }
     slot->state = SLOT_READING;
     client->reading_count++;
     reads_add(replica, client, request->number);
@@ -227,7 +233,7 @@ static bool is_parking_over(const struct replica *replica, const struct slot *sl
 
 void dispatch_client(struct replica *replica, struct replica_client *client)
 {
-    while (client->open && client->next_slot < client->end_slot) {
+    while (client_takes_replies(client) && client->next_slot < client->end_slot) {
         uint64_t number = client->next_slot;
         struct slot *slot = client_slot(client, number);
         if (slot->state != SLOT_QUEUED) {
@@ -249,6 +255,10 @@ void dispatch_client(struct replica *replica, struct replica_client *client)
             slot->encoded = NULL;
         }
         enum begin_result result = begin(replica, &request);
+        if (result != BEGUN && held != NULL) {
+            slot->encoded = held;
+            held = NULL;
+        }
         free(held);
         if (result == BEGUN) {
             if (client->next_slot == number) {

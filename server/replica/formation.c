@@ -96,7 +96,7 @@ static bool make_proposal(const struct replica *replica, struct log_identity *pr
     proposal->members_count = replica->peers_count;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         const struct peer *peer = &replica->peers[i];
-        if (!peer->is_self && !(peer->hello_known && peer->dialled)) {
+        if (!peer->is_self && !peer->hello_known) {
             return false;
         }
         proposal->members[i] = (struct log_member){

@@ -243,13 +243,24 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
 
 /* ---- clocks -------------------------------------------------------------------------------------- */
 
-void peers_note_clock(struct replica *replica, uint64_t node_id, uint64_t wall_clock_ms)
+void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall_clock_ms)
 {
     struct peer *peer = peers_find(replica, node_id);
-    if (peer != NULL && wall_clock_ms > 0) {
-        peer->clock_known = true;
-        peer->clock_offset_ms = (int64_t)(wall_clock_ms - replica->wall_clock_ms);
+    if (peer == NULL) {
+        return;
     }
+    peer->accepted = true; /* messages come by the connection that it dialled */
+    if (wall_clock_ms > 0) {
+        peer->clock_known = true;
+        peer->clock_ahead_ms = (int64_t)(wall_clock_ms - replica->now_ms);
+    }
+}
+
+/* Its clock, as it goes on since it was heard of, less ours as it is now: a jump of our own clock shows at once, before anything
+ * is stamped by it. */
+static int64_t clock_offset_ms(const struct replica *replica, const struct peer *peer)
+{
+    return peer->clock_ahead_ms - (int64_t)(replica->wall_clock_ms - replica->now_ms);
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -270,7 +281,7 @@ static int64_t median_offset_ms(const struct replica *replica)
         if (peer->is_self) {
             offsets[count++] = 0;
         } else if (peer->clock_known && (peer->dialled || peer->accepted)) {
-            offsets[count++] = peer->clock_offset_ms;
+            offsets[count++] = clock_offset_ms(replica, peer);
         }
     }
     qsort(offsets, count, sizeof offsets[0], compare_offsets);

@@ -160,8 +160,12 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
         keep_from = status.durable_index;
     }
     if (keep_from + 1 > status.first_index) {
+        /* Large entries must not make a whole tail go in one step. */
+        uint64_t entries = status.durable_index - status.first_index + 1;
+        uint64_t excess = (usage.entries_bytes - replica->options.log_tail_bytes) * entries / usage.entries_bytes + 1;
         job->write.compact_to = keep_from;
-        job->write.compact_entries_max = COMPACT_ENTRIES_PER_JOB;
+        job->write.compact_entries_max =
+            excess < COMPACT_ENTRIES_PER_JOB ? (uint32_t)excess : COMPACT_ENTRIES_PER_JOB;
     }
 }
 

@@ -2,7 +2,8 @@
  *
  * Reads that arrive during a turn gather; at its end one try is made for all of them, with an id of its own (pitfall 2). A try answers only
  * reads that arrived before it started. A confirmed round is served once its index is applied. A failed one (the leader changed,
- * was not confirmed, did not answer) gives its reads back to their clients' queues: reads may always be tried again.
+ * was not confirmed, did not answer) gives its reads back to their clients' queues: reads may always be tried again, until the
+ * command time-out is over.
  */
 #include "replica_internal.h"
 
@@ -24,10 +25,10 @@ void reads_add(struct replica *replica, struct replica_client *client, uint64_t 
     list->readers[list->count++] = (struct reader){client, slot};
 }
 
-/* A slot of a closed client ends without an answer. True: there is nothing more to do for it. */
+/* A slot of a client that is gone ends without an answer. True: there is nothing more to do for it. */
 static bool drop_if_closed(struct replica *replica, struct replica_client *client, uint64_t slot)
 {
-    if (client->open) {
+    if (client_takes_replies(client)) {
         return false;
     }
     client_finish_slot(replica, client, slot);
@@ -39,7 +40,13 @@ static void give_back(struct replica *replica, struct reader_list *list)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         struct reader reader = list->readers[i];
-        if (!drop_if_closed(replica, reader.client, reader.slot)) {
+        if (drop_if_closed(replica, reader.client, reader.slot)) {
+            continue;
+        }
+        uint64_t begun_ms = client_slot(reader.client, reader.slot)->read_begun_ms;
+        if (replica->now_ms - begun_ms >= replica->options.command_timeout_ms) {
+            client_answer_error(replica, reader.client, reader.slot, "CLUSTERDOWN The cluster is down");
+        } else {
             client_requeue_slot(replica, reader.client, reader.slot, NULL);
         }
     }
@@ -79,7 +86,7 @@ void reads_ask(struct replica *replica)
     }
     struct reader_list empty = round->list;
     assert(empty.count == 0);
-    *round = (struct read_round){.read_id = read_id, .list = replica->gathering};
+    *round = (struct read_round){.read_id = read_id, .asked_ms = replica->now_ms, .list = replica->gathering};
     replica->gathering = empty;
 }
 
@@ -100,6 +107,33 @@ void reads_on_result(struct replica *replica, const struct raft_read_result *res
         }
         return;
     }
+}
+
+/* A round that was confirmed and whose entries do not arrive; the core ends those that are not confirmed. */
+void reads_expire(struct replica *replica)
+{
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        struct read_round *round = &replica->rounds[i];
+        if (round->read_id != 0 && round->confirmed &&
+            replica->now_ms - round->asked_ms >= replica->options.command_timeout_ms) {
+            round->read_id = 0;
+            round->confirmed = false;
+            give_back(replica, &round->list);
+        }
+    }
+}
+
+uint64_t reads_deadline_ms(const struct replica *replica)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
+        const struct read_round *round = &replica->rounds[i];
+        uint64_t due_ms = round->asked_ms + replica->options.command_timeout_ms;
+        if (round->read_id != 0 && round->confirmed && due_ms < deadline_ms) {
+            deadline_ms = due_ms;
+        }
+    }
+    return deadline_ms;
 }
 
 /* ---- serving ------------------------------------------------------------------------------------- */

@@ -266,8 +266,12 @@ void replica_on_message(struct replica *replica, uint64_t peer, const struct bus
         replica->stopping) {
         return;
     }
-    peers_note_clock(replica, peer, message->wall_clock_ms);
+    peers_note_message(replica, peer, message->wall_clock_ms);
+    bool was_stale = replica->parked_first != NULL && !dispatch_has_fresh_leader(replica);
     raft_step(replica->raft, &message->raft);
+    if (was_stale && dispatch_has_fresh_leader(replica)) {
+        replica->redispatch = true; /* parked commands can be sent there again */
+    }
 }
 
 static void note_leader_change(struct replica *replica)
@@ -319,6 +323,7 @@ static void work(struct replica *replica)
         persist_take_ready(replica);
         bool applied = apply_committed(replica);
         reads_serve(replica);
+        reads_ask(replica); /* rounds may have become free */
         if (!applied && !replica->redispatch && !raft_has_ready(replica->raft)) {
             break;
         }
@@ -338,12 +343,26 @@ static bool is_anything_in_flight(const struct replica *replica)
     return false;
 }
 
+/* Somebody is there to take leadership over. When the whole cluster is stopped at once, nobody is. */
+static bool can_hand_over(const struct replica *replica)
+{
+    if (replica->raft == NULL || raft_get_role(replica->raft) != RAFT_LEADER) {
+        return false;
+    }
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        if (!replica->peers[i].is_self && (replica->peers[i].dialled || replica->peers[i].accepted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tick_shutdown(struct replica *replica)
 {
     if (!replica->shutting_down || replica->stopping) {
         return;
     }
-    bool leads = replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER && replica->peers_count > 1;
+    bool leads = can_hand_over(replica);
     if (replica->now_ms >= replica->shutdown_deadline_ms || (!leads && !is_anything_in_flight(replica))) {
         replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
         return;
@@ -364,6 +383,7 @@ void replica_end_turn(struct replica *replica)
     } else {
         raft_tick(replica->raft, replica->now_ms);
         batch_expire(replica);
+        reads_expire(replica);
         tick_shutdown(replica);
         work(replica);
         peers_maybe_warn_of_clock(replica);
@@ -394,6 +414,7 @@ uint64_t replica_deadline_ms(const struct replica *replica)
     const uint64_t others[] = {
         raft_deadline_ms(replica->raft),
         batch_deadline_ms(replica),
+        reads_deadline_ms(replica),
         apply_deadline_ms(replica),
         replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };

@@ -44,6 +44,7 @@ struct slot {
     enum slot_state state;
     uint32_t bytes;         /* counted in pending_bytes */
     uint64_t waiting_since_ms;
+    uint64_t read_begun_ms; /* when a read index was first asked for on its behalf; 0: never */
     uint8_t *encoded;       /* command_codec form */
     struct byte_buffer reply;
 };
@@ -65,6 +66,7 @@ struct replica_client {
     struct byte_buffer output;
     bool open;               /* the connection is there */
     bool closing;            /* QUIT: no request is taken any more */
+    bool cut_off;            /* asked for more than it reads: nothing is written to it any more, close it */
     bool ready;              /* on the ready list */
     bool throttled;          /* was told not to read */
     bool parked;             /* on the parked list */
@@ -113,6 +115,7 @@ struct reader_list {
 /* Reads that share one try of the read index. */
 struct read_round {
     uint64_t read_id;
+    uint64_t asked_ms;
     bool confirmed;
     uint64_t index;
     struct reader_list list;
@@ -136,7 +139,7 @@ struct peer {
     bool accepted; /* its connection to us stands */
     struct bus_hello hello; /* the last accepted one */
     bool clock_known;
-    int64_t clock_offset_ms; /* its clock less ours */
+    int64_t clock_ahead_ms; /* its clock less our monotonic one */
     bool refused_us;
     bool formation_accepted; /* formation: it has stored the present proposal */
 };
@@ -219,11 +222,17 @@ void client_unlink_all(struct replica *replica);
 struct slot *client_slot(const struct replica_client *client, uint64_t number);
 /* Adds a slot at the end; the caller fills it. */
 struct slot *client_push_slot(struct replica *replica, struct replica_client *client);
+/* False: its connection is gone, or it was cut off. */
+bool client_takes_replies(const struct replica_client *client);
+/* Cuts off a client that asks for more than it reads. */
+void client_limit_output(struct replica *replica, struct replica_client *client);
 /* Where the reply of this slot goes: the output if it is the first unanswered one, else its own buffer. */
 struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number);
 /* The reply of this slot is complete: frees what it held, lets replies that wait behind it out. */
 void client_finish_slot(struct replica *replica, struct replica_client *client, uint64_t number);
 void client_answer_error(struct replica *replica, struct replica_client *client, uint64_t number, const char *text);
+/* Drops the requests that came after this one: none of them has begun. */
+void client_drop_behind(struct replica *replica, struct replica_client *client, uint64_t number);
 /* Back to "not begun", with a copy of the encoded command (or its own, when `encoded` is NULL). */
 void client_requeue_slot(struct replica *replica, struct replica_client *client, uint64_t number,
                          const uint8_t *encoded);
@@ -245,6 +254,8 @@ struct argument *client_decode_arguments(struct replica *replica, const struct e
 void dispatch_client(struct replica *replica, struct replica_client *client);
 /* Tries all parked clients; answers -CLUSTERDOWN to commands whose parking time is over. */
 void dispatch_parked(struct replica *replica);
+/* Another node leads, and was heard of recently. */
+bool dispatch_has_fresh_leader(const struct replica *replica);
 
 /* batch.c */
 /* Both: `arguments` without the name; `client` may be NULL for kvd's own commands. */
@@ -259,6 +270,8 @@ uint64_t batch_deadline_ms(const struct replica *replica);
 /* The batch that waits for this committed entry, taken off the list; NULL: none. Batches that a committed entry of
  * another term proves lost are given back to their clients. */
 struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id);
+/* The opposite of taking it. */
+void batch_put_back(struct replica *replica, struct batch *batch);
 void batch_release(struct replica *replica, struct batch *batch);
 void batches_destroy(struct replica *replica);
 
@@ -267,6 +280,8 @@ void reads_add(struct replica *replica, struct replica_client *client, uint64_t 
 void reads_ask(struct replica *replica);
 void reads_on_result(struct replica *replica, const struct raft_read_result *result);
 void reads_serve(struct replica *replica); /* rounds whose index is applied */
+void reads_expire(struct replica *replica); /* -CLUSTERDOWN */
+uint64_t reads_deadline_ms(const struct replica *replica);
 void reads_run(struct replica *replica, struct replica_client *client, uint64_t slot);
 void reads_destroy(struct replica *replica);
 
@@ -289,7 +304,8 @@ const struct peer *peers_find_const(const struct replica *replica, uint64_t node
 /* Where clients of this listener reach the node; NULL: not known yet. */
 const struct bus_listener_address *peers_client_address(const struct replica *replica, uint64_t node_id,
                                                         uint32_t listener);
-void peers_note_clock(struct replica *replica, uint64_t node_id, uint64_t wall_clock_ms);
+/* A message that said what the sender's clock was (0: did not). */
+void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall_clock_ms);
 /* The time that entries are stamped with, and how far the own clock is from the members' median. */
 uint64_t peers_stamp_ms(const struct replica *replica);
 int64_t peers_clock_skew_ms(const struct replica *replica);

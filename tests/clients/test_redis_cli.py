@@ -1,12 +1,15 @@
 """redis-cli and redis-benchmark, as installed, against every node."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -89,6 +92,8 @@ class Terminal:
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.execvp("redis-cli", ["redis-cli", "-h", node.host, "-p", str(node.client_port)])
+        # Without a size it asks the terminal where the cursor is, and waits for an answer.
+        fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.seen = ""
 
     def expect(self, pattern, seconds=10):

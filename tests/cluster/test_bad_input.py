@@ -130,6 +130,7 @@ def test_a_browser_that_was_tricked_into_talking_to_us_is_cut_off(leader):
     assert leader.command("EXISTS", "tricked") == 0
 
 
+@pytest.mark.tsan
 def test_random_bytes_on_the_client_port_harm_nobody(leader):
     """Noise, and requests with noise in them, are answered with errors or closed; the server lives on."""
     source = random.Random(11)
@@ -192,6 +193,7 @@ def test_thousands_of_half_sent_commands_leave_memory_bounded_and_others_served(
         assert leader.command("EXISTS", "half") == 0
 
 
+@pytest.mark.tsan
 def test_clients_over_the_limit_are_told_so_and_closed():
     """With max-clients 20, the 21st gets Redis' words; when one leaves there is room again."""
     with Cluster(size=1, settings={"max-clients": 20}) as cluster:

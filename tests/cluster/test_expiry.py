@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from kvd_cluster import Cluster, wait_until
 from test_failover import wait_until_caught_up
 
@@ -11,6 +13,7 @@ def key_count(node):
     return None if status is None else status["key_count"]
 
 
+@pytest.mark.tsan
 def test_pitfall_30_expired_keys_vanish_on_all_nodes_without_being_read(cluster):
     """DBSIZE falls to 0 by itself on every node, in spite of nobody reading the keys, and the digests agree."""
     leader = cluster.wait_for_leader()
@@ -61,6 +64,7 @@ def test_an_expired_key_is_gone_for_every_command_at_once(cluster):
             assert reader.command("GET", "gone") is None
 
 
+@pytest.mark.tsan
 def test_pitfall_29_times_to_live_survive_a_failover(cluster):
     """TTL goes on counting on the new leader, KEEPTTL and PERSIST are known there, and what was due meanwhile is gone."""
     leader = cluster.wait_for_leader()

@@ -49,8 +49,7 @@ def test_pitfall_5_no_acknowledged_write_is_lost_when_the_leader_is_killed_again
                 wait_until_caught_up(cluster, leader)
             time.sleep(0.5)
         load.verify_everywhere(cluster)
-        gaps = [load.gap_around(moment) for moment in kills]
-        report(capsys, describe_times("time without a successful write, leader killed", gaps))
+        report(capsys, describe_times("time without a successful write, leader killed", load.gaps_around(kills)))
         report(capsys, "%d keys acknowledged, %d increments of unknown outcome"
                % (load.acknowledged_count(), load.unknown_count()))
 
@@ -119,7 +118,7 @@ def test_pitfall_4_a_paused_leader_reads_nothing_stale_and_loses_no_write_when_i
     """SIGSTOP of the leader for 3 s under load, then SIGCONT, 10 times: the history of all clients, with reads
     from every node and reads sent to the sleeping leader, is linearizable."""
     with Cluster() as cluster:
-        answered, gaps = 0, []
+        answered = 0
         with HistoryLoad(cluster.addresses()).start(followers=5, pinned_per_node=1) as load:
             for number in range(rounds(10)):
                 load.label = number
@@ -144,7 +143,6 @@ def test_pitfall_4_a_paused_leader_reads_nothing_stale_and_loses_no_write_when_i
         cluster.wait_until_equal()
         operations = check_history(load.history)
         assert all(load.reads_by_address.get(address, 0) for address in cluster.addresses()), load.reads_by_address
-        del gaps
         report(capsys, "%d operations checked, %d of them late reads that were answered" % (operations, answered))
 
 

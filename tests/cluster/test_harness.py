@@ -69,6 +69,14 @@ def test_a_node_that_crashes_while_it_is_told_to_end_fails_its_test():
             node.process.wait()
 
 
+def test_a_report_of_a_sanitizer_fails_the_test():
+    """Whatever the exit code, a report file is enough."""
+    with pytest.raises(Failure, match="data race"):
+        with Cluster(size=1) as cluster:
+            with open(os.path.join(cluster.directory, "sanitizer-1.99"), "w") as file:
+                file.write("WARNING: ThreadSanitizer: data race")
+
+
 def test_ports_are_given_once_and_lie_below_those_of_outgoing_connections():
     """Two clusters never share a port, and no outgoing connection takes one while its node is down."""
     ports = [port for _ in range(50) for port in free_ports(6)]

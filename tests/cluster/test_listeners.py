@@ -1,10 +1,13 @@
 """Several client listeners, each with the address it announces: redirects name the leader's address of the listener that
 the client came in by."""
 
+import pytest
+
 from kvd_cluster import Cluster, free_ports
 from resp import Connection
 
 
+@pytest.mark.tsan
 def test_a_redirect_names_the_leaders_address_of_the_same_listener():
     """Clients of the listener "inside" are sent to the inside address, those of "outside" to the outside one; CLUSTER SLOTS,
     NODES and SHARDS agree."""

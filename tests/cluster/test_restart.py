@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from kvd_cluster import Cluster, rounds, wait_until
 from test_failover import wait_until_caught_up
 
@@ -55,6 +57,7 @@ class Model:
                 assert connection.command("MGET", *[k for k, _ in part]) == [v for _, v in part]
 
 
+@pytest.mark.tsan
 def test_pitfall_11_checkpoints_and_replay_give_the_same_digest_on_all_nodes():
     """With a checkpoint every 64 KiB of log, all nodes killed between rounds of writes and an occasional FLUSHALL, every
     node holds exactly what the model holds."""
@@ -95,6 +98,7 @@ def test_a_clean_end_and_a_start_keep_everything():
             model.verify(node)
 
 
+@pytest.mark.tsan
 def test_a_follower_that_was_away_catches_up_from_the_log():
     """A node that missed thousands of writes, with checkpoints on all others meanwhile, ends with the same contents."""
     with Cluster(settings=SMALL_CHECKPOINTS) as cluster:

@@ -36,6 +36,7 @@ def test_a_follower_ends_with_0_and_the_leader_stays(cluster):
     assert leader.command("SET", "k", "v") == "OK"
 
 
+@pytest.mark.tsan
 def test_the_last_one_ends_too(cluster):
     """SIGTERM of all three at once: each ends with 0 within its time, and all data is there afterwards."""
     leader = cluster.wait_for_leader()
@@ -115,5 +116,5 @@ def test_a_rolling_restart_under_load_loses_nothing_and_leaves_no_outcome_unknow
         assert not any(unknown), unknown
         load.verify_everywhere(cluster)
         report(capsys, describe_times("time without a successful write, node told to end",
-                                      [load.gap_around(moment) for moment in moments]))
+                                      load.gaps_around(moments)))
         report(capsys, "connections closed under a command: %d" % sum(c.lost_connections for c in load.clients))

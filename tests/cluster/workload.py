@@ -6,6 +6,8 @@ Three outcomes, never mixed:
   UNKNOWN  -UNKNOWN, silence, or a connection that broke after the command was sent
 """
 
+import bisect
+import math
 import random
 import statistics
 import threading
@@ -194,20 +196,16 @@ class WriterLoad(Workload):
         wait_until(succeeded, seconds, "a write that succeeds", interval=0.005)
         return min(t for t in self.success_times[-20000:] if t > since)
 
-    def gap_around(self, moment):
-        """The longest time without a successful write that touches [moment, ...)."""
+    def gaps_around(self, moments):
+        """For each moment: the longest time without a successful write between the last one before it and
+        the first one after the next moment."""
         times = sorted(self.success_times)
-        before = max((t for t in times if t <= moment), default=moment)
-        gap = 0.0
-        last = before
-        for t in times:
-            if t <= moment:
-                continue
-            gap = max(gap, t - last)
-            last = t
-            if t > moment + 5:
-                break
-        return gap
+        gaps = []
+        for moment, end in zip(moments, [*moments[1:], math.inf]):
+            first = max(bisect.bisect_right(times, moment) - 1, 0)
+            last = min(bisect.bisect_right(times, end), len(times) - 1)
+            gaps.append(max((b - a for a, b in zip(times[first:last], times[first + 1:last + 1])), default=0.0))
+        return gaps
 
     # ---- what must be there afterwards ----
 

@@ -7,7 +7,8 @@
 
 enum { START_MS = 1000000000 };
 
-static void visit_own_client(void *clients, void (*visit)(void *context, const struct client_info *client), void *context)
+static void visit_own_client(void *clients, void (*visit)(void *context, const struct client_info *client),
+                             void *context)
 {
     visit(context, clients);
 }
@@ -140,7 +141,8 @@ static void run_found(struct commands_testing *testing, const struct command *co
         map_end_entry(testing->map, 100);
 }
 
-const char *commands_run_arguments(struct commands_testing *testing, const struct argument *arguments, uint32_t count)
+const char *commands_run_arguments(struct commands_testing *testing, const struct argument *arguments,
+                                   uint32_t count)
 {
     char buffer[COMMAND_ERROR_BYTES_MAX];
     struct byte_buffer *out = &testing->out;
@@ -173,8 +175,9 @@ const char *commands_run(struct commands_testing *testing, const char *line)
     resp_parser_init(&parser, &limits);
     byte_buffer_append(&input, line, strlen(line));
     byte_buffer_append(&input, "\n", 1);
-    assert_int_equal(resp_parser_feed(&parser, byte_buffer_front(&input), byte_buffer_size(&input), &consumed),
-                     RESP_PARSER_REQUEST);
+    assert_int_equal(
+        resp_parser_feed(&parser, byte_buffer_front(&input), byte_buffer_size(&input), &consumed),
+        RESP_PARSER_REQUEST);
     assert_int_equal(consumed, byte_buffer_size(&input));
     assert_true(parser.arguments_count > 0);
     const char *reply = commands_run_arguments(testing, parser.arguments, parser.arguments_count);

@@ -1,8 +1,8 @@
-/* commands_testing.h: one node's commands without a node: a map in a folder of its own, a clock that the test sets, and a
- * line of text in, the bytes of the reply out.
+/* commands_testing.h: one node's commands without a node: a map in a folder of its own, a clock that the test
+ * sets, and a line of text in, the bytes of the reply out.
  *
- * Lines are inline requests, so "\x00" and quotes work in them. Expected bytes were taken from redis-server 7.0.15
- * wherever Redis has the command.
+ * Lines are inline requests, so "\x00" and quotes work in them. Expected bytes were taken from
+ * redis-server 7.0.15 wherever Redis has the command.
  */
 #ifndef COMMANDS_TESTING_H
 #define COMMANDS_TESTING_H
@@ -38,11 +38,13 @@ int commands_testing_teardown(void **state);
 
 /* Runs a command as the server would: find, validate, an entry of its own for a write. The reply as text. */
 const char *commands_run(struct commands_testing *testing, const char *line);
-const char *commands_run_arguments(struct commands_testing *testing, const struct argument *arguments, uint32_t count);
+const char *commands_run_arguments(struct commands_testing *testing, const struct argument *arguments,
+                                   uint32_t count);
 
 #define expect(testing, line, reply) assert_string_equal(commands_run(testing, line), reply)
 
-#define commands_test(name) cmocka_unit_test_setup_teardown(name, commands_testing_setup, commands_testing_teardown)
+#define commands_test(name)                                                                                  \
+    cmocka_unit_test_setup_teardown(name, commands_testing_setup, commands_testing_teardown)
 
 /* Three members; the node is the second and the first leads. */
 void commands_testing_fill_node(struct node_view *node);

@@ -34,7 +34,8 @@ struct fixture {
     struct raft_status status;
 };
 
-static const raft_node_id fixture_voters[RAFT_NODES_MAX] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const raft_node_id fixture_voters[RAFT_NODES_MAX] = {1, 2,  3,  4,  5,  6,  7, 8,
+                                                            9, 10, 11, 12, 13, 14, 15};
 
 static inline struct raft_config fixture_config(uint32_t voters_count)
 {
@@ -269,7 +270,8 @@ static inline enum raft_propose_result fixture_propose(struct fixture *fixture, 
 static inline void fixture_win(struct fixture *fixture)
 {
     uint32_t voters = 0;
-    while (raft_get_role(fixture->raft) != RAFT_PRE_CANDIDATE && raft_get_role(fixture->raft) != RAFT_CANDIDATE)
+    while (raft_get_role(fixture->raft) != RAFT_PRE_CANDIDATE &&
+           raft_get_role(fixture->raft) != RAFT_CANDIDATE)
         fixture_tick_to_deadline(fixture);
     fixture_turn(fixture);
     for (uint32_t i = 0; i < fixture->ready.messages_now_count; i++)

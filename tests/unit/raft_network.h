@@ -317,8 +317,8 @@ static inline void network_check_node(struct network *network, uint32_t i)
     for (uint64_t index = 1; index <= network->committed_last; index++) { /* leader completeness */
         uint64_t have;
         if (raft_get_entry_term(node->raft, index, &have))
-            NETWORK_CHECK(network, have == network->committed[index].term ||
-                                       network->committed[index].term > term);
+            NETWORK_CHECK(network,
+                          have == network->committed[index].term || network->committed[index].term > term);
         else
             NETWORK_CHECK(network, index < node->disk.base.index || network->committed[index].term > term);
     }

@@ -1,4 +1,7 @@
-/* test_client_cluster_client.c: commands on clusters that misbehave, played by fake servers. */
+/* test_client_cluster_client.c: commands on clusters that misbehave, played by fake servers.
+ *
+ * Pitfall 5 (definite and unknown outcomes must not be confused) and pitfall 29 (a repeated write) are what
+ * most of the cases about lost answers are for. */
 #include "client_fake_server.h"
 #include "cluster_client.h"
 #include "command_line.h"
@@ -172,6 +175,7 @@ static void nonsense_in_cluster_slots_is_skipped(void **state)
     assert_int_equal(fixture->client.nodes.count, 1);
 }
 
+/* Pitfalls 5 and 29. */
 static void a_write_whose_answer_is_lost_has_an_unknown_outcome(void **state)
 {
     struct fixture *fixture = *state;
@@ -270,6 +274,7 @@ static void not_now_for_the_whole_time_is_not_executed(void **state)
     assert_true(fake_server_count(fixture->a, "SET") > 1);
 }
 
+/* Pitfall 29. */
 static void an_unknown_outcome_that_the_server_tells_is_not_retried(void **state)
 {
     struct fixture *fixture = *state;

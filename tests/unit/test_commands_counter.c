@@ -15,7 +15,8 @@ static void counters_count(void **state)
 
 static void only_integers_in_their_one_form_count(void **state)
 {
-    static const char *const VALUES[] = {"x", "1.5", "01", "+1", "\" 1\"", "\"\"", "-0", "9223372036854775808"};
+    static const char *const VALUES[] = {"x",      "1.5",  "01", "+1",
+                                         "\" 1\"", "\"\"", "-0", "9223372036854775808"};
     for (size_t i = 0; i < sizeof VALUES / sizeof VALUES[0]; i++) {
         char line[64] = "SET n ";
         strcat(line, VALUES[i]);

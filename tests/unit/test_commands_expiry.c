@@ -44,8 +44,13 @@ static void seconds_are_rounded_to_the_nearest(void **state)
 
 static void an_expiry_that_has_passed_removes_the_key_at_once(void **state)
 {
-    static const char *const LINES[] = {"EXPIRE k 0", "EXPIRE k -1", "PEXPIRE k 0", "EXPIREAT k 1", "PEXPIREAT k -5",
-                                        "PEXPIREAT k 0", "EXPIRE k -9223372036854775"};
+    static const char *const LINES[] = {"EXPIRE k 0",
+                                        "EXPIRE k -1",
+                                        "PEXPIRE k 0",
+                                        "EXPIREAT k 1",
+                                        "PEXPIREAT k -5",
+                                        "PEXPIREAT k 0",
+                                        "EXPIRE k -9223372036854775"};
     for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
         expect(*state, "SET k v", "+OK\r\n");
         expect(*state, LINES[i], ":1\r\n");

@@ -34,7 +34,8 @@ static void type_names_the_kind(void **state)
 
 static void flushing_removes_everything(void **state)
 {
-    static const char *const LINES[] = {"FLUSHALL", "flushall async", "FLUSHALL SYNC", "FLUSHDB", "FLUSHDB ASYNC"};
+    static const char *const LINES[] = {"FLUSHALL", "flushall async", "FLUSHALL SYNC", "FLUSHDB",
+                                        "FLUSHDB ASYNC"};
     for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
         expect(*state, "MSET a 1 b 2", "+OK\r\n");
         expect(*state, LINES[i], "+OK\r\n");
@@ -75,8 +76,9 @@ static void scan_sees_every_key(void **state)
         snprintf(line, sizeof line, "SET key:%d v", i);
         expect(testing, line, "+OK\r\n");
     }
-    static const char *const OPTIONS[] = {"", "COUNT 1", "COUNT 1000", "count 9223372036854775807", "MATCH *",
-                                          "MATCH k*y:*", "TYPE string", "TYPE STRING COUNT 7"};
+    static const char *const OPTIONS[] = {
+        "",        "COUNT 1",     "COUNT 1000",  "count 9223372036854775807",
+        "MATCH *", "MATCH k*y:*", "TYPE string", "TYPE STRING COUNT 7"};
     for (size_t o = 0; o < sizeof OPTIONS / sizeof OPTIONS[0]; o++) {
         scan_all(testing, OPTIONS[o], seen);
         for (int i = 0; i < 100; i++)

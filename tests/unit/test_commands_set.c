@@ -26,7 +26,8 @@ static void every_kind_of_expiry_is_understood(void **state)
     expect(testing, "SET k w KEEPTTL", "+OK\r\n");
     expect(testing, "PEXPIRETIME k", ":1700000001234\r\n");
     expect(testing, "GET k", "$1\r\nw\r\n");
-    expect(testing, "SET k w EX 5 EX 6", "+OK\r\n"); /* the same word twice: the last one counts, as in Redis */
+    expect(testing, "SET k w EX 5 EX 6",
+           "+OK\r\n"); /* the same word twice: the last one counts, as in Redis */
     expect(testing, "TTL k", ":6\r\n");
 }
 
@@ -58,9 +59,17 @@ static void get_returns_the_old_value_set_or_not(void **state)
 static void words_that_exclude_each_other_are_refused(void **state)
 {
     static const char *const LINES[] = {
-        "SET k v NX XX",        "SET k v foo",          "SET k v EX",           "SET k v EX 10 PX 10",
-        "SET k v EX 10 KEEPTTL", "SET k v KEEPTTL EX 10", "SET k v PXAT 10 EXAT 10", "SET k v PERSIST",
-        "SET k v KEEPTTL KEEPTTL2", "SET k v GET EX", "SET k v \"ex\\x00\" 10",
+        "SET k v NX XX",
+        "SET k v foo",
+        "SET k v EX",
+        "SET k v EX 10 PX 10",
+        "SET k v EX 10 KEEPTTL",
+        "SET k v KEEPTTL EX 10",
+        "SET k v PXAT 10 EXAT 10",
+        "SET k v PERSIST",
+        "SET k v KEEPTTL KEEPTTL2",
+        "SET k v GET EX",
+        "SET k v \"ex\\x00\" 10",
     };
     for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++)
         expect(*state, LINES[i], "-ERR syntax error\r\n");

@@ -6,7 +6,8 @@ static void get_returns_what_is_there(void **state)
     expect(*state, "GET k", "$-1\r\n");
     expect(*state, "SET k \"a\\r\\n\\x00b\"", "+OK\r\n");
     commands_run(*state, "GET k");
-    assert_memory_equal(byte_buffer_front(&((struct commands_testing *)*state)->out), "$5\r\na\r\n\0b\r\n", 11);
+    assert_memory_equal(byte_buffer_front(&((struct commands_testing *)*state)->out), "$5\r\na\r\n\0b\r\n",
+                        11);
     expect(*state, "SET \"\" empty", "+OK\r\n");
     expect(*state, "GET \"\"", "$5\r\nempty\r\n");
     expect(*state, "SET e \"\"", "+OK\r\n");
@@ -82,6 +83,21 @@ static void a_value_never_grows_over_the_limit(void **state)
     free(bytes);
 }
 
+static void one_mget_cannot_fill_the_memory(void **state)
+{
+    struct commands_testing *testing = *state;
+    uint8_t *bytes = calloc(1, MAP_VALUE_BYTES_MAX);
+    assert_non_null(bytes);
+    const struct argument set[] = {
+        {(const uint8_t *)"SET", 3}, {(const uint8_t *)"k", 1}, {bytes, MAP_VALUE_BYTES_MAX}};
+    assert_string_equal(commands_run_arguments(testing, set, 3), "+OK\r\n");
+    commands_run(testing, "MGET k k k k k k k");
+    assert_true(byte_buffer_size(&testing->out) > (size_t)7 * MAP_VALUE_BYTES_MAX);
+    expect(testing, "MGET k k k k k k k k k",
+           "-ERR reply is too long: at most 67108864 bytes are possible\r\n");
+    free(bytes);
+}
+
 static void getset_and_getdel_return_the_old_value(void **state)
 {
     expect(*state, "GETSET k 1", "$-1\r\n");
@@ -137,7 +153,8 @@ static void a_read_of_a_key_that_is_due_waits(void **state)
     expect(testing, "GET k", "$1\r\nv\r\n");
     assert_false(testing->met_due_key);
     testing->clock_ms = testing->log_time_ms + 100;
-    static const char *const READS[] = {"GET k", "MGET other k", "STRLEN k", "EXISTS other k", "TTL k", "TYPE k", "SCAN 0"};
+    static const char *const READS[] = {"GET k", "MGET other k", "STRLEN k", "EXISTS other k",
+                                        "TTL k", "TYPE k",       "SCAN 0"};
     for (size_t i = 0; i < sizeof READS / sizeof READS[0]; i++) {
         commands_run(testing, READS[i]);
         assert_true(testing->met_due_key);
@@ -159,6 +176,7 @@ int main(void)
         commands_test(append_and_strlen_count_bytes),
         commands_test(append_keeps_the_expiry),
         commands_test(a_value_never_grows_over_the_limit),
+        commands_test(one_mget_cannot_fill_the_memory),
         commands_test(getset_and_getdel_return_the_old_value),
         commands_test(a_changed_value_carries_the_version_of_its_command),
         commands_test(what_has_expired_is_not_there),

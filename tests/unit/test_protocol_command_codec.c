@@ -19,12 +19,12 @@ static void the_form_is_the_one_on_disk(void **state)
     (void)state;
     const struct argument arguments[] = {text_argument("k"), text_argument(""), text_argument("value")};
     static const uint8_t EXPECTED[] = {
-        26, 0, 0, 0,                     /* bytes that follow */
-        0x2c, 0x01, 0, 0,                /* opcode 300, zero */
-        3, 0, 0, 0,                      /* arguments */
-        1, 0, 0, 0, 'k',                 /* */
-        0, 0, 0, 0,                      /* */
-        5, 0, 0, 0, 'v', 'a', 'l', 'u', 'e',
+        26,   0,    0, 0,      /* bytes that follow */
+        0x2c, 0x01, 0, 0,      /* opcode 300, zero */
+        3,    0,    0, 0,      /* arguments */
+        1,    0,    0, 0, 'k', /* */
+        0,    0,    0, 0,      /* */
+        5,    0,    0, 0, 'v', 'a', 'l', 'u', 'e',
     };
     uint8_t bytes[sizeof EXPECTED];
     assert_int_equal(command_codec_size(arguments, 3), sizeof EXPECTED);
@@ -88,10 +88,10 @@ static void lengths_that_do_not_add_up_are_refused(void **state)
         size_t at;
         uint8_t byte;
     } CHANGES[] = {
-        {0, 7}, {0, 23}, {0, 25}, {3, 255},     /* the whole */
-        {6, 1}, {7, 1},                         /* the zero */
-        {8, 1}, {8, 3}, {11, 255},              /* the number of arguments */
-        {12, 2}, {12, 4}, {15, 255}, {19, 4}, {19, 6}, {22, 255},
+        {0, 7},  {0, 23}, {0, 25},   {3, 255}, /* the whole */
+        {6, 1},  {7, 1},                       /* the zero */
+        {8, 1},  {8, 3},  {11, 255},           /* the number of arguments */
+        {12, 2}, {12, 4}, {15, 255}, {19, 4},  {19, 6}, {22, 255},
     };
     for (size_t i = 0; i < sizeof CHANGES / sizeof CHANGES[0]; i++) {
         uint8_t bytes[64];

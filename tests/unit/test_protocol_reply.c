@@ -17,17 +17,17 @@ static void expect_bytes(struct byte_buffer *out, const char *expected)
 }
 
 /* Calls with RESP2 and RESP3 and compares what each wrote. */
-#define expect_both(call, resp2, resp3)                                                                               \
-    do {                                                                                                              \
-        struct byte_buffer out = {0};                                                                                 \
-        struct reply reply_value = {.out = &out, .protocol = 2};                                                      \
-        struct reply *reply = &reply_value;                                                                           \
-        call;                                                                                                         \
-        expect_bytes(&out, resp2);                                                                                    \
-        reply->protocol = 3;                                                                                          \
-        call;                                                                                                         \
-        expect_bytes(&out, resp3);                                                                                    \
-        byte_buffer_deinit(&out);                                                                                     \
+#define expect_both(call, resp2, resp3)                                                                      \
+    do {                                                                                                     \
+        struct byte_buffer out = {0};                                                                        \
+        struct reply reply_value = {.out = &out, .protocol = 2};                                             \
+        struct reply *reply = &reply_value;                                                                  \
+        call;                                                                                                \
+        expect_bytes(&out, resp2);                                                                           \
+        reply->protocol = 3;                                                                                 \
+        call;                                                                                                \
+        expect_bytes(&out, resp3);                                                                           \
+        byte_buffer_deinit(&out);                                                                            \
     } while (0)
 
 static void both_protocols_share_the_simple_types(void **state)
@@ -62,7 +62,8 @@ static void an_error_is_one_line_whatever_is_in_it(void **state)
     (void)state;
     expect_both(reply_error(reply, "ERR no"), "-ERR no\r\n", "-ERR no\r\n");
     expect_both(reply_error(reply, "\r\nERR a\r\nb\nc\r\n"), "-ERR a  b c\r\n", "-ERR a  b c\r\n");
-    expect_both(reply_error_format(reply, "ERR %d '%s'", 5, "x\r\n+OK"), "-ERR 5 'x  +OK'\r\n", "-ERR 5 'x  +OK'\r\n");
+    expect_both(reply_error_format(reply, "ERR %d '%s'", 5, "x\r\n+OK"), "-ERR 5 'x  +OK'\r\n",
+                "-ERR 5 'x  +OK'\r\n");
 }
 
 static void a_long_error_is_cut(void **state)

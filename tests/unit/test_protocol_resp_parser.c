@@ -1,5 +1,5 @@
-/* test_protocol_resp_parser.c: each case is parsed whole and in pieces cut at every byte; the error texts are those of
- * redis-server 7.0.15. */
+/* test_protocol_resp_parser.c: each case is parsed whole and in pieces cut at every byte; the error texts are
+ * those of redis-server 7.0.15. */
 #include "resp_parser.h"
 
 #include <setjmp.h>
@@ -151,6 +151,8 @@ static void a_bulk_must_begin_and_end_as_one(void **state)
     expect_stream("*2\r\n$1\r\na\r\n*", "...");
     expect_stream("*2\r\n$1\r\na\r\n*1\r\n", "!Protocol error: expected '$', got '*'");
     expect_stream("*1\r\n$4\r\nPINGxx", "!Protocol error: invalid bulk length");
+    expect_stream("*1\r\n$4\r\nPING\rx", "!Protocol error: invalid bulk length");
+    expect_stream("*1\r\n$4\r\nPINGx\n", "!Protocol error: invalid bulk length");
 }
 
 static void lines_without_an_end_are_refused(void **state)
@@ -199,12 +201,15 @@ static void inline_requests_are_split_and_unquoted_as_in_redis(void **state)
     expect_stream("  set\tk   v  \n", "(set,k,v)");
     expect_stream("a \"b c\" 'd e'\n", "(a,b c,d e)");
     expect_stream("a \"\" ''\n", "(a,,)");
-    expect_stream("a \"\\x00\\xfF\\n\\r\\t\\b\\a\\\\\\\"\\q\"\n", "(a,\\x00\\xff\\x0a\\x0d\\x09\\x08\\x07\\\"q)");
+    expect_stream("a \"\\x00\\xfF\\n\\r\\t\\b\\a\\\\\\\"\\q\"\n",
+                  "(a,\\x00\\xff\\x0a\\x0d\\x09\\x08\\x07\\\"q)");
     expect_stream("a \"\\xg1\"\n", "(a,xg1)");
     expect_stream("a 'it\\'s' 'no\\n'\n", "(a,it's,no\\n)");
     expect_stream("a foo\"bar\" b\\n\n", "(a,foobar,b\\n)");
     expect_stream("a {}$*\n", "(a,{}$*)");
-    expect_stream("a \x0b""b\n", "(a,b)");
+    expect_stream("a \x0b"
+                  "b\n",
+                  "(a,b)");
 }
 
 static void unbalanced_quotes_are_refused(void **state)
@@ -236,7 +241,8 @@ static void the_wanted_size_is_that_of_the_bulk_that_is_arriving(void **state)
     size_t consumed;
     resp_parser_init(&parser, &LIMITS);
     const char *text = "*2\r\n$3\r\nGET\r\n$900\r\nxyz";
-    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)text, strlen(text), &consumed), RESP_PARSER_NEED_MORE);
+    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)text, strlen(text), &consumed),
+                     RESP_PARSER_NEED_MORE);
     assert_int_equal(resp_parser_bytes_wanted(&parser), strlen("*2\r\n$3\r\nGET\r\n$900\r\n") + 902);
     resp_parser_deinit(&parser);
 }
@@ -249,7 +255,8 @@ static void memory_grows_with_what_has_arrived_not_with_what_is_announced(void *
     const struct resp_limits limits = {65536, 1024 * 1024, 1 << 20, 1 << 24};
     resp_parser_init(&parser, &limits);
     const char *text = "*1000000\r\n$1\r\na\r\n";
-    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)text, strlen(text), &consumed), RESP_PARSER_NEED_MORE);
+    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)text, strlen(text), &consumed),
+                     RESP_PARSER_NEED_MORE);
     assert_true(parser.arguments_capacity < 100);
     assert_true(resp_parser_bytes_wanted(&parser) < 100);
     resp_parser_deinit(&parser);
@@ -266,12 +273,14 @@ static void a_giant_request_does_not_keep_its_memory(void **state)
     byte_buffer_append(&bytes, "*10000\r\n", 8);
     for (int i = 0; i < 10000; i++)
         byte_buffer_append(&bytes, "$1\r\nx\r\n", 7);
-    assert_int_equal(resp_parser_feed(&parser, byte_buffer_front(&bytes), byte_buffer_size(&bytes), &consumed),
-                     RESP_PARSER_REQUEST);
+    assert_int_equal(
+        resp_parser_feed(&parser, byte_buffer_front(&bytes), byte_buffer_size(&bytes), &consumed),
+        RESP_PARSER_REQUEST);
     assert_int_equal(parser.arguments_count, 10000);
     assert_int_equal(consumed, byte_buffer_size(&bytes));
     assert_int_equal(parser.arguments[9999].bytes[0], 'x');
-    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)"*1\r\n$1\r\nx\r\n", 11, &consumed), RESP_PARSER_REQUEST);
+    assert_int_equal(resp_parser_feed(&parser, (const uint8_t *)"*1\r\n$1\r\nx\r\n", 11, &consumed),
+                     RESP_PARSER_REQUEST);
     assert_true(parser.arguments_capacity < 5000);
     byte_buffer_deinit(&bytes);
     resp_parser_deinit(&parser);

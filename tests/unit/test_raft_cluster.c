@@ -151,10 +151,140 @@ static void random_clusters_are_safe_and_recover(void **state)
     assert_true(reads_ok > count);
 }
 
+static struct raft_config realistic_config(void)
+{
+    return (struct raft_config){
+        .election_timeout_ms = 1000,
+        .heartbeat_interval_ms = 100,
+        .unreachable_delay_ms = 50,
+        .disk_stall_timeout_ms = 5000,
+        .append_bytes_max = 1 << 20,
+        .inflight_messages_max = 64,
+        .inflight_bytes_max = 1 << 24,
+        .cache_bytes_max = 1 << 24,
+        .unstable_bytes_max = 1 << 24,
+    };
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Simulated time from the death of the leader, seen by the others as a broken connection, until a new
+ * one can serve: its no-op is committed. */
+static uint64_t measure_failover_ms(uint64_t seed)
+{
+    struct raft_config config = realistic_config();
+    struct network *network = network_create(3, seed, &config);
+    network_run(network, 6000);
+    uint32_t old = network_find_leader(network);
+    NETWORK_CHECK(network, old != UINT32_MAX);
+    network_crash(network, old);
+    uint64_t death_ms = network->now_ms;
+    for (uint32_t i = 0; i < 3; i++) { /* not at the same moment */
+        if (i == old)
+            continue;
+        network_run(network, network_random(network, 3));
+        raft_peer_unreachable(network->nodes[i].raft, network->ids[old]);
+    }
+    struct raft_status status = {0};
+    while (!status.leader_ready) {
+        network_step(network);
+        NETWORK_CHECK(network, network->now_ms - death_ms < 10000);
+        uint32_t leader = network_find_leader(network);
+        if (leader != UINT32_MAX)
+            raft_get_status(network->nodes[leader].raft, &status);
+    }
+    uint64_t took_ms = network->now_ms - death_ms;
+    network_destroy(network);
+    return took_ms;
+}
+
+static void a_killed_leader_is_replaced_long_before_the_election_timeout(void **state)
+{
+    (void)state;
+    uint64_t times[200];
+    for (uint64_t i = 0; i < 200; i++)
+        times[i] = measure_failover_ms(i + 1);
+    qsort(times, 200, sizeof times[0], compare_times);
+    print_message("failover, simulated ms: median %" PRIu64 ", p90 %" PRIu64 ", max %" PRIu64 "\n",
+                  times[100], times[180], times[199]);
+    assert_true(times[100] < 150);
+    assert_true(times[199] < 1000);
+}
+
+/* Pitfall 15: a node that was cut off does not depose the leader when it comes back, and follows again. */
+static void a_partitioned_node_returns_without_an_election(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct raft_config config = realistic_config();
+        struct network *network = network_create(3, seed, &config);
+        network_run(network, 6000);
+        uint32_t leader = network_find_leader(network);
+        uint64_t term = raft_get_term(network->nodes[leader].raft);
+        uint32_t other = (leader + 1) % 3;
+        network_isolate(network, other, true);
+        network_run(network, 10000);
+        assert_int_equal(network_propose(network, leader, 8), RAFT_PROPOSE_OK);
+        network_isolate(network, other, false);
+        network_run(network, 3000);
+        assert_int_equal(network_find_leader(network), leader);
+        assert_int_equal(raft_get_term(network->nodes[leader].raft), term);
+        assert_int_equal(raft_get_commit(network->nodes[other].raft), network->committed_last);
+        network_destroy(network);
+    }
+}
+
+/* Pitfall 4: an old leader on the wrong side steps down, and its reads and writes come to an end. */
+static void a_partitioned_leader_steps_down_and_fails_its_reads(void **state)
+{
+    (void)state;
+    struct raft_config config = realistic_config();
+    struct network *network = network_create(3, 1, &config);
+    network_run(network, 6000);
+    uint32_t old = network_find_leader(network);
+    network_isolate(network, old, true);
+    assert_int_equal(network_propose(network, old, 8), RAFT_PROPOSE_OK);
+    network_ask_read(network, old);
+    uint64_t failed = network->reads_failed;
+    network_run(network, 1100);
+    assert_int_equal(raft_get_role(network->nodes[old].raft) == RAFT_LEADER, false);
+    assert_int_equal(network->reads_failed, failed + 1);
+    network_run(network, 6000);
+    uint32_t new_leader = network_find_leader(network);
+    assert_true(new_leader != UINT32_MAX && new_leader != old);
+    network_destroy(network);
+}
+
+static void leadership_is_handed_over_within_milliseconds(void **state)
+{
+    (void)state;
+    struct raft_config config = realistic_config();
+    struct network *network = network_create(3, 5, &config);
+    network_run(network, 6000);
+    uint32_t old = network_find_leader(network);
+    for (int i = 0; i < 100; i++)
+        (void)network_propose(network, old, 50);
+    assert_true(raft_transfer_leadership(network->nodes[old].raft, RAFT_NODE_NONE));
+    network_run(network, 60);
+    uint32_t leader = network_find_leader(network);
+    assert_true(leader != UINT32_MAX && leader != old);
+    assert_int_equal(raft_get_role(network->nodes[old].raft), RAFT_FOLLOWER);
+    network_destroy(network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_clusters_are_safe_and_recover),
+        cmocka_unit_test(a_killed_leader_is_replaced_long_before_the_election_timeout),
+        cmocka_unit_test(a_partitioned_node_returns_without_an_election),
+        cmocka_unit_test(a_partitioned_leader_steps_down_and_fails_its_reads),
+        cmocka_unit_test(leadership_is_handed_over_within_milliseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,8 +51,7 @@ static void many_writes_may_be_outstanding(void **state)
         assert_int_equal(raft_persists_issue(&persists, index, fixture_id(1, index), i), i + 1);
         if (i % 3 == 0)
             assert_true(raft_persists_complete(&persists, ++done, &last) && last.index == done);
-        assert_int_equal(raft_persists_first_overwritten(&persists),
-                         done == i + 1 ? UINT64_MAX : done + 1);
+        assert_int_equal(raft_persists_first_overwritten(&persists), done == i + 1 ? UINT64_MAX : done + 1);
     }
     raft_persists_deinit(&persists);
 }

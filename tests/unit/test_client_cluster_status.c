@@ -1,0 +1,246 @@
+/* test_client_cluster_status.c: the state of whole clusters, asked of fake servers and judged. */
+#include "client_fake_server.h"
+#include "cluster_status.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    NODES = 3
+};
+
+struct fixture {
+    struct fake_server *servers[NODES];
+    uint16_t ports[NODES];
+    struct cluster_status status;
+    struct endpoint_list nodes;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    memset(&fixture, 0, sizeof fixture);
+    for (int i = 0; i < NODES; i++) {
+        fixture.servers[i] = fake_server_start();
+        fixture.ports[i] = fake_server_port(fixture.servers[i]);
+    }
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < NODES; i++) {
+        fake_server_stop(fixture->servers[i]);
+    }
+    return 0;
+}
+
+/* Node `id` of three answers with this; the others are named as members. */
+static void node_says(struct fixture *fixture, unsigned id, const char *role, unsigned leader_id,
+                      unsigned index, const char *digest)
+{
+    char text[1000];
+    int size = snprintf(
+        text, sizeof text,
+        "node_id:%u\nrole:%s\nterm:4\nleader_id:%u\ncommit_index:%u\napplied_index:%u\ndigest:%s\n"
+        "cluster_id:c\nmember_1:host=127.0.0.1,port=%u\nmember_2:host=127.0.0.1,port=%u\n"
+        "member_3:host=127.0.0.1,port=%u\n",
+        id, role, leader_id, index, index, digest, fixture->ports[0], fixture->ports[1], fixture->ports[2]);
+    fake_server_add_format(fixture->servers[id - 1], "RAFT", 0, "$%d\r\n%s\r\n", size, text);
+}
+
+static void look(struct fixture *fixture, unsigned seed)
+{
+    struct endpoint endpoint = {.host = "127.0.0.1", .port = fixture->ports[seed - 1]};
+    endpoint_list_add(&fixture->nodes, &endpoint);
+    cluster_status_collect(&fixture->status, &fixture->nodes, 3000);
+}
+
+static void all_nodes_are_found_from_one(void **state)
+{
+    struct fixture *fixture = *state;
+    node_says(fixture, 1, "follower", 2, 95, "aa");
+    node_says(fixture, 2, "leader", 2, 100, "bb");
+    node_says(fixture, 3, "follower", 2, 100, "bb");
+    look(fixture, 3);
+    assert_int_equal(fixture->status.count, 3);
+    assert_int_equal(fixture->status.health, CLUSTER_HEALTHY);
+    assert_int_equal(fixture->status.members_up, 3);
+    assert_int_equal(fixture->status.quorum, 2);
+    assert_int_equal(fixture->status.leader->id, 2);
+    assert_int_equal(fixture->status.nodes[0].id, 1);
+    assert_int_equal(fixture->status.nodes[0].lag, 5);
+    assert_int_equal(fixture->status.digests, CLUSTER_DIGESTS_EQUAL);
+    assert_int_equal(fixture->status.digest_index, 100);
+    /* And remembered. */
+    assert_int_equal(fixture->nodes.count, 3);
+}
+
+static void a_dead_member_is_shown_with_the_reason(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->ports[0] = fake_server_dead_port();
+    node_says(fixture, 2, "leader", 2, 100, "bb");
+    node_says(fixture, 3, "follower", 2, 100, "bb");
+    look(fixture, 2);
+    assert_int_equal(fixture->status.count, 3);
+    assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+    assert_int_equal(fixture->status.members_up, 2);
+    assert_int_equal(fixture->status.nodes[0].id, 1);
+    assert_false(fixture->status.nodes[0].reachable);
+    assert_non_null(strstr(fixture->status.nodes[0].state, "refused"));
+}
+
+static void a_dead_seed_is_the_member_of_that_address(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->ports[0] = fake_server_dead_port();
+    node_says(fixture, 2, "leader", 2, 100, "bb");
+    node_says(fixture, 3, "follower", 2, 100, "bb");
+    struct endpoint dead = {.host = "127.0.0.1", .port = fixture->ports[0]};
+    endpoint_list_add(&fixture->nodes, &dead);
+    look(fixture, 2);
+    assert_int_equal(fixture->status.count, 3);
+    assert_int_equal(fixture->status.nodes[0].id, 1);
+    assert_non_null(strstr(fixture->status.nodes[0].state, "refused"));
+}
+
+static void without_a_leader_there_is_no_leader(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->ports[0] = fake_server_dead_port();
+    node_says(fixture, 2, "candidate", 0, 100, "bb");
+    node_says(fixture, 3, "follower", 1, 100, "bb");
+    look(fixture, 2);
+    assert_int_equal(fixture->status.health, CLUSTER_NO_LEADER);
+    assert_null(fixture->status.leader);
+    assert_string_equal(fixture->status.nodes[1].state, "knows no leader");
+}
+
+static void replicas_that_differ_are_trouble(void **state)
+{
+    struct fixture *fixture = *state;
+    node_says(fixture, 1, "follower", 2, 100, "aa");
+    node_says(fixture, 2, "leader", 2, 100, "bb");
+    node_says(fixture, 3, "follower", 2, 100, "bb");
+    look(fixture, 2);
+    assert_int_equal(fixture->status.digests, CLUSTER_DIGESTS_DIFFER);
+    assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+}
+
+static void nobody_there_is_unreachable(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->ports[0] = fake_server_dead_port();
+    fixture->ports[1] = fake_server_dead_port();
+    struct endpoint dead = {.host = "127.0.0.1", .port = fixture->ports[0]};
+    endpoint_list_add(&fixture->nodes, &dead);
+    look(fixture, 2);
+    assert_int_equal(fixture->status.health, CLUSTER_UNREACHABLE);
+    assert_int_equal(fixture->status.count, 2);
+}
+
+static void a_server_that_is_no_kvd_gives_no_status(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(
+        fixture->servers[0],
+        &(struct fake_rule){.command = "RAFT", .reply = "-ERR unknown command 'RAFT'\r\n", .times = 1});
+    fake_server_add(fixture->servers[0],
+                    &(struct fake_rule){.command = "RAFT", .reply = "garbage", .times = 1});
+    fake_server_add(fixture->servers[0],
+                    &(struct fake_rule){.command = "RAFT", .reply = "$2\r\nhi\r\n", .times = 1});
+    fake_server_add(fixture->servers[0], &(struct fake_rule){.command = "RAFT", .action = FAKE_CLOSE});
+    look(fixture, 1);
+    assert_string_equal(fixture->status.nodes[0].state, "gives no status: ERR unknown command 'RAFT'");
+    look(fixture, 1);
+    assert_non_null(strstr(fixture->status.nodes[0].state, "cannot begin with 'g'"));
+    look(fixture, 1);
+    assert_non_null(strstr(fixture->status.nodes[0].state, "cannot be understood"));
+    look(fixture, 1);
+    assert_int_equal(fixture->status.health, CLUSTER_UNREACHABLE);
+}
+
+static void one_node_by_two_addresses_is_one_row(void **state)
+{
+    struct fixture *fixture = *state;
+    node_says(fixture, 1, "leader", 1, 10, "a");
+    node_says(fixture, 2, "follower", 1, 10, "a");
+    node_says(fixture, 3, "follower", 1, 10, "a");
+    struct endpoint other = {.host = "localhost", .port = fixture->ports[0]};
+    endpoint_list_add(&fixture->nodes, &other);
+    look(fixture, 1);
+    assert_int_equal(fixture->status.count, 3);
+}
+
+static struct cluster_status_node judged_node(uint64_t id, const char *role, uint64_t term,
+                                              uint64_t leader_id)
+{
+    struct cluster_status_node node = {.id = id, .reachable = true};
+    node.status.node_id = id;
+    snprintf(node.status.role, sizeof node.status.role, "%s", role);
+    node.status.term = term;
+    node.status.leader_id = leader_id;
+    return node;
+}
+
+static void a_leader_of_an_older_term_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cluster_status *status = &fixture->status;
+    status->nodes[0] = judged_node(1, "leader", 3, 1);
+    status->nodes[1] = judged_node(2, "leader", 4, 2);
+    status->nodes[2] = judged_node(3, "follower", 4, 2);
+    status->count = 3;
+    cluster_status_judge(status);
+    assert_ptr_equal(status->leader, &status->nodes[1]);
+    assert_int_equal(status->health, CLUSTER_DEGRADED);
+    assert_string_equal(status->nodes[0].state, "leads an older term");
+    /* The new leader cannot be reached: the old one is no substitute. */
+    status->nodes[1].reachable = false;
+    cluster_status_judge(status);
+    assert_int_equal(status->health, CLUSTER_NO_LEADER);
+}
+
+static void a_node_of_another_cluster_is_trouble(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cluster_status *status = &fixture->status;
+    status->nodes[0] = judged_node(1, "leader", 3, 1);
+    status->nodes[1] = judged_node(2, "follower", 9, 1);
+    strcpy(status->nodes[1].status.cluster_id, "other");
+    status->count = 2;
+    cluster_status_judge(status);
+    assert_int_equal(status->health, CLUSTER_DEGRADED);
+    assert_int_equal(status->members_up, 1);
+    assert_string_equal(status->nodes[1].state, "belongs to another cluster");
+    assert_int_equal(status->digests, CLUSTER_DIGESTS_NOT_COMPARABLE);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(all_nodes_are_found_from_one),
+        CASE(a_dead_member_is_shown_with_the_reason),
+        CASE(a_dead_seed_is_the_member_of_that_address),
+        CASE(without_a_leader_there_is_no_leader),
+        CASE(replicas_that_differ_are_trouble),
+        CASE(nobody_there_is_unreachable),
+        CASE(a_server_that_is_no_kvd_gives_no_status),
+        CASE(one_node_by_two_addresses_is_one_row),
+        CASE(a_leader_of_an_older_term_does_not_count),
+        CASE(a_node_of_another_cluster_is_trouble),
+    };
+    return cmocka_run_group_tests_name("client/cluster_status", tests, NULL, NULL);
+}

@@ -1,0 +1,67 @@
+/* test_commands_raft.c: the form of RAFT STATUS is stable: kvcli and scripts read it. */
+#include "commands_testing.h"
+
+#include <stdio.h>
+
+static const char STATUS[] =
+    "node_id:2\nrole:follower\nterm:5\nvote:1\nleader_id:1\nleader_address:10.0.0.1:7000\nleader_ready:yes\n"
+    "transferee:0\ncommit_index:10\napplied_index:9\nlast_index:12\nlast_term:5\ndurable_index:11\nfirst_"
+    "index:1\n"
+    "map_durable_index:8\nelection_age_ms:0\nstate_ok:yes\nformed:yes\n"
+    "cluster_id:0123456789abcdef0123456789abcdef\ndisk_id:00112233aabbccdd\nkey_count:3\ndigest:"
+    "0000000000000abc\n"
+    "log_time_ms:1700000000000\nclock_skew_ms:-4\nrules_version:1\nuptime_ms:90061000\nversion:0.1.0\nbuild:"
+    "test\n"
+    "members:3\n"
+    "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
+    "progress=unknown,match=0,next=0,active=no\n"
+    "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
+    "progress=unknown,match=0,next=0,active=no\n"
+    "member_3:host=10.0.0.3,port=7002,bus_host=10.1.0.3,bus_port=17002,self=no,leader=no,connected=yes,"
+    "progress=replicate,match=7,next=8,active=yes\n";
+
+static void status_has_its_stable_form(void **state)
+{
+    struct commands_testing *testing = *state;
+    struct node_view_member *third = &testing->node.members[2];
+    third->progress_known = true;
+    third->progress = "replicate";
+    third->match_index = 7;
+    third->next_index = 8;
+    third->recently_active = true;
+    char expected[4000];
+    snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(STATUS), STATUS);
+    expect(testing, "RAFT STATUS", expected);
+    testing->client.protocol = 3;
+    snprintf(expected, sizeof expected, "=%zu\r\ntxt:%s\r\n", strlen(STATUS) + 4, STATUS);
+    expect(testing, "raft status", expected);
+}
+
+static void an_unknown_leader_has_no_address(void **state)
+{
+    struct commands_testing *testing = *state;
+    testing->node.members[0].port = 0;
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), "\nleader_id:1\nleader_address:\n"));
+    testing->node.members[0].port = 7000;
+    testing->node.leader_id = 0;
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), "\nleader_id:0\nleader_address:\n"));
+}
+
+static void info_has_the_same_lines_with_a_prefix(void **state)
+{
+    struct commands_testing *testing = *state;
+    testing->node.members_count = 1;
+    const char *reply = commands_run(testing, "INFO raft");
+    assert_non_null(strstr(reply, "# Raft\r\nraft_node_id:2\r\nraft_role:follower\r\nraft_term:5\r\n"));
+    assert_non_null(strstr(reply, "\r\nraft_member_1:host=10.0.0.1,"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        commands_test(status_has_its_stable_form),
+        commands_test(an_unknown_leader_has_no_address),
+        commands_test(info_has_the_same_lines_with_a_prefix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

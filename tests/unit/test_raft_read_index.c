@@ -1,0 +1,302 @@
+/* test_raft_read_index.c: linearizable reads (thesis 6.4, pitfalls 1 to 4). */
+#include "raft_fixture.h"
+#include "raft_read_index.h"
+
+static uint64_t round_of_turn(struct fixture *f)
+{
+    fixture_turn(f);
+    for (uint32_t i = 0; i < f->ready.messages_now_count; i++) {
+        if (f->ready.messages_now[i].round != 0)
+            return f->ready.messages_now[i].round;
+    }
+    return 0;
+}
+
+static void one_round_confirms_all_reads_before_it(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    uint64_t a = raft_read_index(f.raft);
+    uint64_t b = raft_read_index(f.raft);
+    assert_true(a != 0 && b != 0 && a != b);
+    uint64_t round = round_of_turn(&f); /* in the same turn */
+    assert_true(round != 0);
+    assert_int_equal(f.ready.messages_now_count, 2);
+    assert_int_equal(f.ready.reads_count, 0);
+    fixture_answer_round(&f, 2, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 2);
+    assert_int_equal(f.ready.reads[0].read_id, a);
+    assert_true(f.ready.reads[0].ok);
+    assert_int_equal(f.ready.reads[0].index, 1);
+    assert_int_equal(f.ready.reads[1].read_id, b);
+    fixture_destroy(&f);
+}
+
+/* Pitfall 2: an answer to an earlier round, late or repeated, confirms nothing newer. */
+static void a_read_needs_a_round_that_started_after_it(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    assert_true(raft_read_index(f.raft) != 0);
+    uint64_t first = round_of_turn(&f);
+    uint64_t second_read = raft_read_index(f.raft);
+    uint64_t second = round_of_turn(&f);
+    assert_true(second > first);
+    fixture_answer_round(&f, 2, first);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    fixture_answer_round(&f, 3, first);
+    fixture_answer_round(&f, 2, first);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 0);
+    fixture_answer_round(&f, 2, second + 50); /* never started */
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 0);
+    fixture_answer_round(&f, 3, second);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_int_equal(f.ready.reads[0].read_id, second_read);
+    fixture_destroy(&f);
+}
+
+static void a_later_round_confirms_earlier_reads(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    assert_true(raft_read_index(f.raft) != 0);
+    (void)round_of_turn(&f); /* lost */
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    fixture_answer_round(&f, 2, round_of_turn(&f));
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_true(f.ready.reads[0].ok);
+    fixture_destroy(&f);
+}
+
+/* Pitfall 1 */
+static void no_read_before_the_noop_of_the_term_is_committed(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_restart(3, 4, 4, 7, 3);
+    fixture_win(&f); /* no-op at 8; entries 4 to 7 may be committed, nobody knows */
+    uint64_t id = raft_read_index(f.raft);
+    assert_true(id != 0);
+    assert_int_equal(round_of_turn(&f), 0);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    fixture_answer_round(&f, 2, round_of_turn(&f)); /* an ordinary heartbeat does not help */
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 0);
+    fixture_persist(&f);
+    fixture_acknowledge(&f, 2, 8);
+    uint64_t round = round_of_turn(&f);
+    assert_true(round != 0);
+    fixture_answer_round(&f, 2, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_int_equal(f.ready.reads[0].index, 8);
+    fixture_destroy(&f);
+}
+
+/* Pitfalls 3 and 4 */
+static void reads_fail_with_the_role(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    uint64_t id = raft_read_index(f.raft);
+    uint64_t round = round_of_turn(&f);
+    fixture_heartbeat(&f, 2, 9);
+    fixture_answer_round(&f, 3, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_int_equal(f.ready.reads[0].read_id, id);
+    assert_false(f.ready.reads[0].ok);
+    fixture_destroy(&f);
+
+    f = fixture_create_leader_of(3); /* cut off: check-quorum ends it */
+    assert_true(raft_read_index(f.raft) != 0);
+    (void)round_of_turn(&f);
+    fixture_tick(&f, FIXTURE_ELECTION_MS);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_false(f.ready.reads[0].ok);
+    assert_int_equal(raft_read_index(f.raft), 0);
+    fixture_destroy(&f);
+}
+
+/* Pitfall 2: rounds and ids go on rising through several leaderships of one object. */
+static void rounds_are_never_reused(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    uint64_t id = raft_read_index(f.raft);
+    uint64_t round = round_of_turn(&f);
+    fixture_heartbeat(&f, 2, 5);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    fixture_win(&f);
+    fixture_persist(&f);
+    fixture_acknowledge(&f, 2, 2);
+    uint64_t later_id = raft_read_index(f.raft);
+    uint64_t later_round = round_of_turn(&f);
+    assert_true(later_id > id);
+    assert_true(later_round > round);
+    fixture_answer_round(&f, 2, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 0);
+    fixture_destroy(&f);
+}
+
+static void rounds_without_answers_are_limited(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    uint64_t last = 0;
+    uint32_t asked = 0;
+    for (int i = 0; i < 50; i++) {
+        assert_true(raft_read_index(f.raft) != 0);
+        asked++;
+        uint64_t round = round_of_turn(&f);
+        last = round != 0 ? round : last;
+    }
+    assert_true(last <= RAFT_READ_ROUNDS_MAX);
+    fixture_answer_round(&f, 2, last);
+    uint64_t round = round_of_turn(&f); /* all that gathered share one */
+    assert_int_equal(f.ready.reads_count, last);
+    assert_int_equal(round, last + 1);
+    fixture_answer_round(&f, 2, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, asked - last);
+    fixture_destroy(&f);
+}
+
+static void a_single_voter_confirms_at_once(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(1);
+    uint64_t id = raft_read_index(f.raft);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_int_equal(f.ready.reads[0].read_id, id);
+    assert_int_equal(f.ready.reads[0].index, 1);
+    fixture_destroy(&f);
+}
+
+static void an_append_of_the_same_turn_carries_the_round(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    assert_true(raft_read_index(f.raft) != 0);
+    (void)fixture_propose(&f, 10);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.messages_now_count, 2);
+    assert_true(fixture_now(&f, RAFT_MESSAGE_APPEND, 2)->round != 0);
+    assert_null(fixture_now(&f, RAFT_MESSAGE_HEARTBEAT, 2));
+    fixture_destroy(&f);
+}
+
+static struct fixture create_follower(void)
+{
+    struct fixture f = fixture_create(3);
+    fixture_heartbeat(&f, 2, 1);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    return f;
+}
+
+static void a_follower_asks_the_leader(void **state)
+{
+    (void)state;
+    struct fixture f = create_follower();
+    uint64_t a = raft_read_index(f.raft);
+    uint64_t b = raft_read_index(f.raft);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.messages_now_count, 2);
+    assert_int_equal(fixture_now(&f, RAFT_MESSAGE_READ_INDEX, 2)->round, a);
+    struct raft_message answer = fixture_message(RAFT_MESSAGE_READ_INDEX_RESPONSE, 2, 1);
+    answer.round = b; /* out of order */
+    answer.log.index = 17;
+    fixture_step(&f, &answer);
+    fixture_step(&f, &answer); /* a duplicate */
+    answer.round = a;
+    answer.reject = true;
+    fixture_step(&f, &answer);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 2);
+    assert_int_equal(f.ready.reads[0].read_id, b);
+    assert_int_equal(f.ready.reads[0].index, 17);
+    assert_true(f.ready.reads[0].ok);
+    assert_false(f.ready.reads[1].ok);
+    fixture_destroy(&f);
+}
+
+static void a_followers_read_fails_when_unanswered_or_the_leader_is_lost(void **state)
+{
+    (void)state;
+    struct fixture f = create_follower();
+    uint64_t id = raft_read_index(f.raft);
+    fixture_turn(&f);
+    fixture_tick(&f, FIXTURE_ELECTION_MS / 2);
+    fixture_heartbeat(&f, 2, 1);
+    assert_true(raft_deadline_ms(f.raft) <= f.now_ms + FIXTURE_ELECTION_MS / 2);
+    fixture_tick(&f, FIXTURE_ELECTION_MS / 2);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_int_equal(f.ready.reads[0].read_id, id);
+    assert_false(f.ready.reads[0].ok);
+
+    assert_true(raft_read_index(f.raft) != 0);
+    raft_peer_unreachable(f.raft, 2);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_false(f.ready.reads[0].ok);
+    assert_int_equal(raft_read_index(f.raft), 0); /* no leader known */
+    fixture_destroy(&f);
+}
+
+static void the_leader_answers_followers(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    struct raft_message request = fixture_message(RAFT_MESSAGE_READ_INDEX, 3, 1);
+    request.round = 33;
+    fixture_step(&f, &request);
+    uint64_t round = round_of_turn(&f);
+    assert_null(fixture_now(&f, RAFT_MESSAGE_READ_INDEX_RESPONSE, 3));
+    fixture_answer_round(&f, 2, round);
+    fixture_turn(&f);
+    const struct raft_message *answer = fixture_now(&f, RAFT_MESSAGE_READ_INDEX_RESPONSE, 3);
+    assert_int_equal(answer->round, 33);
+    assert_int_equal(answer->log.index, 1);
+    assert_false(answer->reject);
+    assert_int_equal(f.ready.reads_count, 0);
+
+    fixture_step(&f, &request); /* and tells them when the role is lost */
+    fixture_heartbeat(&f, 2, 9);
+    fixture_turn(&f);
+    assert_true(fixture_later(&f, RAFT_MESSAGE_READ_INDEX_RESPONSE, 3)->reject);
+    request.term = 9;
+    fixture_step(&f, &request); /* a follower refuses */
+    fixture_turn(&f);
+    assert_true(fixture_later(&f, RAFT_MESSAGE_READ_INDEX_RESPONSE, 3)->reject);
+    fixture_destroy(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_round_confirms_all_reads_before_it),
+        cmocka_unit_test(a_read_needs_a_round_that_started_after_it),
+        cmocka_unit_test(a_later_round_confirms_earlier_reads),
+        cmocka_unit_test(no_read_before_the_noop_of_the_term_is_committed),
+        cmocka_unit_test(reads_fail_with_the_role),
+        cmocka_unit_test(rounds_are_never_reused),
+        cmocka_unit_test(rounds_without_answers_are_limited),
+        cmocka_unit_test(a_single_voter_confirms_at_once),
+        cmocka_unit_test(an_append_of_the_same_turn_carries_the_round),
+        cmocka_unit_test(a_follower_asks_the_leader),
+        cmocka_unit_test(a_followers_read_fails_when_unanswered_or_the_leader_is_lost),
+        cmocka_unit_test(the_leader_answers_followers),
+    };
+    return FIXTURE_MAIN(tests);
+}

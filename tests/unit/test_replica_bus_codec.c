@@ -1,0 +1,591 @@
+/* test_replica_bus_codec.c: frames of the bus, whole, in pieces, and broken in every way we can think of. */
+#include "bus_codec.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+/* ---- helpers --------------------------------------------------------------------------------- */
+
+static struct raft_payload *payload_of(const void *bytes, uint32_t size)
+{
+    struct raft_payload *payload = raft_payload_create(size);
+
+    memcpy(payload->bytes, bytes, size);
+    payload->size = size;
+    return payload;
+}
+
+static struct bus_message append_message(void)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_RAFT, .wall_clock_ms = 1700000000123};
+    struct raft_message *raft = &message.raft;
+
+    raft->type = RAFT_MESSAGE_APPEND;
+    raft->from = 1;
+    raft->to = 2;
+    raft->term = 9;
+    raft->log = (struct raft_entry_id){.term = 7, .index = 41};
+    raft->commit = 40;
+    raft->round = 77;
+    raft->entries_count = 3;
+    raft->entries = calloc(3, sizeof *raft->entries);
+    raft->entries[0] = (struct raft_entry){{7, 42}, RAFT_ENTRY_COMMANDS, payload_of("one", 3)};
+    raft->entries[1] = (struct raft_entry){{9, 43}, RAFT_ENTRY_NOOP, NULL};
+    raft->entries[2] = (struct raft_entry){{9, 44}, RAFT_ENTRY_COMMANDS, payload_of("", 0)};
+    return message;
+}
+
+static struct bus_message hello_message(void)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_HELLO};
+    struct bus_hello *hello = &message.hello;
+
+    *hello = (struct bus_hello){
+        .protocol_version = BUS_PROTOCOL_VERSION,
+        .protocol_version_min = BUS_PROTOCOL_VERSION_MIN,
+        .rules_version = 3,
+        .from = 1,
+        .to = 2,
+        .disk_id = UINT64_C(0xfedcba9876543210),
+        .cluster_id = {11, 12},
+        .formation = BUS_FORMATION_FORMED,
+        .members_hash = 99,
+        .listeners_count = 2,
+        .listeners = {{"client", "node1.example.org", 7000}, {"inside", "fd00::1", 7001}},
+    };
+    for (int i = 0; i < BUS_NONCE_BYTES; i++) {
+        hello->nonce[i] = (uint8_t)i;
+    }
+    hello->proof[5] = 1;
+    return message;
+}
+
+static enum bus_codec_result decode(const struct byte_buffer *frame, struct bus_message *message)
+{
+    size_t consumed = 0, wanted = 0;
+    enum bus_codec_result result = bus_codec_decode(byte_buffer_front(frame), byte_buffer_size(frame),
+                                                    BUS_FRAME_BYTES_MAX, message, &consumed, &wanted);
+
+    if (result == BUS_CODEC_MESSAGE) {
+        assert_int_equal(consumed, byte_buffer_size(frame));
+    }
+    return result;
+}
+
+/* Makes header and checksum fit the body again after a test has changed it. */
+static void seal(struct byte_buffer *frame)
+{
+    uint8_t *bytes = frame->bytes + frame->start;
+    uint32_t body_bytes = (uint32_t)(byte_buffer_size(frame) - BUS_FRAME_HEADER_BYTES);
+    uint64_t checksum = XXH3_64bits(bytes + 16, byte_buffer_size(frame) - 16);
+
+    for (int i = 0; i < 4; i++) {
+        bytes[4 + i] = (uint8_t)(body_bytes >> (8 * i));
+    }
+    for (int i = 0; i < 8; i++) {
+        bytes[8 + i] = (uint8_t)(checksum >> (8 * i));
+    }
+}
+
+static void expect_refused(struct byte_buffer *frame)
+{
+    struct bus_message message;
+
+    seal(frame);
+    assert_int_equal(decode(frame, &message), BUS_CODEC_ERROR);
+    byte_buffer_deinit(frame);
+}
+
+static struct byte_buffer encode(struct bus_message message)
+{
+    struct byte_buffer frame = {0};
+
+    bus_codec_encode(&frame, &message);
+    bus_message_deinit(&message);
+    return frame;
+}
+
+static uint8_t *body(struct byte_buffer *frame)
+{
+    return frame->bytes + frame->start + BUS_FRAME_HEADER_BYTES;
+}
+
+/* ---- what is said is understood -------------------------------------------------------------- */
+
+static void an_append_with_entries_comes_back_whole(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+    struct bus_message message;
+
+    (void)state;
+    assert_int_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
+    assert_int_equal(message.type, BUS_MESSAGE_RAFT);
+    assert_int_equal(message.wall_clock_ms, 1700000000123);
+    const struct raft_message *raft = &message.raft;
+
+    assert_int_equal(raft->type, RAFT_MESSAGE_APPEND);
+    assert_int_equal(raft->from, 1);
+    assert_int_equal(raft->to, 2);
+    assert_int_equal(raft->term, 9);
+    assert_int_equal(raft->log.term, 7);
+    assert_int_equal(raft->log.index, 41);
+    assert_int_equal(raft->commit, 40);
+    assert_int_equal(raft->round, 77);
+    assert_false(raft->reject);
+    assert_false(raft->force);
+    assert_int_equal(raft->entries_count, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(raft->entries[i].id.index, 42 + i);
+    }
+    assert_int_equal(raft->entries[0].id.term, 7);
+    assert_int_equal(raft->entries[1].id.term, 9);
+    assert_int_equal(raft->entries[0].payload->size, 3);
+    assert_int_equal(raft->entries[0].payload->references, 1);
+    assert_memory_equal(raft->entries[0].payload->bytes, "one", 3);
+    assert_int_equal(raft->entries[1].type, RAFT_ENTRY_NOOP);
+    assert_null(raft->entries[1].payload);
+    assert_non_null(raft->entries[2].payload);
+    assert_int_equal(raft->entries[2].payload->size, 0);
+    bus_message_deinit(&message);
+    byte_buffer_deinit(&frame);
+}
+
+static void every_raft_message_type_and_flag_comes_back(void **state)
+{
+    (void)state;
+    for (int type = RAFT_MESSAGE_PRE_VOTE; type <= RAFT_MESSAGE_READ_INDEX_RESPONSE; type++) {
+        for (int flags = 0; flags < 4; flags++) {
+            struct bus_message sent = {.type = BUS_MESSAGE_RAFT, .wall_clock_ms = 5}, got;
+
+            sent.raft = (struct raft_message){.type = (enum raft_message_type)type,
+                                              .from = UINT64_MAX,
+                                              .to = 3,
+                                              .term = UINT64_MAX,
+                                              .log = {1, UINT64_MAX},
+                                              .hint = {4, 5},
+                                              .commit = 6,
+                                              .round = 7,
+                                              .reject = (flags & 1) != 0,
+                                              .force = (flags & 2) != 0};
+            struct byte_buffer frame = encode(sent);
+
+            assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+            assert_int_equal(got.raft.type, sent.raft.type);
+            assert_int_equal(got.raft.from, sent.raft.from);
+            assert_int_equal(got.raft.term, sent.raft.term);
+            assert_int_equal(got.raft.log.index, sent.raft.log.index);
+            assert_int_equal(got.raft.hint.term, 4);
+            assert_int_equal(got.raft.hint.index, 5);
+            assert_int_equal(got.raft.commit, 6);
+            assert_int_equal(got.raft.round, 7);
+            assert_int_equal(got.raft.reject, sent.raft.reject);
+            assert_int_equal(got.raft.force, sent.raft.force);
+            assert_null(got.raft.entries);
+            byte_buffer_deinit(&frame);
+        }
+    }
+}
+
+static void a_hello_comes_back_whole(void **state)
+{
+    struct bus_message sent = hello_message(), got;
+    struct byte_buffer frame = encode(sent);
+
+    (void)state;
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.type, BUS_MESSAGE_HELLO);
+    assert_int_equal(got.hello.protocol_version, BUS_PROTOCOL_VERSION);
+    assert_int_equal(got.hello.rules_version, 3);
+    assert_int_equal(got.hello.from, 1);
+    assert_int_equal(got.hello.to, 2);
+    assert_true(got.hello.disk_id == UINT64_C(0xfedcba9876543210));
+    assert_int_equal(got.hello.cluster_id[0], 11);
+    assert_int_equal(got.hello.cluster_id[1], 12);
+    assert_int_equal(got.hello.formation, BUS_FORMATION_FORMED);
+    assert_int_equal(got.hello.members_hash, 99);
+    assert_memory_equal(got.hello.nonce, sent.hello.nonce, BUS_NONCE_BYTES);
+    assert_memory_equal(got.hello.proof, sent.hello.proof, BUS_PROOF_BYTES);
+    assert_int_equal(got.hello.listeners_count, 2);
+    assert_string_equal(got.hello.listeners[0].name, "client");
+    assert_string_equal(got.hello.listeners[0].host, "node1.example.org");
+    assert_int_equal(got.hello.listeners[0].port, 7000);
+    assert_string_equal(got.hello.listeners[1].host, "fd00::1");
+    byte_buffer_deinit(&frame);
+}
+
+static void refusals_proofs_and_formation_come_back(void **state)
+{
+    struct bus_message sent = {.type = BUS_MESSAGE_REFUSED}, got;
+
+    (void)state;
+    sent.refused.code = BUS_REFUSAL_DISK;
+    strcpy(sent.refused.reason, "another\r\ndisk");
+    struct byte_buffer frame = encode(sent);
+
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.refused.code, BUS_REFUSAL_DISK);
+    assert_string_equal(got.refused.reason, "another??disk");
+    byte_buffer_deinit(&frame);
+
+    sent = (struct bus_message){.type = BUS_MESSAGE_PROOF};
+    memset(sent.proof, 0xab, sizeof sent.proof);
+    frame = encode(sent);
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_memory_equal(got.proof, sent.proof, BUS_PROOF_BYTES);
+    byte_buffer_deinit(&frame);
+
+    sent = (struct bus_message){.type = BUS_MESSAGE_FORMATION};
+    sent.formation = (struct bus_formation){BUS_FORMATION_COMMIT, {1, 2}, 2, {{1, 100}, {2, 200}}};
+    frame = encode(sent);
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.formation.step, BUS_FORMATION_COMMIT);
+    assert_int_equal(got.formation.members_count, 2);
+    assert_int_equal(got.formation.members[1].disk_id, 200);
+    byte_buffer_deinit(&frame);
+}
+
+static void a_frame_in_pieces_is_understood_when_its_last_byte_is_there(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+    size_t size = byte_buffer_size(&frame);
+
+    (void)state;
+    for (size_t have = 0; have < size; have++) {
+        /* A copy of just these bytes, so that a sanitizer sees any step beyond them. */
+        uint8_t *piece = malloc(have + 1);
+        struct bus_message message;
+        size_t consumed = 0, wanted = 0;
+
+        memcpy(piece, byte_buffer_front(&frame), have);
+        assert_int_equal(bus_codec_decode(piece, have, BUS_FRAME_BYTES_MAX, &message, &consumed, &wanted),
+                         BUS_CODEC_NEED_MORE);
+        assert_int_equal(wanted, have < BUS_FRAME_HEADER_BYTES ? BUS_FRAME_HEADER_BYTES : size);
+        free(piece);
+    }
+    byte_buffer_deinit(&frame);
+}
+
+static void two_frames_in_a_row_are_taken_one_by_one(void **state)
+{
+    struct bus_message first = append_message(), second = hello_message(), got;
+    struct byte_buffer frames = {0};
+    size_t consumed = 0, wanted = 0;
+
+    (void)state;
+    bus_codec_encode(&frames, &first);
+    size_t first_size = byte_buffer_size(&frames);
+
+    bus_codec_encode(&frames, &second);
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frames), byte_buffer_size(&frames), BUS_FRAME_BYTES_MAX, &got,
+                                      &consumed, &wanted),
+                     BUS_CODEC_MESSAGE);
+    assert_int_equal(consumed, first_size);
+    bus_message_deinit(&got);
+    byte_buffer_consume(&frames, consumed);
+    assert_int_equal(decode(&frames, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.type, BUS_MESSAGE_HELLO);
+    bus_message_deinit(&first);
+    byte_buffer_deinit(&frames);
+}
+
+/* ---- what is not understood is refused ------------------------------------------------------- */
+
+static void a_changed_bit_anywhere_is_noticed(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+    size_t size = byte_buffer_size(&frame);
+
+    (void)state;
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        struct bus_message message;
+        uint8_t *byte = frame.bytes + frame.start + bit / 8;
+
+        *byte ^= (uint8_t)(1u << bit % 8);
+        assert_int_not_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
+        *byte ^= (uint8_t)(1u << bit % 8);
+    }
+    byte_buffer_deinit(&frame);
+}
+
+static void garbage_is_refused_at_its_first_wrong_byte(void **state)
+{
+    struct bus_message message;
+    size_t consumed = 0, wanted = 0;
+
+    (void)state;
+    assert_int_equal(bus_codec_decode((const uint8_t *)"G", 1, 100, &message, &consumed, &wanted), BUS_CODEC_ERROR);
+    assert_int_equal(bus_codec_decode((const uint8_t *)"kvdX", 4, 100, &message, &consumed, &wanted), BUS_CODEC_ERROR);
+    assert_int_equal(bus_codec_decode((const uint8_t *)"kv", 2, 100, &message, &consumed, &wanted),
+                     BUS_CODEC_NEED_MORE);
+}
+
+static void a_body_over_the_limit_is_refused_before_it_arrives(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+    struct bus_message message;
+    size_t consumed = 0, wanted = 0;
+    size_t body_bytes = byte_buffer_size(&frame) - BUS_FRAME_HEADER_BYTES;
+
+    (void)state;
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes - 1, &message,
+                                      &consumed, &wanted),
+                     BUS_CODEC_ERROR);
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes, &message, &consumed,
+                                      &wanted),
+                     BUS_CODEC_NEED_MORE);
+    byte_buffer_deinit(&frame);
+}
+
+static void bytes_that_follow_a_message_in_its_frame_are_refused(void **state)
+{
+    struct bus_message messages[] = {append_message(), hello_message(),
+                                     {.type = BUS_MESSAGE_PROOF},
+                                     {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "x"}},
+                                     {.type = BUS_MESSAGE_FORMATION, .formation = {.step = BUS_FORMATION_PROPOSE}}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+        struct byte_buffer frame = encode(messages[i]);
+
+        byte_buffer_append(&frame, "", 1);
+        expect_refused(&frame);
+    }
+}
+
+static void a_body_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        struct byte_buffer whole = encode(kind == 0 ? append_message() : hello_message());
+        size_t size = byte_buffer_size(&whole);
+
+        for (size_t cut = BUS_FRAME_HEADER_BYTES; cut < size; cut++) {
+            struct byte_buffer frame = {0};
+
+            byte_buffer_append(&frame, byte_buffer_front(&whole), cut);
+            expect_refused(&frame);
+        }
+        byte_buffer_deinit(&whole);
+    }
+}
+
+static void an_unknown_frame_type_is_refused(void **state)
+{
+    (void)state;
+    for (uint8_t type = 0; type < 8; type = type == 0 ? 6 : (uint8_t)(type + 1)) {
+        struct byte_buffer frame = encode((struct bus_message){.type = BUS_MESSAGE_PROOF});
+
+        frame.bytes[frame.start + 16] = type;
+        expect_refused(&frame);
+    }
+}
+
+static void raft_enums_out_of_range_are_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } changes[] = {
+        {8, 0}, {8, 12}, {8, 255}, /* message type */
+        {9, 4},                    /* an unknown flag */
+        {10, 1},                   /* not zero */
+        {16, 0},                   /* from nobody */
+        {24, 0},                   /* to nobody */
+        {88 + 8, 0}, {88 + 8, 4},  /* entry type */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct byte_buffer frame = encode(append_message());
+
+        body(&frame)[changes[i].at] = changes[i].value;
+        expect_refused(&frame);
+    }
+}
+
+static void a_count_of_entries_that_is_not_there_allocates_nothing(void **state)
+{
+    (void)state;
+    for (int count = 0; count < 5; count++) {
+        static const uint32_t counts[] = {2, 4, 1000, 0x0fffffff, UINT32_MAX};
+        struct byte_buffer frame = encode(append_message());
+
+        memcpy(body(&frame) + 12, &counts[count], 4);
+        expect_refused(&frame);
+    }
+}
+
+static void entries_in_other_messages_than_appends_are_refused(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+
+    (void)state;
+    body(&frame)[8] = RAFT_MESSAGE_HEARTBEAT;
+    expect_refused(&frame);
+}
+
+static void terms_that_go_back_or_beyond_the_senders_are_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } changes[] = {
+        {88, 6},               /* the first entry is older than the one before it */
+        {88, 10},              /* ... or newer than the leader */
+        {88 + 16 + 3, 6},      /* the second entry goes back */
+        {32, 8},               /* the leader's term is below its entries' */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct byte_buffer frame = encode(append_message());
+
+        body(&frame)[changes[i].at] = changes[i].value;
+        expect_refused(&frame);
+    }
+}
+
+static void a_noop_with_a_payload_is_refused(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+
+    (void)state;
+    body(&frame)[88 + 8] = RAFT_ENTRY_NOOP; /* the first one has three bytes */
+    expect_refused(&frame);
+}
+
+static void an_index_that_would_overflow_is_refused(void **state)
+{
+    struct byte_buffer frame = encode(append_message());
+
+    (void)state;
+    memset(body(&frame) + 48, 0xff, 8);
+    expect_refused(&frame);
+}
+
+static void host_names_with_line_ends_or_spaces_are_refused(void **state)
+{
+    static const char bad[] = {'\r', '\n', ' ', '\0', '\x7f', '\x80'};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad; i++) {
+        struct bus_message message = hello_message();
+        struct byte_buffer frame = encode(message);
+        uint8_t *host = memmem(body(&frame), byte_buffer_size(&frame) - BUS_FRAME_HEADER_BYTES, "node1", 5);
+
+        assert_non_null(host);
+        host[4] = (uint8_t)bad[i];
+        expect_refused(&frame);
+    }
+}
+
+static void strange_hellos_are_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } changes[] = {
+        {2, 2},           /* the oldest version is newer than the newest */
+        {48, 3},          /* formation */
+        {108, 5},         /* listeners */
+        {112, 32},        /* a name that is too long */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct byte_buffer frame = encode(hello_message());
+
+        body(&frame)[changes[i].at] = changes[i].value;
+        expect_refused(&frame);
+    }
+}
+
+static void a_hello_of_a_newer_version_may_say_more(void **state)
+{
+    struct byte_buffer frame = encode(hello_message());
+    struct bus_message message;
+
+    (void)state;
+    body(&frame)[0] = BUS_PROTOCOL_VERSION + 1;
+    byte_buffer_append(&frame, "more", 4);
+    seal(&frame);
+    assert_int_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
+    assert_int_equal(message.hello.protocol_version, BUS_PROTOCOL_VERSION + 1);
+    byte_buffer_deinit(&frame);
+}
+
+static void strange_formations_are_refused(void **state)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_FORMATION};
+
+    (void)state;
+    message.formation = (struct bus_formation){BUS_FORMATION_PROPOSE, {1, 2}, 2, {{1, 100}, {1, 200}}};
+    struct byte_buffer frame = encode(message); /* one node twice */
+
+    expect_refused(&frame);
+    message.formation.members[1].node_id = 0;
+    frame = encode(message);
+    expect_refused(&frame);
+    message.formation.members[1].node_id = 2;
+    frame = encode(message);
+    body(&frame)[0] = 4; /* step */
+    expect_refused(&frame);
+    frame = encode(message);
+    body(&frame)[20] = RAFT_NODES_MAX + 1;
+    expect_refused(&frame);
+}
+
+static void strange_refusals_are_refused(void **state)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "because"}};
+    static const uint8_t codes[] = {0, 8, 255};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof codes; i++) {
+        struct byte_buffer frame = encode(message);
+
+        body(&frame)[0] = codes[i];
+        expect_refused(&frame);
+    }
+    struct byte_buffer frame = encode(message);
+
+    body(&frame)[4] = '\n';
+    expect_refused(&frame);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_append_with_entries_comes_back_whole),
+        cmocka_unit_test(every_raft_message_type_and_flag_comes_back),
+        cmocka_unit_test(a_hello_comes_back_whole),
+        cmocka_unit_test(refusals_proofs_and_formation_come_back),
+        cmocka_unit_test(a_frame_in_pieces_is_understood_when_its_last_byte_is_there),
+        cmocka_unit_test(two_frames_in_a_row_are_taken_one_by_one),
+        cmocka_unit_test(a_changed_bit_anywhere_is_noticed),
+        cmocka_unit_test(garbage_is_refused_at_its_first_wrong_byte),
+        cmocka_unit_test(a_body_over_the_limit_is_refused_before_it_arrives),
+        cmocka_unit_test(bytes_that_follow_a_message_in_its_frame_are_refused),
+        cmocka_unit_test(a_body_cut_anywhere_is_refused),
+        cmocka_unit_test(an_unknown_frame_type_is_refused),
+        cmocka_unit_test(raft_enums_out_of_range_are_refused),
+        cmocka_unit_test(a_count_of_entries_that_is_not_there_allocates_nothing),
+        cmocka_unit_test(entries_in_other_messages_than_appends_are_refused),
+        cmocka_unit_test(terms_that_go_back_or_beyond_the_senders_are_refused),
+        cmocka_unit_test(a_noop_with_a_payload_is_refused),
+        cmocka_unit_test(an_index_that_would_overflow_is_refused),
+        cmocka_unit_test(host_names_with_line_ends_or_spaces_are_refused),
+        cmocka_unit_test(strange_hellos_are_refused),
+        cmocka_unit_test(a_hello_of_a_newer_version_may_say_more),
+        cmocka_unit_test(strange_formations_are_refused),
+        cmocka_unit_test(strange_refusals_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
