@@ -4,10 +4,11 @@
 #   make run        a three-node cluster on 127.0.0.1, clients on 7000, 7001, 7002
 #   make test       everything that CI runs
 #   make unit       unit tests only          make unit V=asan   under address/leak/UB sanitizers
+#   make fuzz       the fuzzers, FUZZ_SECONDS (60) each
 #   make bench      the benchmark of tests/bench
 #   make clean
 #
-# V=<variant>: release (default, in build/), asan, tsan, clang, coverage (each in build-<variant>/).
+# V=<variant>: release (default, in build/), asan, tsan, clang, coverage, fuzz (each in build-<variant>/).
 
 V ?= release
 ifeq ($(V),release)
@@ -21,6 +22,7 @@ CC_asan = gcc
 CC_tsan = gcc
 CC_clang = clang
 CC_coverage = gcc
+CC_fuzz = clang
 CC := $(CC_$(V))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -30,6 +32,7 @@ OPTIMISE_clang = -O2
 OPTIMISE_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPTIMISE_tsan = -O1 -fsanitize=thread -fno-omit-frame-pointer
 OPTIMISE_coverage = -O0 --coverage
+OPTIMISE_fuzz = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CFLAGS := -std=gnu11 -g $(OPTIMISE_$(V)) $(WARNINGS) -D_GNU_SOURCE -pthread
 LDFLAGS := $(OPTIMISE_$(V)) -pthread
 
@@ -74,10 +77,10 @@ DIRECTORY_client := client
 LIBRARIES := raft storage protocol commands replica runtime client
 SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
 SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
-CLIENT_LINK := -lhiredis -ledit -lcjson
+CLIENT_LINK := -ledit -lcjson
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit bench clean programs unit-programs
+.PHONY: all run test check unit fuzz bench clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -151,6 +154,24 @@ unit-programs: $(UNIT_TESTS)
 
 clean:
 	rm -rf build build-*
+
+# ---- fuzzers (tests/fuzz): parsers of outside bytes -----------------------------------------------
+
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+$(B)/fuzz/%: tests/fuzz/%.c $(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(INCLUDE_replica) -o $@ $^ -llmdb -lxxhash
+
+fuzz-programs: $(FUZZERS:%=$(B)/fuzz/%)
+
+fuzz:
+	@$(MAKE) --no-print-directory V=fuzz fuzz-programs
+	@for fuzzer in $(FUZZERS); do echo "$$fuzzer, $(FUZZ_SECONDS) s"; \
+		build-fuzz/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=build-fuzz/ || exit 1; done
 
 # ---- bench (tests/bench) -------------------------------------------------------------------------
 

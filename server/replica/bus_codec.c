@@ -11,9 +11,9 @@
  *              | u64 commit | u64 round | { u64 term | u32 type | u32 bytes | payload }*
  *
  * Entries carry no index: they follow log.index one by one, so that a gap cannot be said.
- * A HELLO of a newer protocol version may be longer than ours: what follows is skipped there, and only there, so that an
- * old node can answer a new one with "version" instead of silence. Names and hosts are visible ASCII: they end up in
- * replies to clients, where a line end would be an injection.
+ * A HELLO of a newer protocol version may be longer than ours: what follows is skipped there, and only there,
+ * so that an old node can answer a new one with "version" instead of silence. Names and hosts are visible
+ * ASCII: they end up in replies to clients, where a line end would be an injection.
  *
  * Invariant: whatever decodes, encodes to the same bytes (but for such a HELLO); the fuzzer checks it.
  */
@@ -361,7 +361,8 @@ static bool decode_entries(struct cursor *cursor, struct raft_message *raft, uin
     if (count == 0) {
         return true;
     }
-    /* Each entry has at least its fixed part: bounds the count, and so the allocation, by what has arrived. */
+    /* Each entry has at least its fixed part: bounds the count, and so the allocation, by what has arrived.
+     */
     if (raft->type != RAFT_MESSAGE_APPEND || count > cursor->left / ENTRY_FIXED_BYTES ||
         raft->log.index > UINT64_MAX - count) {
         return false;

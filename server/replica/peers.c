@@ -280,7 +280,7 @@ static int64_t median_offset_ms(const struct replica *replica)
         const struct peer *peer = &replica->peers[i];
         if (peer->is_self) {
             offsets[count++] = 0;
-        } else if (peer->clock_known && (peer->dialled || peer->accepted)) {
+        } else if (peer->clock_known) { /* a member that is away now counts with what it said last */
             offsets[count++] = clock_offset_ms(replica, peer);
         }
     }

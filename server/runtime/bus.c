@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { USER_TIMEOUT_MS_MIN = 1000, USER_TIMEOUT_MS_MAX = 30000 };
+enum {
+    USER_TIMEOUT_MS_MIN = 1000,
+    USER_TIMEOUT_MS_MAX = 30000
+};
 
 struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id)
 {
@@ -150,7 +153,8 @@ void bus_send(struct bus *bus, uint64_t node_id, const struct bus_message *messa
     if (peer == NULL || !peer->ready) {
         return;
     }
-    if (byte_buffer_size(&peer->dialled->output) > BUS_OUTPUT_BYTES_MAX && message->type == BUS_MESSAGE_RAFT) {
+    if (byte_buffer_size(&peer->dialled->output) > BUS_OUTPUT_BYTES_MAX &&
+        message->type == BUS_MESSAGE_RAFT) {
         if (peer->dropped_messages++ == 0) {
             struct log_fields fields = {0};
 

@@ -1,7 +1,7 @@
 /* bus.h: connections with the other members: messages of the replica out, theirs in.
  *
- * Each ordered pair of nodes has a connection of its own: we dial every other member and send on that connection; we receive
- * on those that we accept. A handshake comes first:
+ * Each ordered pair of nodes has a connection of its own: we dial every other member and send on that
+ * connection; we receive on those that we accept. A handshake comes first:
  *
  *   dialler                                    acceptor
  *   HELLO (nonce a, mark)  ------------------>
@@ -9,11 +9,12 @@
  *   PROOF (of the dialler) ------------------>                 only when a secret is set
  *   RAFT, FORMATION ...    ------------------>
  *
- * Either side answers a hello that it does not like with REFUSED and a reason, and closes. Before the handshake is over a frame has at
- * most 4 KiB, unknown connections are few, and none of them stays longer than 5 s.
+ * Either side answers a hello that it does not like with REFUSED and a reason, and closes. Before the
+ * handshake is over a frame has at most 4 KiB, unknown connections are few, and none of them stays longer
+ * than 5 s.
  *
- * Messages of a turn to one member leave in one system call at its end. Messages to a member that does not take them in time
- * are dropped: Raft sends again.
+ * Messages of a turn to one member leave in one system call at its end. Messages to a member that does not
+ * take them in time are dropped: Raft sends again.
  */
 #ifndef BUS_H
 #define BUS_H

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRANGER_COMPLAINT_INTERVAL_MS = 1000 };
+enum {
+    STRANGER_COMPLAINT_INTERVAL_MS = 1000
+};
 
 /* Trouble with somebody who is not known to be a member; anybody can cause it, so not too often. */
 static void complain_of_stranger(struct bus *bus, const struct bus_link *link, const char *reason)
@@ -43,6 +45,10 @@ static void drop_accepted(struct bus_peer *peer, const char *event, const char *
     bus_let_go(peer->bus, link);
     bus_peer_complain(peer, event, reason);
     replica_on_peer_unreachable(peer->bus->loop->replica, peer->member.node_id);
+    if (peer->ready) {
+        /* "Unreachable" was said of both connections, and ours stands still: what is sent arrives. */
+        replica_on_peer_connected(peer->bus->loop->replica, peer->member.node_id, &peer->hello);
+    }
 }
 
 static void on_member_message(struct bus_link *link, const struct bus_message *message)
@@ -57,7 +63,8 @@ static void on_member_message(struct bus_link *link, const struct bus_message *m
     } else if (message->type == BUS_MESSAGE_REFUSED) {
         drop_accepted(peer, "refused-by-peer", message->refused.reason);
     } else {
-        drop_accepted(peer, "peer-not-understood", "it said something that it may not say on this connection");
+        drop_accepted(peer, "peer-not-understood",
+                      "it said something that it may not say on this connection");
     }
 }
 
@@ -73,7 +80,8 @@ static void on_member_end(struct bus_link *link, enum bus_link_end end, const ch
     drop_accepted(link->owner, end == BUS_LINK_GARBAGE ? "peer-not-understood" : "peer-disconnected", reason);
 }
 
-static const struct bus_link_handlers member_handlers = {NULL, on_member_message, on_member_partial, on_member_end};
+static const struct bus_link_handlers member_handlers = {NULL, on_member_message, on_member_partial,
+                                                         on_member_end};
 
 /* ---- guests ---------------------------------------------------------------------------------- */
 
@@ -145,15 +153,18 @@ static bool check_mark(struct bus_guest *guest, struct bus_message *refused)
 
     if (options->secret_bytes == 0 && !absent) {
         bus_make_refusal(refused, BUS_REFUSAL_SECRET,
-                         "Node %" PRIu64 " has a cluster secret, node %" PRIu64 " has none: set the same one on all members.",
+                         "Node %" PRIu64 " has a cluster secret, node %" PRIu64
+                         " has none: set the same one on all members.",
                          guest->hello.from, options->node_id);
         return false;
     }
-    if (options->secret_bytes > 0 &&
-        !bus_proof_check(options->secret, options->secret_bytes, BUS_PROOF_MARK, &guest->subject, guest->hello.proof)) {
+    if (options->secret_bytes > 0 && !bus_proof_check(options->secret, options->secret_bytes, BUS_PROOF_MARK,
+                                                      &guest->subject, guest->hello.proof)) {
         bus_make_refusal(refused, BUS_REFUSAL_SECRET,
-                         "Node %" PRIu64 " has %s: node %" PRIu64 " has a cluster secret, and all members need the same one.",
-                         guest->hello.from, absent ? "no cluster secret" : "another cluster secret", options->node_id);
+                         "Node %" PRIu64 " has %s: node %" PRIu64
+                         " has a cluster secret, and all members need the same one.",
+                         guest->hello.from, absent ? "no cluster secret" : "another cluster secret",
+                         options->node_id);
         return false;
     }
     return true;
@@ -173,7 +184,8 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
         return;
     }
     if (bus_find_peer(bus, hello->from) == NULL) {
-        bus_make_refusal(&refused, BUS_REFUSAL_NOT_A_MEMBER, "Node %" PRIu64 " is not a member.", hello->from);
+        bus_make_refusal(&refused, BUS_REFUSAL_NOT_A_MEMBER, "Node %" PRIu64 " is not a member.",
+                         hello->from);
         refuse(guest, &refused);
         return;
     }
@@ -235,7 +247,8 @@ static void on_guest_end(struct bus_link *link, enum bus_link_end end, const cha
     send_away(link->owner, reason);
 }
 
-static const struct bus_link_handlers guest_handlers = {NULL, on_guest_message, on_guest_partial, on_guest_end};
+static const struct bus_link_handlers guest_handlers = {NULL, on_guest_message, on_guest_partial,
+                                                        on_guest_end};
 
 void bus_guest_open(struct bus *bus, int file)
 {

@@ -28,7 +28,8 @@ struct bus_peer {
     bool retry_waits;
     uint32_t backoff_ms;
     struct bus_link *dialled;
-    bool ready; /* the handshake on `dialled` is over */
+    bool ready;             /* the handshake on `dialled` is over */
+    struct bus_hello hello; /* its answer on `dialled`, while ready */
     struct bus_proof_subject subject;
     uint64_t dropped_messages; /* since the last one that was queued */
     /* its connection to us, after the handshake */

@@ -57,7 +57,8 @@ static bool decode(struct bus_link *link)
     }
 }
 
-/* What is still missing of the present frame, within bounds: memory grows with what arrives, not with what is announced. */
+/* What is still missing of the present frame, within bounds: memory grows with what arrives, not with what is
+ * announced. */
 static size_t bytes_to_read(const struct bus_link *link)
 {
     size_t have = byte_buffer_size(&link->input);
@@ -188,8 +189,8 @@ static void on_deadline(evutil_socket_t file, short what, void *context)
     finish(link, BUS_LINK_LATE, link->connecting ? "no connection in time" : "no hello in time");
 }
 
-struct bus_link *bus_link_create(struct loop *loop, const struct bus_link_handlers *handlers, void *owner, int file,
-                                 bool connecting, size_t body_bytes_max)
+struct bus_link *bus_link_create(struct loop *loop, const struct bus_link_handlers *handlers, void *owner,
+                                 int file, bool connecting, size_t body_bytes_max)
 {
     struct bus_link *link = calloc(1, sizeof *link);
 

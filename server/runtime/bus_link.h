@@ -1,7 +1,7 @@
 /* bus_link.h: one TCP connection with another node: frames in and out. It knows no handshake and no peer.
  *
- * A link is never freed inside a callback: bus_link_close() takes it off the loop, and its owner frees it later with
- * bus_link_destroy(), at the end of a turn.
+ * A link is never freed inside a callback: bus_link_close() takes it off the loop, and its owner frees it
+ * later with bus_link_destroy(), at the end of a turn.
  */
 #ifndef BUS_LINK_H
 #define BUS_LINK_H
@@ -12,10 +12,10 @@
 #include <event2/event_struct.h>
 
 enum bus_link_end {
-    BUS_LINK_CLOSED,    /* by the other side */
-    BUS_LINK_BROKEN,    /* refused, reset, timed out: `reason` says */
-    BUS_LINK_GARBAGE,   /* bytes that are no frame */
-    BUS_LINK_LATE,      /* the deadline passed */
+    BUS_LINK_CLOSED,  /* by the other side */
+    BUS_LINK_BROKEN,  /* refused, reset, timed out: `reason` says */
+    BUS_LINK_GARBAGE, /* bytes that are no frame */
+    BUS_LINK_LATE,    /* the deadline passed */
 };
 
 struct bus_link;
@@ -38,14 +38,14 @@ struct bus_link {
     size_t body_bytes_max;
     size_t wanted; /* bytes of the frame that is on its way, 0: unknown */
     bool connecting, writing, closed;
-    bool close_when_sent; /* reads no more */
+    bool close_when_sent;  /* reads no more */
     struct bus_link *next; /* for the owner's lists */
     void *owner;
 };
 
 /* Takes over the socket. `connecting`: becomes writable when the connection stands or failed. */
-struct bus_link *bus_link_create(struct loop *loop, const struct bus_link_handlers *handlers, void *owner, int file,
-                                 bool connecting, size_t body_bytes_max);
+struct bus_link *bus_link_create(struct loop *loop, const struct bus_link_handlers *handlers, void *owner,
+                                 int file, bool connecting, size_t body_bytes_max);
 void bus_link_destroy(struct bus_link *link);
 
 /* Ends with BUS_LINK_LATE unless it is called again before; 0: no deadline. */

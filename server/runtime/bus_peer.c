@@ -3,9 +3,9 @@
  *   waiting for a retry -> (name lookup) -> connecting -> hello sent -> ready
  *        ^-------------------- any failure --------------------------'
  *
- * A known address is tried at once even while its name is looked up anew: the name of a restarting container is gone at just
- * that time. Retries start fast, for a process that is restarted is back in a moment, and each failure tells the replica
- * that the member is unreachable.
+ * A known address is tried at once even while its name is looked up anew: the name of a restarting container
+ * is gone at just that time. Retries start fast, for a process that is restarted is back in a moment, and
+ * each failure tells the replica that the member is unreachable.
  */
 #include "bus_internal.h"
 
@@ -99,7 +99,8 @@ static void on_connected(struct bus_link *link)
     struct bus_message message = {.type = BUS_MESSAGE_HELLO};
 
     replica_fill_hello(bus->loop->replica, peer->member.node_id, &message.hello);
-    peer->subject = (struct bus_proof_subject){.dialler = bus->options.node_id, .acceptor = peer->member.node_id};
+    peer->subject =
+        (struct bus_proof_subject){.dialler = bus->options.node_id, .acceptor = peer->member.node_id};
     bus_random_nonce(peer->subject.dialler_nonce);
     memcpy(message.hello.nonce, peer->subject.dialler_nonce, BUS_NONCE_BYTES);
     memset(message.hello.proof, 0, BUS_PROOF_BYTES);
@@ -119,10 +120,12 @@ static bool check_secret(struct bus_peer *peer, const struct bus_hello *hello, s
     if (options->secret_bytes == 0) {
         return true; /* a member with a secret would have refused us */
     }
-    if (bus_proof_check(options->secret, options->secret_bytes, BUS_PROOF_ACCEPTOR, &peer->subject, hello->proof)) {
+    if (bus_proof_check(options->secret, options->secret_bytes, BUS_PROOF_ACCEPTOR, &peer->subject,
+                        hello->proof)) {
         return true;
     }
-    bus_make_refusal(refused, BUS_REFUSAL_SECRET, "Node %" PRIu64 " does not know the cluster secret of node %" PRIu64 ".",
+    bus_make_refusal(refused, BUS_REFUSAL_SECRET,
+                     "Node %" PRIu64 " does not know the cluster secret of node %" PRIu64 ".",
                      peer->member.node_id, options->node_id);
     return false;
 }
@@ -150,11 +153,13 @@ static void on_hello(struct bus_peer *peer, const struct bus_hello *hello)
     if (bus->options.secret_bytes > 0) {
         struct bus_message proof = {.type = BUS_MESSAGE_PROOF};
 
-        bus_proof_make(bus->options.secret, bus->options.secret_bytes, BUS_PROOF_DIALLER, &peer->subject, proof.proof);
+        bus_proof_make(bus->options.secret, bus->options.secret_bytes, BUS_PROOF_DIALLER, &peer->subject,
+                       proof.proof);
         bus_link_queue(link, &proof);
     }
     bus_link_set_deadline(link, 0);
     peer->ready = true;
+    peer->hello = *hello;
     peer->backoff_ms = BUS_BACKOFF_MS_MIN;
     peer->complaint[0] = '\0';
     peer->look_up_again = false;
@@ -173,7 +178,8 @@ static void on_refused(struct bus_peer *peer, const struct bus_message *message)
     char reason[BUS_REASON_BYTES_MAX + 32];
 
     bus_link_close(link);
-    (void)snprintf(reason, sizeof reason, "%s: %s", bus_refusal_name(message->refused.code), message->refused.reason);
+    (void)snprintf(reason, sizeof reason, "%s: %s", bus_refusal_name(message->refused.code),
+                   message->refused.reason);
     peer->backoff_ms = BUS_BACKOFF_MS_MAX;
     on_lost(peer, "refused-by-peer", reason);
     replica_on_refused(replica, peer->member.node_id, message->refused.code, message->refused.reason);
@@ -202,9 +208,10 @@ static void on_end(struct bus_link *link, enum bus_link_end end, const char *rea
 {
     struct bus_peer *peer = link->owner;
 
-    on_lost(peer, peer->ready                ? "peer-disconnected"
-                  : end == BUS_LINK_GARBAGE ? "peer-not-understood"
-                                            : "peer-unreachable",
+    on_lost(peer,
+            peer->ready               ? "peer-disconnected"
+            : end == BUS_LINK_GARBAGE ? "peer-not-understood"
+                                      : "peer-unreachable",
             reason);
 }
 
@@ -256,7 +263,8 @@ static void dial(struct bus_peer *peer)
     bool unknown = peer->known.count == 0;
 
     if ((unknown || peer->look_up_again) && peer->lookup == NULL) {
-        peer->lookup = resolver_start(peer->bus->resolver, peer->member.bus_host, peer->member.bus_port, on_resolved, peer);
+        peer->lookup = resolver_start(peer->bus->resolver, peer->member.bus_host, peer->member.bus_port,
+                                      on_resolved, peer);
         if (peer->lookup == NULL && unknown) {
             on_lost(peer, "peer-unreachable", "no thread could be had to look its name up");
             return;

@@ -1,7 +1,8 @@
 /* bus_proof.h: proofs that a node knows the cluster's secret, without telling it.
  *
- * HMAC-SHA256 under the secret over a fixed text, the role, both nonces and both node ids. Each role has its own, so that no
- * proof can be sent back to the one who made it, and each connection has fresh nonces, so that none can be used twice.
+ * HMAC-SHA256 under the secret over a fixed text, the role, both nonces and both node ids. Each role has its
+ * own, so that no proof can be sent back to the one who made it, and each connection has fresh nonces, so
+ * that none can be used twice.
  */
 #ifndef BUS_PROOF_H
 #define BUS_PROOF_H
@@ -12,7 +13,8 @@
 #include <stddef.h>
 
 enum bus_proof_role {
-    BUS_PROOF_MARK = 'M',     /* in the dialler's hello: "I have a secret too"; can be replayed, so proves nothing else */
+    BUS_PROOF_MARK =
+        'M', /* in the dialler's hello: "I have a secret too"; can be replayed, so proves nothing else */
     BUS_PROOF_ACCEPTOR = 'A', /* in the acceptor's hello */
     BUS_PROOF_DIALLER = 'D',  /* in PROOF */
 };

@@ -1,7 +1,7 @@
 /* config.c: reads the three sources, the weakest first, and collects what is wrong with them.
  *
- * Unknown names are errors everywhere, with one exception: environment variables that Kubernetes makes up for a service
- * called "kvd" (KVD_SERVICE_HOST, KVD_PORT_7000_TCP...) are not ours and are passed over.
+ * Unknown names are errors everywhere, with one exception: environment variables that Kubernetes makes up for
+ * a service called "kvd" (KVD_SERVICE_HOST, KVD_PORT_7000_TCP...) are not ours and are passed over.
  */
 #include "config_internal.h"
 
@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBLEM_BYTES_MAX = 200, ORIGIN_BYTES_MAX = 600 };
+enum {
+    PROBLEM_BYTES_MAX = 200,
+    ORIGIN_BYTES_MAX = 600
+};
 
 /* One pass over one source. */
 struct source {
@@ -86,11 +89,11 @@ static void report_unknown(struct source *source, const char *origin, const char
     const struct setting *nearest = config_nearest_setting(name);
 
     if (nearest != NULL) {
-        config_error_add(source->errors, "%s: there is no setting \"%.60s\". Did you mean \"%s\"?", origin, name,
-                         nearest->name);
+        config_error_add(source->errors, "%s: there is no setting \"%.60s\". Did you mean \"%s\"?", origin,
+                         name, nearest->name);
     } else {
-        config_error_add(source->errors, "%s: there is no setting \"%.60s\" (kvd --help lists them all).", origin,
-                         name);
+        config_error_add(source->errors, "%s: there is no setting \"%.60s\" (kvd --help lists them all).",
+                         origin, name);
     }
 }
 
@@ -165,7 +168,8 @@ static void read_file(struct source *source, const char *path)
     ssize_t size;
 
     if (file == NULL) {
-        config_error_add(source->errors, "The configuration file %s cannot be read: %s.", path, strerror(errno));
+        config_error_add(source->errors, "The configuration file %s cannot be read: %s.", path,
+                         strerror(errno));
         return;
     }
     for (unsigned number = 1; (size = getline(&line, &capacity, file)) >= 0; number++) {
@@ -174,13 +178,15 @@ static void read_file(struct source *source, const char *path)
         bytes += (size_t)size;
         (void)snprintf(origin, sizeof origin, "%.500s:%u", path, number);
         if (bytes > CONFIG_FILE_BYTES_MAX || strlen(line) != (size_t)size) {
-            config_error_add(source->errors, "%s: this is not a configuration file (too long, or not text).", origin);
+            config_error_add(source->errors, "%s: this is not a configuration file (too long, or not text).",
+                             origin);
             break;
         }
         read_line(source, line, origin);
     }
     if (ferror(file)) {
-        config_error_add(source->errors, "The configuration file %s cannot be read: %s.", path, strerror(errno));
+        config_error_add(source->errors, "The configuration file %s cannot be read: %s.", path,
+                         strerror(errno));
     }
     free(line);
     (void)fclose(file);
@@ -222,8 +228,8 @@ static void read_variable(struct source *source, const char *name, size_t name_s
             config_environment_name(nearest, expected, sizeof expected);
         }
         config_error_add(source->errors, "%s: there is no such setting%s%s%s.", origin,
-                         nearest == NULL ? " (kvd --help lists them all)" : "; did you mean ",
-                         expected, nearest == NULL ? "" : "?");
+                         nearest == NULL ? " (kvd --help lists them all)" : "; did you mean ", expected,
+                         nearest == NULL ? "" : "?");
     }
 }
 
@@ -347,7 +353,8 @@ static void read_flags(struct source *source, int count, char *const *arguments)
         } else if (setting == NULL && strcmp(flag.name, "config") != 0) {
             report_unknown(source, origin, flag.name);
             flag.arguments = 1; /* what follows may be a flag */
-            if (i + 1 < count && strncmp(arguments[i + 1], "--", 2) != 0 && strchr(arguments[i], '=') == NULL) {
+            if (i + 1 < count && strncmp(arguments[i + 1], "--", 2) != 0 &&
+                strchr(arguments[i], '=') == NULL) {
                 flag.arguments = 2;
             }
         } else if (flag.value == NULL) {
@@ -364,7 +371,8 @@ static void set_defaults(struct config *config)
 {
     for (size_t i = 0; i < config_settings_count; i++) {
         char problem[PROBLEM_BYTES_MAX];
-        bool fine = config_set(config, &config_settings[i], config_settings[i].default_text, problem, sizeof problem);
+        bool fine =
+            config_set(config, &config_settings[i], config_settings[i].default_text, problem, sizeof problem);
 
         assert(fine);
     }

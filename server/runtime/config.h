@@ -1,11 +1,12 @@
 /* config.h: the settings of one node: where they come from, what they are, and what is wrong with them.
  *
- * One table (config_table.c) defines every setting: its name, type, default, range and help. Flags, environment
- * variables, the configuration file, `--help`, `--check-config` and the README's table all come from it.
+ * One table (config_table.c) defines every setting: its name, type, default, range and help. Flags,
+ * environment variables, the configuration file, `--help`, `--check-config` and the README's table all come
+ * from it.
  *
- * Order: file < environment (KVD_ELECTION_TIMEOUT) < flags (--election-timeout 1s, --election-timeout=1s). Of a list (listen,
- * cluster) the strongest source that names it gives all of it.
- * All errors are collected, each with where it came from; none stops the reading of the rest.
+ * Order: file < environment (KVD_ELECTION_TIMEOUT) < flags (--election-timeout 1s, --election-timeout=1s). Of
+ * a list (listen, cluster) the strongest source that names it gives all of it. All errors are collected, each
+ * with where it came from; none stops the reading of the rest.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -79,10 +80,12 @@ struct config_errors {
     size_t count;
 };
 
-/* Reads everything; the arguments include argv[0]; `environment` is like environ. True: *config is usable. In both cases
- * config_deinit() and config_errors_deinit() free what was made. With HELP, VERSION and PRINT_TABLE nothing is read. */
+/* Reads everything; the arguments include argv[0]; `environment` is like environ. True: *config is usable. In
+ * both cases config_deinit() and config_errors_deinit() free what was made. With HELP, VERSION and
+ * PRINT_TABLE nothing is read. */
 bool config_read(struct config *config, int arguments_count, char *const *arguments, char *const *environment,
-                 enum config_request *request, struct config_errors *errors) __attribute__((warn_unused_result));
+                 enum config_request *request, struct config_errors *errors)
+    __attribute__((warn_unused_result));
 void config_deinit(struct config *config);
 void config_errors_deinit(struct config_errors *errors);
 

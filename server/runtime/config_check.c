@@ -1,11 +1,12 @@
-/* config_check.c: what follows from the settings: lists taken apart, the secret read, values held against each other. */
+/* config_check.c: what follows from the settings: lists taken apart, the secret read, values held against
+ * each other. */
 #include "config_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* The next part of a comma separated list; *list moves behind it. Empty parts are passed over. */
@@ -36,7 +37,8 @@ static bool parse_member(const char *text, size_t size, struct replica_member *m
     memcpy(digits, text, (size_t)(equals - text));
     size_t address_size = size - (size_t)(equals + 1 - text);
 
-    return config_parse_number(digits, &member->node_id) && member->node_id >= 1 && member->node_id <= INT64_MAX &&
+    return config_parse_number(digits, &member->node_id) && member->node_id >= 1 &&
+           member->node_id <= INT64_MAX &&
            config_parse_address(equals + 1, address_size, member->bus_host, &member->bus_port, 1) &&
            member->bus_host[0] != '\0';
 }
@@ -60,7 +62,8 @@ static bool member_is_double(const struct config *config, const struct replica_m
             return true;
         }
         if (strcmp(other->bus_host, member->bus_host) == 0 && other->bus_port == member->bus_port) {
-            config_error_add(errors, "cluster: nodes %" PRIu64 " and %" PRIu64 " have the same address %s:%u.",
+            config_error_add(errors,
+                             "cluster: nodes %" PRIu64 " and %" PRIu64 " have the same address %s:%u.",
                              other->node_id, member->node_id, member->bus_host, member->bus_port);
             return true;
         }
@@ -87,9 +90,10 @@ static void finish_members(struct config *config, struct config_errors *errors)
         struct replica_member member = {0};
 
         if (!parse_member(part, size, &member)) {
-            config_error_add(errors,
-                             "cluster: \"%.*s\" is not of the form ID=HOST:PORT, e.g. 1=node1:17000 or 2=[fd00::2]:17000.",
-                             (int)size, part);
+            config_error_add(
+                errors,
+                "cluster: \"%.*s\" is not of the form ID=HOST:PORT, e.g. 1=node1:17000 or 2=[fd00::2]:17000.",
+                (int)size, part);
         } else if (config->members_count == RAFT_NODES_MAX) {
             config_error_add(errors, "cluster: there are more than %d members.", RAFT_NODES_MAX);
             return;
@@ -103,7 +107,8 @@ static void finish_members(struct config *config, struct config_errors *errors)
     }
     qsort(config->members, config->members_count, sizeof *config->members, compare_members);
     if (find_self(config) == NULL) {
-        config_error_add(errors, "id: node %" PRIu64 " is not in `cluster` (%s).", config->id, config->cluster);
+        config_error_add(errors, "id: node %" PRIu64 " is not in `cluster` (%s).", config->id,
+                         config->cluster);
     }
 }
 
@@ -143,7 +148,8 @@ static bool name_is_plausible(const char *name, size_t size)
     }
     for (size_t i = 0; i < size; i++) {
         char c = name[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                    c == '_';
 
         if (!fine) {
             return false;
@@ -181,15 +187,16 @@ static bool parse_listener(const char *text, size_t size, struct config_listener
     const char *bind_end = at != NULL ? at : end;
 
     if (!name_is_plausible(name, name_size) ||
-        !config_parse_address(text, (size_t)(bind_end - text), listener->bind_host, &listener->bind_port, 0)) {
+        !config_parse_address(text, (size_t)(bind_end - text), listener->bind_host, &listener->bind_port,
+                              0)) {
         return false;
     }
     memcpy(listener->announced.name, name, name_size);
     if (at == NULL) {
         return announce_by_default(listener);
     }
-    return config_parse_address(at + 1, (size_t)(end - at - 1), listener->announced.host, &listener->announced.port,
-                                1) &&
+    return config_parse_address(at + 1, (size_t)(end - at - 1), listener->announced.host,
+                                &listener->announced.port, 1) &&
            !host_is_any(listener->announced.host);
 }
 
@@ -215,8 +222,10 @@ static void finish_listeners(struct config *config, struct config_errors *errors
             is_double |= strcmp(config->listeners[i].announced.name, listener.announced.name) == 0;
         }
         if (is_double) {
-            config_error_add(errors, "listen: there are two listeners with the name \"%s\"; give each its own: NAME=HOST:PORT.",
-                             listener.announced.name);
+            config_error_add(
+                errors,
+                "listen: there are two listeners with the name \"%s\"; give each its own: NAME=HOST:PORT.",
+                listener.announced.name);
         } else if (config->listeners_count == BUS_LISTENERS_MAX) {
             config_error_add(errors, "listen: there are more than %d listeners.", BUS_LISTENERS_MAX);
             return;
@@ -287,10 +296,11 @@ static void check_timing(const struct config *config, struct config_errors *erro
     config_format_duration(config->heartbeat_interval_ms, left);
     config_format_duration(config->election_timeout_ms, right);
     if (config->heartbeat_interval_ms * 3 > config->election_timeout_ms) {
-        config_error_add(errors,
-                         "heartbeat-interval: %s is more than a third of election-timeout (%s): one late heartbeat "
-                         "would cost the leader its place.",
-                         left, right);
+        config_error_add(
+            errors,
+            "heartbeat-interval: %s is more than a third of election-timeout (%s): one late heartbeat "
+            "would cost the leader its place.",
+            left, right);
     }
     config_format_duration(config->unreachable_delay_ms, left);
     if (config->unreachable_delay_ms > config->election_timeout_ms) {
@@ -305,11 +315,13 @@ static void check_sizes(const struct config *config, struct config_errors *error
     config_format_size(config->log_map_bytes, left);
     config_format_size(config->log_tail_bytes, right);
     if (config->log_map_bytes / 4 < config->log_tail_bytes) {
-        config_error_add(errors, "log-map-size: %s is less than four times log-tail-bytes (%s).", left, right);
+        config_error_add(errors, "log-map-size: %s is less than four times log-tail-bytes (%s).", left,
+                         right);
     }
     config_format_size(config->checkpoint_log_bytes, right);
     if (config->log_map_bytes / 4 < config->checkpoint_log_bytes) {
-        config_error_add(errors, "log-map-size: %s is less than four times checkpoint-log-bytes (%s).", left, right);
+        config_error_add(errors, "log-map-size: %s is less than four times checkpoint-log-bytes (%s).", left,
+                         right);
     }
     config_format_size(config->client_pending_bytes, left);
     config_format_size(config->pending_bytes, right);
@@ -318,25 +330,48 @@ static void check_sizes(const struct config *config, struct config_errors *error
     }
 }
 
-/* Where the process' address space is limited (ulimit -v), the default map sizes shrink to what fits. */
+/* True if this much address space can be had. Nothing is used of it. */
+static bool address_space_has(uint64_t bytes)
+{
+    void *place = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (place == MAP_FAILED) {
+        return false;
+    }
+    (void)munmap(place, (size_t)bytes);
+    return true;
+}
+
+static bool is_default(struct config *config, const struct setting *setting)
+{
+    uint64_t by_default = 0;
+
+    return config_parse_size(setting->default_text, &by_default) &&
+           *config_number(config, setting) == by_default;
+}
+
+/* Where address space is scarce (ulimit -v, thread sanitizer), map sizes that nobody has set shrink until
+ * there is room for twice as much. Sizes that were set are not touched: they fail at the start, with a
+ * reason. */
 static void fit_address_space(struct config *config)
 {
-    struct rlimit limit;
+    static const char *const names[] = {"data-map-size", "log-map-size"};
+    uint64_t log_map_before = config->log_map_bytes;
 
-    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-        return;
-    }
-    uint64_t share = (uint64_t)limit.rlim_cur / 4 / (1024 * 1024) * (1024 * 1024);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct setting *setting = config_find_setting(names[i]);
+        uint64_t *size = config_number(config, setting);
 
-    for (size_t i = 0; i < config_settings_count; i++) {
-        const struct setting *setting = &config_settings[i];
-        bool is_map = strcmp(setting->name, "log-map-size") == 0 || strcmp(setting->name, "data-map-size") == 0;
-        uint64_t by_default = 0;
-
-        if (is_map && config_parse_size(setting->default_text, &by_default) &&
-            *config_number(config, setting) == by_default && by_default > share && share >= setting->min) {
-            *config_number(config, setting) = share;
+        if (!is_default(config, setting)) {
+            continue;
         }
+        while (*size / 2 >= setting->min && !address_space_has(2 * *size)) {
+            *size /= 2;
+        }
+    }
+    if (config->log_map_bytes < log_map_before && is_default(config, config_find_setting("log-tail-bytes")) &&
+        config->log_tail_bytes > config->log_map_bytes / 4) {
+        config->log_tail_bytes = config->log_map_bytes / 4;
     }
 }
 

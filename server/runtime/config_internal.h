@@ -52,7 +52,9 @@ static inline bool config_is_text(const struct setting *setting)
 
 /* ---- values ---- */
 
-enum { CONFIG_VALUE_BYTES_MAX = 64 };
+enum {
+    CONFIG_VALUE_BYTES_MAX = 64
+};
 
 /* "500ms", "5s", "2m"; a bare number is milliseconds. */
 bool config_parse_duration(const char *text, uint64_t *ms);
@@ -72,8 +74,10 @@ bool config_parse_address(const char *text, size_t size, char *host, uint16_t *p
 
 /* ---- errors, and the second half ---- */
 
-void config_error_add(struct config_errors *errors, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* After all values are set: lists are taken apart, the secret is read, values are checked against each other. */
+void config_error_add(struct config_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* After all values are set: lists are taken apart, the secret is read, values are checked against each other.
+ */
 void config_finish(struct config *config, struct config_errors *errors);
 
 void *config_allocate(size_t bytes); /* aborts when out of memory */

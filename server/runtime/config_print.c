@@ -4,7 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { HELP_INDENT = 8, HELP_COLUMNS = 92, RANGE_BYTES_MAX = 2 * CONFIG_VALUE_BYTES_MAX + 8 };
+enum {
+    HELP_INDENT = 8,
+    HELP_COLUMNS = 92,
+    RANGE_BYTES_MAX = 2 * CONFIG_VALUE_BYTES_MAX + 8
+};
 
 /* Words, wrapped and indented. */
 static void print_wrapped(FILE *to, const char *text)
@@ -48,23 +52,25 @@ void config_print_help(FILE *to)
 {
     const char *group = "";
 
-    (void)fputs("kvd: a replicated key-value store server that speaks the Redis protocol.\n"
-                "\n"
-                "  kvd                          a single node, clients on 127.0.0.1:7000, data in ./kvd-data\n"
-                "  kvd --config FILE            settings from a file\n"
-                "  kvd --id 1 --cluster 1=node1:17000,2=node2:17000,3=node3:17000 --listen 0.0.0.0:7000\n"
-                "                               one node of three; the other two differ in --id only\n"
-                "\n"
-                "  --help                       this text\n"
-                "  --version                    the version\n"
-                "  --check-config               print the effective settings and exit, or say what is wrong\n"
-                "  --print-config-table         all settings as a Markdown table\n"
-                "\n"
-                "Settings are given as --name value or --name=value, as environment variables (KVD_NAME, with _ for -),\n"
-                "or as lines \"name value\" of the configuration file (# starts a comment; KVD_CONFIG may name the\n"
-                "file). Flags win over the environment, and that over the file.\n"
-                "Times: 500ms, 5s, 2m. Sizes: 64KiB, 16MiB, 1GiB.\n",
-                to);
+    (void)fputs(
+        "kvd: a replicated key-value store server that speaks the Redis protocol.\n"
+        "\n"
+        "  kvd                          a single node, clients on 127.0.0.1:7000, data in ./kvd-data\n"
+        "  kvd --config FILE            settings from a file\n"
+        "  kvd --id 1 --cluster 1=node1:17000,2=node2:17000,3=node3:17000 --listen 0.0.0.0:7000\n"
+        "                               one node of three; the other two differ in --id only\n"
+        "\n"
+        "  --help                       this text\n"
+        "  --version                    the version\n"
+        "  --check-config               print the effective settings and exit, or say what is wrong\n"
+        "  --print-config-table         all settings as a Markdown table\n"
+        "\n"
+        "Settings are given as --name value or --name=value, as environment variables (KVD_NAME, with _ for "
+        "-),\n"
+        "or as lines \"name value\" of the configuration file (# starts a comment; KVD_CONFIG may name the\n"
+        "file). Flags win over the environment, and that over the file.\n"
+        "Times: 500ms, 5s, 2m. Sizes: 64KiB, 16MiB, 1GiB.\n",
+        to);
     for (size_t i = 0; i < config_settings_count; i++) {
         const struct setting *setting = &config_settings[i];
         char range[RANGE_BYTES_MAX];
@@ -81,9 +87,10 @@ void config_print_help(FILE *to)
                           range[0] == '\0' ? "" : " (", range, range[0] == '\0' ? "" : ")");
         }
     }
-    (void)fputs("\nExit codes: 0 stopped as asked, 2 bad settings, 3 cannot start, 4 the cluster refuses this node,\n"
-                "5 the disk failed, 6 what is on the disk is damaged.\n",
-                to);
+    (void)fputs(
+        "\nExit codes: 0 stopped as asked, 2 bad settings, 3 cannot start, 4 the cluster refuses this node,\n"
+        "5 the disk failed, 6 what is on the disk is damaged.\n",
+        to);
 }
 
 static void print_cell(FILE *to, const char *text)

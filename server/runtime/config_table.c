@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KIB ((uint64_t)1024)
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
-#define TIB (1024 * GIB)
+#define KIB    ((uint64_t)1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+#define TIB    (1024 * GIB)
 #define MINUTE ((uint64_t)60 * 1000)
 
 #define AT(field) offsetof(struct config, field)
@@ -22,77 +22,88 @@ _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_format_choices
 
 #define GROUP_CLUSTER "Cluster"
 #define GROUP_CLIENTS "Clients"
-#define GROUP_TIMING "Timing"
+#define GROUP_TIMING  "Timing"
 #define GROUP_STORAGE "Storage"
-#define GROUP_LOG "Messages"
+#define GROUP_LOG     "Messages"
 
 const struct setting config_settings[] = {
     {GROUP_CLUSTER, "id", SETTING_NUMBER, AT(id), "1", 1, INT64_MAX, NULL, "NUMBER",
      "This node's number, one of those in `cluster`. A data directory belongs to one number for ever."},
     {GROUP_CLUSTER, "cluster", SETTING_LIST, AT(cluster), "", 0, 0, NULL, "ID=HOST:PORT,...",
-     "The members that form the cluster, each with the address of its bus, the same on every node. "
-     "Empty: this node alone."},
+     "The members that form the cluster, each with the address of its bus, the same on every node. Empty: "
+     "this node alone."},
     {GROUP_CLUSTER, "bus-listen", SETTING_TEXT, AT(bus_listen), "", 0, 0, NULL, "HOST:PORT",
-     "Where this node listens for the other members. Empty: its own address in `cluster`. "
-     "0.0.0.0:PORT or [::]:PORT for every interface."},
+     "Where this node listens for the other members. Empty: its own address in `cluster`. 0.0.0.0:PORT or "
+     "[::]:PORT for every interface."},
     {GROUP_CLUSTER, "secret-file", SETTING_TEXT, AT(secret_file), "", 0, 0, NULL, "FILE",
-     "A file with the secret that members prove to each other; line ends at its end do not count. All members have "
-     "the same one, or none."},
+     "A file with the secret that members prove to each other; line ends at its end do not count. All "
+     "members have the same one, or none."},
     {GROUP_CLUSTER, "cluster-secret", SETTING_TEXT, AT(cluster_secret), "", 0, 0, NULL, "TEXT",
-     "The same, as a value: 16 to 1024 bytes. Prefer the file or the environment: flags can be seen by every user of the machine."},
+     "The same, as a value: 16 to 1024 bytes. Prefer the file or the environment: flags can be seen by "
+     "every user of the machine."},
 
     {GROUP_CLIENTS, "listen", SETTING_LIST, AT(listen), "127.0.0.1:7000", 0, 0, NULL,
      "[NAME=]HOST:PORT[@HOST:PORT]",
-     "Where clients connect; may be given up to 4 times, or separated by commas. After @: the address that clients are told in redirects; "
-     "without it the address itself, or the machine's name when listening on every interface. Clients are sent to the "
-     "leader's listener of the same NAME (\"client\" unless set)."},
+     "Where clients connect; may be given up to 4 times, or separated by commas. After @: the address "
+     "that clients are told in redirects; without it the address itself, or the machine's name when "
+     "listening on every interface. Clients are sent to the leader's listener of the same NAME "
+     "(\"client\" unless set)."},
     {GROUP_CLIENTS, "max-clients", SETTING_NUMBER, AT(clients_max), "10000", 1, 1000000, NULL, "NUMBER",
-     "More clients than this are told so and closed. Lowered, with a warning, when the system allows fewer open files."},
-    {GROUP_CLIENTS, "client-pending-bytes", SETTING_SIZE, AT(client_pending_bytes), "4MiB", 64 * KIB, 4 * GIB, NULL,
-     "SIZE", "Requests and replies of one client in flight before no more is read from it."},
-    {GROUP_CLIENTS, "pending-bytes", SETTING_SIZE, AT(pending_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL, "SIZE",
-     "The same for all clients together."},
-    {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL, "SIZE",
-     "Memory for requests that have not arrived completely, of all clients together. Over it, clients that need "
-     "more than 16 KiB get an error and are closed."},
+     "More clients than this are told so and closed. Lowered, with a warning, when the system allows "
+     "fewer open files."},
+    {GROUP_CLIENTS, "client-pending-bytes", SETTING_SIZE, AT(client_pending_bytes), "4MiB", 64 * KIB, 4 * GIB,
+     NULL, "SIZE", "Requests and replies of one client in flight before no more is read from it."},
+    {GROUP_CLIENTS, "pending-bytes", SETTING_SIZE, AT(pending_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
+     "SIZE", "The same for all clients together."},
+    {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
+     "SIZE",
+     "Memory for requests that have not arrived completely, of all clients together. Over it, clients "
+     "that need more than 16 KiB get an error and are closed."},
     {GROUP_CLIENTS, "follower-reads", SETTING_CHOICE, AT(follower_reads), "linearizable", 0, 0,
      follower_reads_choices, "linearizable|stale",
-     "What a follower answers to a client that sent READONLY: the newest value, after asking the leader; or at once what it has."},
+     "What a follower answers to a client that sent READONLY: the newest value, after asking the leader; "
+     "or at once what it has."},
 
-    {GROUP_TIMING, "election-timeout", SETTING_DURATION, AT(election_timeout_ms), "1s", 50, 10 * MINUTE, NULL, "TIME",
-     "A follower that hears nothing from the leader for one to two times this starts an election. (A leader whose process "
-     "dies is replaced much sooner: its connections break.)"},
-    {GROUP_TIMING, "heartbeat-interval", SETTING_DURATION, AT(heartbeat_interval_ms), "100ms", 5, MINUTE, NULL, "TIME",
-     "How often the leader says that it is there. At most a third of the election timeout."},
-    {GROUP_TIMING, "unreachable-delay", SETTING_DURATION, AT(unreachable_delay_ms), "50ms", 1, MINUTE, NULL, "TIME",
-     "An election starts within this time after the connection with the leader broke."},
+    {GROUP_TIMING, "election-timeout", SETTING_DURATION, AT(election_timeout_ms), "1s", 50, 10 * MINUTE, NULL,
+     "TIME",
+     "A follower that hears nothing from the leader for one to two times this starts an election. (A "
+     "leader whose process dies is replaced much sooner: its connections break.)"},
+    {GROUP_TIMING, "heartbeat-interval", SETTING_DURATION, AT(heartbeat_interval_ms), "100ms", 5, MINUTE,
+     NULL, "TIME", "How often the leader says that it is there. At most a third of the election timeout."},
+    {GROUP_TIMING, "unreachable-delay", SETTING_DURATION, AT(unreachable_delay_ms), "50ms", 1, MINUTE, NULL,
+     "TIME", "An election starts within this time after the connection with the leader broke."},
     {GROUP_TIMING, "parking-time", SETTING_DURATION, AT(parking_ms), "1s", 0, MINUTE, NULL, "TIME",
      "How long a command waits for a leader to be elected before it is answered -CLUSTERDOWN."},
-    {GROUP_TIMING, "command-timeout", SETTING_DURATION, AT(command_timeout_ms), "5s", 100, 10 * MINUTE, NULL, "TIME",
-     "How long a write whose outcome is not known waits before it is answered -UNKNOWN."},
+    {GROUP_TIMING, "command-timeout", SETTING_DURATION, AT(command_timeout_ms), "5s", 100, 10 * MINUTE, NULL,
+     "TIME", "How long a write whose outcome is not known waits before it is answered -UNKNOWN."},
 
     {GROUP_STORAGE, "data", SETTING_TEXT, AT(data), "kvd-data", 0, 0, NULL, "DIRECTORY",
      "Where everything is kept. Created if missing. On a local filesystem, used by one kvd."},
     {GROUP_STORAGE, "entries-in-flight", SETTING_NUMBER, AT(entries_in_flight), "2", 1, 64, NULL, "NUMBER",
-     "Log entries of the leader on their way to a majority at one time. Commands that arrive meanwhile share the next one."},
+     "Log entries of the leader on their way to a majority at one time. Commands that arrive meanwhile "
+     "share the next one."},
     {GROUP_STORAGE, "entry-bytes", SETTING_SIZE, AT(entry_bytes), "1MiB", 4 * KIB, 16 * MIB, NULL, "SIZE",
      "A log entry takes no more commands when it has this many bytes."},
-    {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "64MiB", 64 * KIB, 16 * GIB,
-     NULL, "SIZE", "The map is written to disk after this many bytes of log: what a restart may have to replay."},
-    {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE, NULL, "TIME",
-     "... or when there were no writes for this time."},
-    {GROUP_STORAGE, "log-tail-bytes", SETTING_SIZE, AT(log_tail_bytes), "1GiB", 1 * MIB, 1 * TIB, NULL, "SIZE",
-     "Log that is kept, although the map on disk has it, for members that were away."},
-    {GROUP_STORAGE, "write-buffer-bytes", SETTING_SIZE, AT(write_buffer_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
-     "SIZE", "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being written."},
-    {GROUP_STORAGE, "log-map-size", SETTING_SIZE, AT(log_map_bytes), "64GiB", 16 * MIB, 16 * TIB, NULL, "SIZE",
-     "The most that the log's file may grow to. Address space, not disk: the file has the size of what is in it. At least "
-     "four times log-tail-bytes."},
-    {GROUP_STORAGE, "data-map-size", SETTING_SIZE, AT(data_map_bytes), "1TiB", 16 * MIB, 64 * TIB, NULL, "SIZE",
-     "The most that the data's file may grow to, in the same way. The same on all members."},
+    {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "64MiB", 64 * KIB,
+     16 * GIB, NULL, "SIZE",
+     "The map is written to disk after this many bytes of log: what a restart may have to replay."},
+    {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE,
+     NULL, "TIME", "... or when there were no writes for this time."},
+    {GROUP_STORAGE, "log-tail-bytes", SETTING_SIZE, AT(log_tail_bytes), "1GiB", 1 * MIB, 1 * TIB, NULL,
+     "SIZE", "Log that is kept, although the map on disk has it, for members that were away."},
+    {GROUP_STORAGE, "write-buffer-bytes", SETTING_SIZE, AT(write_buffer_bytes), "256MiB", 1 * MIB, 64 * GIB,
+     NULL, "SIZE",
+     "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being "
+     "written."},
+    {GROUP_STORAGE, "log-map-size", SETTING_SIZE, AT(log_map_bytes), "64GiB", 16 * MIB, 16 * TIB, NULL,
+     "SIZE",
+     "The most that the log's file may grow to. Address space, not disk: the file has the size of what is "
+     "in it. At least four times log-tail-bytes."},
+    {GROUP_STORAGE, "data-map-size", SETTING_SIZE, AT(data_map_bytes), "1TiB", 16 * MIB, 64 * TIB, NULL,
+     "SIZE", "The most that the data's file may grow to, in the same way. The same on all members."},
 
-    {GROUP_LOG, "log-level", SETTING_CHOICE, AT(log_level), "info", 0, 0, log_level_choices, "debug|info|warning|error",
-     "The least important messages that are written to standard error."},
+    {GROUP_LOG, "log-level", SETTING_CHOICE, AT(log_level), "info", 0, 0, log_level_choices,
+     "debug|info|warning|error", "The least important messages that are written to standard error."},
     {GROUP_LOG, "log-format", SETTING_CHOICE, AT(log_format), "text", 0, 0, log_format_choices, "text|json",
      "One event is one line: key=value, or a JSON object."},
 };
@@ -114,7 +125,9 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-enum { NAME_BYTES_MAX = 40 };
+enum {
+    NAME_BYTES_MAX = 40
+};
 
 /* Levenshtein's distance: insertions, deletions and changes. */
 static size_t distance(const char *a, const char *b)

@@ -4,51 +4,26 @@
  *   socket ------------> scratch or input --parse--> replica --------> ready list --flush--> socket
  *
  * A connection ends in one of these ways:
- * - the client closed its sending side: what it sent is answered, then we close (`printf ... | nc` gets its replies). To
- *   know when all is answered we send a QUIT of our own behind it, whose reply is not passed on;
- * - the replica says "closing" (QUIT, a protocol error): the output is sent, then the connection lingers: our side is shut
- *   down and what still arrives is thrown away for a moment; closing at once would make the kernel reset the connection, and
- *   the client might never see why;
+ * - the client closed its sending side: what it sent is answered, then we close (`printf ... | nc` gets its
+ * replies). To know when all is answered we send a QUIT of our own behind it, whose reply is not passed on;
+ * - the replica says "closing" (QUIT, a protocol error): the output is sent, then the connection lingers: our
+ * side is shut down and what still arrives is thrown away for a moment; closing at once would make the kernel
+ * reset the connection, and the client might never see why;
  * - the socket breaks: at once.
  *
- * A connection is freed only by destroy(), which takes it out of every list; the replica's callbacks never free one.
+ * A connection is freed only by connection_destroy(), which takes it out of every list; the replica's
+ * callbacks never free one.
  */
-#include "connection.h"
+#include "connection_internal.h"
 
 #include "command.h"
-#include "resp_parser.h"
 #include "socket.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { SCRATCH_BYTES = 2 * CONNECTION_READ_BYTES_MAX };
-
-struct connection {
-    struct connections *owner;
-    struct connection *next, *previous;
-    struct connection *ready_next, *resume_next;
-    struct replica_client *client; /* NULL: lingering */
-    int file;
-    struct event read_event, write_event;
-    struct byte_buffer input; /* the start of an unfinished request, or what is held back */
-    size_t input_counted;     /* of `input` in owner->input_bytes */
-    struct resp_parser parser;
-    size_t lingered_bytes;
-    bool reading;     /* read_event is added */
-    bool writing;     /* write_event is added: the socket is full */
-    bool held_back;   /* the replica wants no input now */
-    bool at_end;      /* the client closed its sending side */
-    bool input_ended; /* the client sends no more, or it is not listened to any more */
-    bool end_told;    /* ... and the replica knows: by an error, or by our own QUIT */
-    bool quit_sent;   /* by us, in the client's name: its reply is not for the client */
-    bool broken;      /* close without another word */
-    bool on_ready_list, on_resume_list;
-};
 
 static const struct resp_limits limits = {
     .inline_bytes_max = 64 * 1024,
@@ -56,68 +31,6 @@ static const struct resp_limits limits = {
     .bulk_bytes_max = COMMAND_REQUEST_BYTES_MAX,
     .request_bytes_max = COMMAND_REQUEST_BYTES_MAX,
 };
-
-static void on_readable(evutil_socket_t file, short what, void *context);
-static void on_writable(evutil_socket_t file, short what, void *context);
-
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-void connection_on_ready(struct connection *connection)
-{
-    struct connections *owner = connection->owner;
-
-    if (connection->on_ready_list) {
-        return;
-    }
-    connection->on_ready_list = true;
-    connection->ready_next = NULL;
-    if (owner->ready_first == NULL) {
-        owner->ready_first = connection;
-    } else {
-        owner->ready_last->ready_next = connection;
-    }
-    owner->ready_last = connection;
-}
-
-static struct connection *pop_ready(struct connections *owner)
-{
-    struct connection *connection = owner->ready_first;
-
-    if (connection != NULL) {
-        owner->ready_first = connection->ready_next;
-        connection->on_ready_list = false;
-    }
-    return connection;
-}
-
-static void push_resume(struct connection *connection)
-{
-    if (!connection->on_resume_list) {
-        connection->on_resume_list = true;
-        connection->resume_next = connection->owner->resume_first;
-        connection->owner->resume_first = connection;
-    }
-}
-
-static void unlink_connection(struct connection *connection)
-{
-    struct connections *owner = connection->owner;
-
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else if (owner->first == connection) {
-        owner->first = connection->next;
-    } else {
-        assert(owner->lingering == connection);
-        owner->lingering = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    } else if (owner->last == connection) {
-        owner->last = connection->previous;
-    }
-    connection->next = connection->previous = NULL;
-}
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -151,18 +64,7 @@ static void drop_input(struct connection *connection)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void remove_from(struct connection **first, struct connection *connection, size_t next_offset)
-{
-    struct connection **link = first;
-
-    while (*link != connection) {
-        assert(*link != NULL);
-        link = (struct connection **)(void *)((char *)*link + next_offset);
-    }
-    *link = *(struct connection **)(void *)((char *)connection + next_offset);
-}
-
-static void destroy(struct connection *connection)
+void connection_destroy(struct connection *connection)
 {
     struct connections *owner = connection->owner;
 
@@ -173,23 +75,11 @@ static void destroy(struct connection *connection)
     } else {
         owner->lingering_count--;
     }
-    if (connection->on_ready_list) {
-        struct connection *last = NULL;
-
-        remove_from(&owner->ready_first, connection, offsetof(struct connection, ready_next));
-        for (struct connection *at = owner->ready_first; at != NULL; at = at->ready_next) {
-            last = at;
-        }
-        owner->ready_last = last;
-    }
-    if (connection->on_resume_list) {
-        remove_from(&owner->resume_first, connection, offsetof(struct connection, resume_next));
-    }
+    connections_forget(connection);
     (void)event_del(&connection->read_event);
     (void)event_del(&connection->write_event);
     drop_input(connection);
     resp_parser_deinit(&connection->parser);
-    unlink_connection(connection);
     (void)close(connection->file);
     free(connection);
 }
@@ -207,7 +97,8 @@ static void set_reading(struct connection *connection, bool reading)
 static void set_writing(struct connection *connection, bool writing)
 {
     if (connection->writing != writing) {
-        int result = writing ? event_add(&connection->write_event, NULL) : event_del(&connection->write_event);
+        int result =
+            writing ? event_add(&connection->write_event, NULL) : event_del(&connection->write_event);
 
         connection->writing = writing;
         connection->broken |= result != 0;
@@ -221,7 +112,7 @@ static void on_linger_over(evutil_socket_t file, short what, void *context)
     (void)file;
     (void)what;
     loop_begin_turn(connection->owner->loop);
-    destroy(connection);
+    connection_destroy(connection);
 }
 
 /* Our side is closed; the client's bytes are thrown away until it closes too, for a moment at most. */
@@ -236,32 +127,27 @@ static void start_lingering(struct connection *connection)
     owner->count--;
     owner->lingering_count++;
     drop_input(connection);
-    unlink_connection(connection);
-    connection->next = owner->lingering;
-    if (owner->lingering != NULL) {
-        owner->lingering->previous = connection;
-    }
-    owner->lingering = connection;
+    connections_move_to_lingering(connection);
     set_reading(connection, true);
     /* The place of the write event is free: it becomes the timer. */
     if (shutdown(connection->file, SHUT_WR) != 0 || connection->broken ||
         evtimer_assign(&connection->write_event, owner->loop->base, on_linger_over, connection) != 0 ||
         event_add(&connection->write_event, &timeout) != 0) {
-        destroy(connection);
+        connection_destroy(connection);
     }
 }
 
 static void linger(struct connection *connection)
 {
     struct connections *owner = connection->owner;
-    ssize_t got = read(connection->file, owner->scratch, SCRATCH_BYTES);
+    ssize_t got = read(connection->file, owner->scratch, CONNECTIONS_SCRATCH_BYTES);
 
     if (got > 0) {
         connection->lingered_bytes += (size_t)got;
     }
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) ||
         connection->lingered_bytes > CONNECTION_LINGER_BYTES_MAX) {
-        destroy(connection);
+        connection_destroy(connection);
     }
 }
 
@@ -369,7 +255,8 @@ static void take_scratch(struct connection *connection, size_t size)
 
 static void take_own(struct connection *connection)
 {
-    size_t parsed = parse(connection, byte_buffer_front(&connection->input), byte_buffer_size(&connection->input));
+    size_t parsed =
+        parse(connection, byte_buffer_front(&connection->input), byte_buffer_size(&connection->input));
 
     byte_buffer_consume(&connection->input, parsed);
 }
@@ -380,7 +267,8 @@ static size_t large_read_bytes(const struct connection *connection)
     size_t have = byte_buffer_size(&connection->input);
     size_t wanted = resp_parser_bytes_wanted(&connection->parser);
 
-    if (have + CONNECTION_READ_BYTES_MAX <= SCRATCH_BYTES && wanted <= SCRATCH_BYTES) {
+    if (have + CONNECTION_READ_BYTES_MAX <= CONNECTIONS_SCRATCH_BYTES &&
+        wanted <= CONNECTIONS_SCRATCH_BYTES) {
         return 0;
     }
     size_t missing = wanted > have ? wanted - have : 1;
@@ -463,26 +351,6 @@ static void on_readable(evutil_socket_t file, short what, void *context)
     settle_input(connection);
 }
 
-void connections_resume(struct connections *connections)
-{
-    struct connection *connection = connections->resume_first;
-
-    connections->resume_first = NULL;
-    while (connection != NULL) {
-        struct connection *next = connection->resume_next;
-
-        connection->on_resume_list = false;
-        take_own(connection);
-        settle_input(connection);
-        connection = next;
-    }
-}
-
-bool connections_have_work(const struct connections *connections)
-{
-    return connections->resume_first != NULL || connections->ready_first != NULL;
-}
-
 /* ---- output ---------------------------------------------------------------------------------- */
 
 /* Takes the reply to our own QUIT, the last of all, from the output. */
@@ -493,7 +361,8 @@ static void drop_quit_reply(struct connection *connection)
 
     if (connection->quit_sent && replica_client_is_closing(connection->client)) {
         connection->quit_sent = false;
-        if (size >= reply_bytes && memcmp(byte_buffer_front(output) + size - reply_bytes, "+OK\r\n", reply_bytes) == 0) {
+        if (size >= reply_bytes &&
+            memcmp(byte_buffer_front(output) + size - reply_bytes, "+OK\r\n", reply_bytes) == 0) {
             output->end -= reply_bytes;
         }
     }
@@ -526,7 +395,7 @@ static bool write_output(struct connection *connection)
 }
 
 /* Writes, and then sees whether this was the end. May free the connection. */
-static void flush(struct connection *connection)
+void connection_flush(struct connection *connection)
 {
     struct replica *replica = connection->owner->loop->replica;
     struct replica_client *client = connection->client;
@@ -535,21 +404,21 @@ static void flush(struct connection *connection)
         return;
     }
     if (connection->broken || !write_output(connection) || connection->broken) {
-        destroy(connection);
+        connection_destroy(connection);
         return;
     }
     bool sent_all = byte_buffer_size(replica_client_output(client)) == 0;
 
     if (replica_client_is_closing(client)) {
         if (sent_all && connection->at_end) {
-            destroy(connection);
+            connection_destroy(connection);
         } else if (sent_all) {
             start_lingering(connection);
         }
         return;
     }
     if (connection->held_back && replica_client_wants_input(replica, client)) {
-        push_resume(connection);
+        connections_push_resume(connection);
     }
 }
 
@@ -564,91 +433,43 @@ static void on_writable(evutil_socket_t file, short what, void *context)
     connection_on_ready(connection); /* written at the end of the turn, like all replies */
 }
 
-void connections_flush(struct connections *connections)
-{
-    struct connection *connection;
+/* ---- the beginning --------------------------------------------------------------------------- */
 
-    while ((connection = pop_ready(connections)) != NULL) {
-        flush(connection);
+void connection_resume(struct connection *connection)
+{
+    if (connection->client != NULL) {
+        take_own(connection);
+        settle_input(connection);
     }
 }
 
-/* ---- all of them ----------------------------------------------------------------------------- */
-
-void connections_init(struct connections *connections, struct loop *loop, uint32_t clients_max,
-                      uint64_t input_bytes_max)
-{
-    *connections = (struct connections){
-        .loop = loop, .clients_max = clients_max, .input_bytes_max = input_bytes_max, .next_id = 1};
-    connections->scratch = malloc(SCRATCH_BYTES);
-    if (connections->scratch == NULL) {
-        abort();
-    }
-}
-
-void connections_deinit(struct connections *connections)
-{
-    while (connections->first != NULL) {
-        destroy(connections->first);
-    }
-    while (connections->lingering != NULL) {
-        destroy(connections->lingering);
-    }
-    assert(connections->count == 0 && connections->input_bytes == 0);
-    free(connections->scratch);
-    connections->scratch = NULL;
-}
-
-static void refuse(struct connections *connections, int file)
-{
-    static const char text[] = "-ERR max number of clients reached\r\n";
-    ssize_t sent = send(file, text, sizeof text - 1, MSG_NOSIGNAL);
-
-    (void)sent;
-    connections->clients_refused++;
-    (void)close(file);
-}
-
-void connections_open(struct connections *connections, int file, uint32_t listener)
+struct connection *connection_create(struct connections *owner, int file, uint32_t listener)
 {
     struct client_info info = {.file_descriptor = file, .listener = listener, .protocol = 2};
-
-    if (connections->count + connections->lingering_count >= connections->clients_max) {
-        refuse(connections, file);
-        return;
-    }
     struct connection *connection = calloc(1, sizeof *connection);
 
     if (connection == NULL) {
         abort();
     }
     socket_prepare_client(file);
-    info.id = connections->next_id++;
-    info.created_ms = connections->loop->now_ms;
-    info.last_command_ms = connections->loop->now_ms;
+    info.id = owner->next_id++;
+    info.created_ms = owner->loop->now_ms;
+    info.last_command_ms = owner->loop->now_ms;
     socket_format_peer(file, info.address, sizeof info.address);
     socket_format_local(file, info.local_address, sizeof info.local_address);
-    connection->owner = connections;
+    connection->owner = owner;
     connection->file = file;
     resp_parser_init(&connection->parser, &limits);
-    connection->client = replica_client_open(connections->loop->replica, &info, connection);
-    connection->previous = connections->last;
-    if (connections->last != NULL) {
-        connections->last->next = connection;
-    } else {
-        connections->first = connection;
-    }
-    connections->last = connection;
-    connections->count++;
-    connections->clients_total++;
-    if (event_assign(&connection->read_event, connections->loop->base, file, EV_READ | EV_PERSIST, on_readable,
+    connection->client = replica_client_open(owner->loop->replica, &info, connection);
+    if (event_assign(&connection->read_event, owner->loop->base, file, EV_READ | EV_PERSIST, on_readable,
                      connection) != 0 ||
-        event_assign(&connection->write_event, connections->loop->base, file, EV_WRITE | EV_PERSIST, on_writable,
+        event_assign(&connection->write_event, owner->loop->base, file, EV_WRITE | EV_PERSIST, on_writable,
                      connection) != 0) {
         abort(); /* wrong use of libevent: ours */
     }
     set_reading(connection, true);
     if (connection->broken) {
-        destroy(connection);
+        connection_on_ready(connection);
     }
+    return connection;
 }

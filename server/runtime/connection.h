@@ -2,12 +2,14 @@
  *
  * What it is not: it knows no command and no cluster.
  *
- * Bounds. What a client sent and nobody has understood yet stays in a buffer of its own, only as large as needed; the sum of all is
- * capped: over the cap, a connection that needs more than CONNECTION_INPUT_BYTES_FREE is told so and closed, so that the whole
- * is at most cap + clients_max * CONNECTION_INPUT_BYTES_FREE. What is understood is the replica's: it says when to stop reading.
- * One event reads a bounded number of bytes, so that nobody is starved by a fast sender.
+ * Bounds. What a client sent and nobody has understood yet stays in a buffer of its own, only as large as
+ * needed; the sum of all is capped: over the cap, a connection that needs more than
+ * CONNECTION_INPUT_BYTES_FREE is told so and closed, so that the whole is at most cap + clients_max *
+ * CONNECTION_INPUT_BYTES_FREE. What is understood is the replica's: it says when to stop reading. One event
+ * reads a bounded number of bytes, so that nobody is starved by a fast sender.
  *
- * Replies are written once, at the end of the turn, directly; EV_WRITE is asked for only when the socket is full.
+ * Replies are written once, at the end of the turn, directly; EV_WRITE is asked for only when the socket is
+ * full.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -21,7 +23,7 @@ enum {
     CONNECTION_READ_BYTES_MAX = 64 * 1024,        /* in one event */
     CONNECTION_READ_LARGE_BYTES_MAX = 512 * 1024, /* ... of a large argument that is on its way */
     CONNECTION_INPUT_BYTES_FREE = 16 * 1024,
-    CONNECTION_LINGER_MS = 1000,              /* how long what a client still sends is thrown away after an error */
+    CONNECTION_LINGER_MS = 1000, /* how long what a client still sends is thrown away after an error */
     CONNECTION_LINGER_BYTES_MAX = 4 * 1024 * 1024,
 };
 
@@ -33,8 +35,9 @@ struct connections {
     uint64_t input_bytes_max;
     struct connection *first, *last; /* by id; those that linger are not in it */
     struct connection *lingering;
-    struct connection *ready_first, *ready_last; /* have output or a new state: looked at by connections_flush() */
-    struct connection *resume_first;             /* may be read again: looked at by connections_resume() */
+    struct connection *ready_first,
+        *ready_last;                 /* have output or a new state: looked at by connections_flush() */
+    struct connection *resume_first; /* may be read again: looked at by connections_resume() */
     uint64_t next_id;
     uint32_t count, lingering_count;
     uint64_t input_bytes; /* capacity of all input buffers */

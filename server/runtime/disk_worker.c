@@ -1,4 +1,5 @@
-/* disk_worker.c: threads that do disk jobs. A mutex guards each queue, another one the list of finished jobs. */
+/* disk_worker.c: threads that do disk jobs. A mutex guards each queue, another one the list of finished jobs.
+ */
 #include "disk_worker.h"
 
 #include <assert.h>
@@ -178,7 +179,8 @@ int disk_workers_file(const struct disk_workers *workers)
 struct disk_job *disk_workers_take_done(struct disk_workers *workers)
 {
     uint64_t count;
-    ssize_t got = read(workers->event_file, &count, sizeof count); /* before the list: else a wake-up could be lost */
+    ssize_t got =
+        read(workers->event_file, &count, sizeof count); /* before the list: else a wake-up could be lost */
 
     (void)got; /* nothing to read is fine */
     check(pthread_mutex_lock(&workers->done_mutex));

@@ -1,7 +1,8 @@
 /* disk_worker.h: one thread for each disk queue.
  *
- * Jobs of one queue are run in order and come back in order. There is no polling: a thread sleeps on a condition, the loop
- * on an eventfd. All calls are made by the loop's thread; `run` is called on the worker threads.
+ * Jobs of one queue are run in order and come back in order. There is no polling: a thread sleeps on a
+ * condition, the loop on an eventfd. All calls are made by the loop's thread; `run` is called on the worker
+ * threads.
  */
 #ifndef DISK_WORKER_H
 #define DISK_WORKER_H
@@ -13,9 +14,11 @@
 
 struct disk_workers;
 
-/* NULL, with errno set, when the system gives no threads or no eventfd. `run` is disk_job_run() (tests: another). */
+/* NULL, with errno set, when the system gives no threads or no eventfd. `run` is disk_job_run() (tests:
+ * another). */
 struct disk_workers *disk_workers_create(void (*run)(struct disk_job *job));
-/* Runs what was submitted, then ends the threads. Finished jobs that were not taken are lost: take them first. */
+/* Runs what was submitted, then ends the threads. Finished jobs that were not taken are lost: take them
+ * first. */
 void disk_workers_destroy(struct disk_workers *workers); /* NULL is allowed */
 
 void disk_workers_submit(struct disk_workers *workers, struct disk_job *job);

@@ -8,7 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPT_BURST_MAX = 64, PAUSE_MS = 100, COMPLAINT_INTERVAL_MS = 10000 };
+enum {
+    ACCEPT_BURST_MAX = 64,
+    PAUSE_MS = 100,
+    COMPLAINT_INTERVAL_MS = 10000
+};
 
 static void pause_accepting(struct listener *listener, int problem)
 {
@@ -18,7 +22,8 @@ static void pause_accepting(struct listener *listener, int problem)
     if (event_add(&listener->pause, &pause) != 0) {
         abort();
     }
-    if (listener->complained_ms == 0 || listener->loop->now_ms - listener->complained_ms >= COMPLAINT_INTERVAL_MS) {
+    if (listener->complained_ms == 0 ||
+        listener->loop->now_ms - listener->complained_ms >= COMPLAINT_INTERVAL_MS) {
         struct log_fields fields = {0};
 
         listener->complained_ms = listener->loop->now_ms;
@@ -64,7 +69,8 @@ void listener_start(struct listener *listener, struct loop *loop, int file, uint
 {
     *listener = (struct listener){
         .loop = loop, .file = file, .number = number, .on_accepted = on_accepted, .context = context};
-    if (event_assign(&listener->event, loop->base, file, EV_READ | EV_PERSIST, on_connection, listener) != 0 ||
+    if (event_assign(&listener->event, loop->base, file, EV_READ | EV_PERSIST, on_connection, listener) !=
+            0 ||
         evtimer_assign(&listener->pause, loop->base, on_pause_over, listener) != 0 ||
         event_add(&listener->event, NULL) != 0) {
         abort();

@@ -1,7 +1,7 @@
 /* listener.h: sockets on which connections are accepted, of clients or of other members.
  *
- * Accepts in bounded bursts. When the process has no file descriptors left it pauses for a moment, instead of being woken
- * again and again by a connection that it cannot take.
+ * Accepts in bounded bursts. When the process has no file descriptors left it pauses for a moment, instead of
+ * being woken again and again by a connection that it cannot take.
  */
 #ifndef LISTENER_H
 #define LISTENER_H

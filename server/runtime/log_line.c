@@ -7,7 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_BYTES_MAX = 4096 };
+enum {
+    LINE_BYTES_MAX = 4096
+};
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
@@ -68,7 +70,8 @@ void log_fields_add_text(struct log_fields *fields, const char *key, const char 
         return;
     }
     /* One byte is kept for the closing quote; a longer value is cut. */
-    while (*value != '\0' && put_escaped(fields->text, &fields->size, sizeof fields->text - 1, (unsigned char)*value)) {
+    while (*value != '\0' &&
+           put_escaped(fields->text, &fields->size, sizeof fields->text - 1, (unsigned char)*value)) {
         value++;
     }
     fields->text[fields->size++] = '"';
@@ -163,8 +166,8 @@ static size_t put_json_fields(char *to, size_t at, size_t to_bytes, const char *
     return at;
 }
 
-size_t log_format_line(const struct log *log, uint64_t wall_clock_ms, enum replica_log_level level, const char *event,
-                       const char *fields, char *to, size_t to_bytes)
+size_t log_format_line(const struct log *log, uint64_t wall_clock_ms, enum replica_log_level level,
+                       const char *event, const char *fields, char *to, size_t to_bytes)
 {
     time_t seconds = (time_t)(wall_clock_ms / 1000);
     struct tm utc;

@@ -2,8 +2,9 @@
  *
  *   2026-11-23T12:00:00.123Z level=info event=leader-elected node=1 term=3
  *
- * Values with anything but visible characters in them are quoted, control characters escaped: whatever strangers sent, one
- * event stays one line. A line is written with one system call; when standard error cannot take it, it is dropped.
+ * Values with anything but visible characters in them are quoted, control characters escaped: whatever
+ * strangers sent, one event stays one line. A line is written with one system call; when standard error
+ * cannot take it, it is dropped.
  */
 #ifndef LOG_LINE_H
 #define LOG_LINE_H
@@ -14,9 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum log_format {
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON
+};
 
-enum { LOG_FIELDS_BYTES_MAX = 1500 };
+enum {
+    LOG_FIELDS_BYTES_MAX = 1500
+};
 
 /* "key=value key=value"; {0} is empty. What does not fit is left out. */
 struct log_fields {
@@ -37,7 +43,7 @@ struct log {
 /* `fields`: as log_fields builds them; "" for none. */
 void log_event(const struct log *log, enum replica_log_level level, const char *event, const char *fields);
 /* The line with its end, as it would be written; returns its size. For tests. */
-size_t log_format_line(const struct log *log, uint64_t wall_clock_ms, enum replica_log_level level, const char *event,
-                       const char *fields, char *to, size_t to_bytes);
+size_t log_format_line(const struct log *log, uint64_t wall_clock_ms, enum replica_log_level level,
+                       const char *event, const char *fields, char *to, size_t to_bytes);
 
 #endif

@@ -1,7 +1,8 @@
 /* loop.h: what every part of the runtime shares: the event loop, the clocks, the log, and the turn.
  *
- * A turn is: events (inputs of the replica), replica_end_turn(), output. Every callback of an event begins with
- * loop_begin_turn(): the first one of a turn reads the clocks and tells the replica; so time stands still within a turn.
+ * A turn is: events (inputs of the replica), replica_end_turn(), output. Every callback of an event begins
+ * with loop_begin_turn(): the first one of a turn reads the clocks and tells the replica; so time stands
+ * still within a turn.
  */
 #ifndef LOOP_H
 #define LOOP_H
@@ -19,9 +20,9 @@ struct loop {
     struct replica *replica; /* NULL while it is being made, and after it is gone */
     const struct log *log;
     bool in_turn;
-    uint64_t now_ms;         /* monotonic */
-    uint64_t wall_clock_ms;  /* Unix time */
-    uint64_t random_state;   /* for jitter: nothing that must not be guessed */
+    uint64_t now_ms;        /* monotonic */
+    uint64_t wall_clock_ms; /* Unix time */
+    uint64_t random_state;  /* for jitter: nothing that must not be guessed */
 };
 
 void loop_read_clocks(struct loop *loop);

@@ -11,7 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { HOST_BYTES_MAX = 256 };
+enum {
+    HOST_BYTES_MAX = 256
+};
 
 struct resolver_shared {
     pthread_mutex_t mutex; /* of what follows */
@@ -56,7 +58,8 @@ void resolver_resolve_now(const char *host, uint16_t port, bool numeric_only, st
     if (resolved->problem != 0) {
         return;
     }
-    for (struct addrinfo *at = list; at != NULL && resolved->count < RESOLVER_ADDRESSES_MAX; at = at->ai_next) {
+    for (struct addrinfo *at = list; at != NULL && resolved->count < RESOLVER_ADDRESSES_MAX;
+         at = at->ai_next) {
         if (at->ai_addrlen <= sizeof(struct sockaddr_storage)) {
             struct resolved_address *to = &resolved->addresses[resolved->count++];
 

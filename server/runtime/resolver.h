@@ -1,8 +1,8 @@
 /* resolver.h: host names to addresses, off the loop.
  *
- * getaddrinfo() may take many seconds when a name server is away, and the name of a killed container vanishes at the worst moment. So
- * each lookup has a thread of its own; its callers are few (one per peer) and ask for one thing at a time. Numeric addresses need no
- * thread and are answered at once.
+ * getaddrinfo() may take many seconds when a name server is away, and the name of a killed container vanishes
+ * at the worst moment. So each lookup has a thread of its own; its callers are few (one per peer) and ask for
+ * one thing at a time. Numeric addresses need no thread and are answered at once.
  */
 #ifndef RESOLVER_H
 #define RESOLVER_H
@@ -15,7 +15,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { RESOLVER_ADDRESSES_MAX = 8 };
+enum {
+    RESOLVER_ADDRESSES_MAX = 8
+};
 
 struct resolved_address {
     socklen_t size;
@@ -37,8 +39,8 @@ struct resolver *resolver_create(struct event_base *base);
 void resolver_destroy(struct resolver *resolver);
 
 typedef void (*resolver_callback)(void *context, const struct resolved *resolved);
-/* Calls back on the loop's thread, later. The handle is valid until then, or until it is cancelled. NULL: no thread could
- * be had; try later. */
+/* Calls back on the loop's thread, later. The handle is valid until then, or until it is cancelled. NULL: no
+ * thread could be had; try later. */
 struct resolver_lookup *resolver_start(struct resolver *resolver, const char *host, uint16_t port,
                                        resolver_callback callback, void *context);
 /* The callback will not be called. */

@@ -78,7 +78,8 @@ static void io_stop(void *context, enum replica_exit code, const char *reason)
     runtime->code = code;
     log_fields_add_number(&fields, "code", (uint64_t)code);
     log_fields_add_text(&fields, "reason", reason == NULL ? "" : reason);
-    log_event(&runtime->log, code == REPLICA_EXIT_OK ? REPLICA_LOG_INFO : REPLICA_LOG_ERROR, "exiting", fields.text);
+    log_event(&runtime->log, code == REPLICA_EXIT_OK ? REPLICA_LOG_INFO : REPLICA_LOG_ERROR, "exiting",
+              fields.text);
 }
 
 static void io_log(void *context, enum replica_log_level level, const char *event, const char *fields)
@@ -244,7 +245,8 @@ static void turn(struct runtime *runtime)
     runtime->loop.in_turn = false;
 }
 
-/* Waits for the disk jobs that are out: the replica's memory is theirs until then. False: it takes too long. */
+/* Waits for the disk jobs that are out: the replica's memory is theirs until then. False: it takes too long.
+ */
 static bool drain_disk_jobs(struct runtime *runtime)
 {
     struct loop *loop = &runtime->loop;
@@ -254,7 +256,8 @@ static bool drain_disk_jobs(struct runtime *runtime)
 
     take_disk_jobs(runtime);
     while (disk_workers_jobs_out(runtime->workers) > 0) {
-        struct pollfd files[] = {{disk_workers_file(runtime->workers), POLLIN, 0}, {runtime->signal_file, POLLIN, 0}};
+        struct pollfd files[] = {{disk_workers_file(runtime->workers), POLLIN, 0},
+                                 {runtime->signal_file, POLLIN, 0}};
 
         loop_read_clocks(loop);
         if (runtime->at_once || loop->now_ms >= deadline_ms) {
@@ -276,7 +279,8 @@ enum replica_exit runtime_run(struct runtime *runtime)
     }
     if (!drain_disk_jobs(runtime)) {
         log_event(&runtime->log, REPLICA_LOG_WARNING, "stopped-at-once", "");
-        _exit(runtime->code); /* the disk hangs: whatever it is at is a transaction, whole or not at all */
+        _exit(
+            (int)runtime->code); /* the disk hangs: whatever it is at is a transaction, whole or not at all */
     }
     return runtime->code;
 }
@@ -326,10 +330,10 @@ static bool make_loop(struct runtime *runtime)
     }
     runtime->resolver = resolver_create(loop->base);
     return runtime->resolver != NULL &&
-           event_assign(&runtime->signal_event, loop->base, runtime->signal_file, EV_READ | EV_PERSIST, on_signal,
-                        runtime) == 0 &&
-           event_assign(&runtime->disk_event, loop->base, disk_workers_file(runtime->workers), EV_READ | EV_PERSIST,
-                        on_disk, runtime) == 0 &&
+           event_assign(&runtime->signal_event, loop->base, runtime->signal_file, EV_READ | EV_PERSIST,
+                        on_signal, runtime) == 0 &&
+           event_assign(&runtime->disk_event, loop->base, disk_workers_file(runtime->workers),
+                        EV_READ | EV_PERSIST, on_disk, runtime) == 0 &&
            evtimer_assign(&runtime->timer, loop->base, on_timer, runtime) == 0 &&
            event_add(&runtime->signal_event, NULL) == 0 && event_add(&runtime->disk_event, NULL) == 0;
 }
@@ -338,7 +342,8 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
 {
     const struct config *config = runtime->config;
     struct bus_listener_address announced[BUS_LISTENERS_MAX];
-    const struct replica_io io = {runtime, io_send, io_submit, io_client_ready, io_stop, io_log, io_fill_view};
+    const struct replica_io io = {runtime, io_send, io_submit,   io_client_ready,
+                                  io_stop, io_log,  io_fill_view};
     struct replica_options options = {
         .node_id = config->id,
         .members = config->members,
@@ -384,10 +389,12 @@ static void open_doors(struct runtime *runtime)
     const struct config *config = runtime->config;
     struct startup *startup = &runtime->startup;
 
-    connections_init(&runtime->connections, &runtime->loop, startup->clients_max, config->client_memory_bytes);
+    connections_init(&runtime->connections, &runtime->loop, startup->clients_max,
+                     config->client_memory_bytes);
     runtime->clients_exist = true;
     for (uint32_t i = 0; i < config->listeners_count; i++) {
-        listener_start(&runtime->listeners[i], &runtime->loop, startup->client_files[i], i, on_client_accepted, runtime);
+        listener_start(&runtime->listeners[i], &runtime->loop, startup->client_files[i], i,
+                       on_client_accepted, runtime);
         startup->client_files[i] = -1;
     }
     if (startup->bus_file >= 0) {
@@ -436,8 +443,8 @@ struct runtime *runtime_create(const struct config *config, struct startup_probl
     }
     runtime->config = config;
     runtime->signal_file = -1;
-    runtime->log = (struct log){(enum replica_log_level)config->log_level, (enum log_format)config->log_format,
-                                config->id, STDERR_FILENO};
+    runtime->log = (struct log){(enum replica_log_level)config->log_level,
+                                (enum log_format)config->log_format, config->id, STDERR_FILENO};
     for (uint32_t i = 0; i < BUS_LISTENERS_MAX; i++) {
         runtime->listeners[i].file = -1;
     }
@@ -447,7 +454,8 @@ struct runtime *runtime_create(const struct config *config, struct startup_probl
     }
     if (!make_loop(runtime)) {
         problem->code = REPLICA_EXIT_START;
-        (void)snprintf(problem->text, sizeof problem->text, "The system gives no threads or events: %s.", strerror(errno));
+        (void)snprintf(problem->text, sizeof problem->text, "The system gives no threads or events: %s.",
+                       strerror(errno));
         runtime_destroy(runtime);
         return NULL;
     }

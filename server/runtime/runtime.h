@@ -12,10 +12,11 @@
 
 struct runtime;
 
-/* Everything is opened and listening when this returns; call before any thread exists (signals are blocked here). NULL:
- * *problem says why. `config` is borrowed. */
+/* Everything is opened and listening when this returns; call before any thread exists (signals are blocked
+ * here). NULL: *problem says why. `config` is borrowed. */
 struct runtime *runtime_create(const struct config *config, struct startup_problem *problem);
-/* Runs until the node stops: SIGTERM or SIGINT (a second one: at once), or by itself. The process' exit code. */
+/* Runs until the node stops: SIGTERM or SIGINT (a second one: at once), or by itself. The process' exit code.
+ */
 enum replica_exit runtime_run(struct runtime *runtime);
 void runtime_destroy(struct runtime *runtime); /* NULL is allowed */
 

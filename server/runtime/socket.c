@@ -1,4 +1,5 @@
-/* socket.c: the system calls around sockets. An option that cannot be set is not an error: nothing depends on it. */
+/* socket.c: the system calls around sockets. An option that cannot be set is not an error: nothing depends on
+ * it. */
 #include "socket.h"
 
 #include <arpa/inet.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LISTEN_BACKLOG = 1024 };
+enum {
+    LISTEN_BACKLOG = 1024
+};
 
 static void set_option(int file, int level, int name, int value)
 {
@@ -63,8 +66,8 @@ int socket_listen(const char *host, uint16_t port, char *problem, size_t problem
     } else {
         resolver_resolve_now(host, port, false, &resolved);
         if (resolved.problem != 0) {
-            (void)snprintf(problem, problem_bytes, "Cannot listen on %s:%u: the name is not known here (%s).", host, port,
-                           gai_strerror(resolved.problem));
+            (void)snprintf(problem, problem_bytes, "Cannot listen on %s:%u: the name is not known here (%s).",
+                           host, port, gai_strerror(resolved.problem));
             return -1;
         }
         for (uint32_t i = 0; i < resolved.count && file < 0; i++) {
@@ -77,8 +80,8 @@ int socket_listen(const char *host, uint16_t port, char *problem, size_t problem
                            : errno == EACCES        ? " (ports below 1024 need a privilege)"
                                                     : "";
 
-        (void)snprintf(problem, problem_bytes, "Cannot listen on %s:%u: %s%s.", *host == '\0' ? "*" : host, port,
-                       strerror(errno), hint);
+        (void)snprintf(problem, problem_bytes, "Cannot listen on %s:%u: %s%s.", *host == '\0' ? "*" : host,
+                       port, strerror(errno), hint);
     }
     return file;
 }

@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* A listening, non-blocking socket, or -1 with a sentence in `problem`. host "": every address. May block for a name. */
+/* A listening, non-blocking socket, or -1 with a sentence in `problem`. host "": every address. May block for
+ * a name. */
 int socket_listen(const char *host, uint16_t port, char *problem, size_t problem_bytes);
-/* Starts to connect. -1, with errno set: failed at once. *in_progress: becomes writable when it is decided. */
+/* Starts to connect. -1, with errno set: failed at once. *in_progress: becomes writable when it is decided.
+ */
 int socket_connect(const struct resolved_address *address, bool *in_progress);
 
 /* For clients: no delay, keepalive that finds a dead one in some minutes. */

@@ -1,7 +1,7 @@
 /* startup.c: opens everything, in an order in which nothing is left behind when the next step fails.
  *
- * Sockets come first: a port in use is the commonest mistake, and nothing has been touched then. Connections wait in the kernel until
- * the node listens to them.
+ * Sockets come first: a port in use is the commonest mistake, and nothing has been touched then. Connections
+ * wait in the kernel until the node listens to them.
  */
 #include "startup.h"
 
@@ -43,14 +43,16 @@ void startup_random(void *bytes, size_t size)
     }
 }
 
-static bool raise_file_limit(const struct config *config, struct startup *startup, struct startup_problem *problem)
+static bool raise_file_limit(const struct config *config, struct startup *startup,
+                             struct startup_problem *problem)
 {
     struct rlimit limit;
     uint64_t wanted = config->clients_max + FILES_RESERVED;
 
     startup->clients_max = (uint32_t)config->clients_max;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return fail(problem, REPLICA_EXIT_START, "The limit of open files cannot be read: %s.", strerror(errno));
+        return fail(problem, REPLICA_EXIT_START, "The limit of open files cannot be read: %s.",
+                    strerror(errno));
     }
     if (limit.rlim_cur < wanted) {
         limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
@@ -60,7 +62,9 @@ static bool raise_file_limit(const struct config *config, struct startup *startu
     }
     if (limit.rlim_cur < FILES_RESERVED + CLIENTS_MAX_LEAST) {
         return fail(problem, REPLICA_EXIT_START,
-                    "Only %" PRIu64 " files may be open at one time, which is too few: raise the limit (ulimit -n %" PRIu64 ").",
+                    "Only %" PRIu64
+                    " files may be open at one time, which is too few: raise the limit (ulimit -n %" PRIu64
+                    ").",
                     (uint64_t)limit.rlim_cur, wanted);
     }
     if (limit.rlim_cur < wanted) {
@@ -69,23 +73,26 @@ static bool raise_file_limit(const struct config *config, struct startup *startu
     return true;
 }
 
-static bool open_sockets(const struct config *config, struct startup *startup, struct startup_problem *problem)
+static bool open_sockets(const struct config *config, struct startup *startup,
+                         struct startup_problem *problem)
 {
     char reason[600];
 
     for (uint32_t i = 0; i < config->listeners_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
 
-        startup->client_files[i] = socket_listen(listener->bind_host, listener->bind_port, reason, sizeof reason);
+        startup->client_files[i] =
+            socket_listen(listener->bind_host, listener->bind_port, reason, sizeof reason);
         if (startup->client_files[i] < 0) {
             return fail(problem, REPLICA_EXIT_START, "%s See the setting listen.", reason);
         }
     }
     if (config->bus_bind_port != 0) {
-        startup->bus_file = socket_listen(config->bus_bind_host, config->bus_bind_port, reason, sizeof reason);
+        startup->bus_file =
+            socket_listen(config->bus_bind_host, config->bus_bind_port, reason, sizeof reason);
         if (startup->bus_file < 0) {
-            return fail(problem, REPLICA_EXIT_START, "%s This is the bus between the members; see the setting bus-listen.",
-                        reason);
+            return fail(problem, REPLICA_EXIT_START,
+                        "%s This is the bus between the members; see the setting bus-listen.", reason);
         }
     }
     return true;
@@ -97,7 +104,8 @@ static enum replica_exit exit_code(enum storage_status status)
 }
 
 /* A new directory gets its disk id before anything else can happen with it. */
-static bool make_identity(const struct config *config, struct startup *startup, struct startup_problem *problem)
+static bool make_identity(const struct config *config, struct startup *startup,
+                          struct startup_problem *problem)
 {
     struct storage_error error = {0};
 
@@ -130,12 +138,14 @@ static bool check_members(const struct config *config, const struct log_identity
         size += more > 0 && (size_t)more < sizeof formed - size ? (size_t)more : 0;
     }
     return same || fail(problem, REPLICA_EXIT_START,
-                        "The data directory %s belongs to a cluster that was formed by the nodes %s, but the setting cluster "
-                        "names others (\"%s\"). Set it to those nodes; members cannot be changed yet.",
+                        "The data directory %s belongs to a cluster that was formed by the nodes %s, but "
+                        "the setting cluster names others (\"%s\"). Set it to those nodes; members cannot "
+                        "be changed yet.",
                         config->data, formed, config->cluster);
 }
 
-static bool read_identity(const struct config *config, struct startup *startup, struct startup_problem *problem)
+static bool read_identity(const struct config *config, struct startup *startup,
+                          struct startup_problem *problem)
 {
     struct storage_error error = {0};
     bool found = false;
@@ -149,12 +159,13 @@ static bool read_identity(const struct config *config, struct startup *startup, 
     }
     if (startup->identity.node_id != config->id) {
         return fail(problem, REPLICA_EXIT_START,
-                    "The data directory %s belongs to node %" PRIu64 ", and this is node %" PRIu64 ". A node that votes with another "
-                    "node's memory breaks the cluster's promises, so it does not start. Give it its own directory (data) or "
-                    "its own number (id).",
+                    "The data directory %s belongs to node %" PRIu64 ", and this is node %" PRIu64
+                    ". A node that votes with another node's memory breaks the cluster's promises, so it "
+                    "does not start. Give it its own directory (data) or its own number (id).",
                     config->data, startup->identity.node_id, config->id);
     }
-    return startup->identity.formation != LOG_FORMATION_FORMED || check_members(config, &startup->identity, problem);
+    return startup->identity.formation != LOG_FORMATION_FORMED ||
+           check_members(config, &startup->identity, problem);
 }
 
 static bool open_data(const struct config *config, struct startup *startup, struct startup_problem *problem)
@@ -177,7 +188,8 @@ static bool open_data(const struct config *config, struct startup *startup, stru
     if (!read_identity(config, startup, problem)) {
         return false;
     }
-    status = data_directory_remove_other_maps(startup->directory, log_store_map_generation(startup->log), &error);
+    status =
+        data_directory_remove_other_maps(startup->directory, log_store_map_generation(startup->log), &error);
     return status == STORAGE_OK || fail(problem, exit_code(status), "%s", error.text);
 }
 

@@ -1,7 +1,7 @@
 /* startup.h: what must be in order before a node may run: its directory, its log, its identity, its sockets.
  *
- * Everything here happens once, blocks, and changes nothing on disk but what a new directory needs. A problem is one sentence for a person
- * and an exit code.
+ * Everything here happens once, blocks, and changes nothing on disk but what a new directory needs. A problem
+ * is one sentence for a person and an exit code.
  */
 #ifndef STARTUP_H
 #define STARTUP_H

@@ -1,4 +1,5 @@
-"""kvcli against real nodes: finds the leader from any seed, survives failovers, and tells scripts exactly what happened."""
+"""kvcli against real nodes: finds the leader from any seed, survives failovers, and tells scripts
+exactly what happened."""
 
 import fcntl
 import json
@@ -13,12 +14,12 @@ import time
 
 import pytest
 
-from kvd_cluster import PATIENCE, REPOSITORY, Cluster, free_ports, kvd_binary, rounds
+from kvd_cluster import PATIENCE, REPOSITORY, Cluster, chosen_binary, free_ports, rounds
 from test_failover import wait_until_caught_up
 
 OK, SERVER_ERROR, USAGE, NOT_EXECUTED, UNKNOWN = 0, 1, 2, 3, 4
 
-KVCLI = os.path.join(os.path.dirname(kvd_binary()), "kvcli")
+KVCLI = os.path.join(os.path.dirname(chosen_binary()), "kvcli")
 if not os.path.exists(KVCLI):
     KVCLI = os.path.join(REPOSITORY, "build", "kvcli")
 
@@ -139,7 +140,8 @@ def test_writes_go_on_through_failovers_and_are_counted_right():
 
 
 def test_pitfall_29_a_write_of_unknown_outcome_is_reported_and_not_sent_again():
-    """With both followers asleep the write can neither be confirmed nor denied: exit code 4, and it is there at most once."""
+    """With both followers asleep the write can neither be confirmed nor denied: exit code 4, and it is
+    there at most once."""
     with Cluster(settings={"command-timeout": 1000}) as cluster:
         leader = cluster.wait_for_leader()
         leader.command("SET", "cli:once", 0)

@@ -1,4 +1,5 @@
-"""redis-py as Debian ships it (python3-redis): Redis and RedisCluster, unmodified, against any node and through failovers."""
+"""redis-py as Debian ships it (python3-redis): Redis and RedisCluster, unmodified, against any node and
+through failovers."""
 
 import threading
 import time
@@ -59,7 +60,8 @@ def test_redis_at_a_follower_gets_a_moved_error(shared_cluster):
 
 
 def test_redis_cluster_works_from_any_node(shared_cluster):
-    """RedisCluster started from each single node: whole topology, reads and writes, keyless commands, pipelines."""
+    """RedisCluster started from each single node: whole topology, reads and writes, keyless commands,
+    pipelines."""
     for node in shared_cluster.nodes:
         client = clustered(node)
         leader = shared_cluster.wait_for_leader()
@@ -129,8 +131,9 @@ class ClusteredWriter(threading.Thread):
 
 
 def is_expected(error):
-    """What the application must be ready for: a lost connection, -UNKNOWN, and redis-py 4.3's own IndexError when a
-    reload finds that a replica it knows has become the master (it works after that)."""
+    """What the application must be ready for: a lost connection, -UNKNOWN, and redis-py 4.3's own
+    IndexError when a reload finds that a replica it knows has become the master (it works after
+    that)."""
     if isinstance(error, IndexError):
         return traceback.extract_tb(error.__traceback__)[-1].name == "initialize"
     return isinstance(error, (redis.ConnectionError, redis.TimeoutError)) or "UNKNOWN" in str(error)
@@ -151,12 +154,13 @@ def wait_for_writes(writers, since, seconds=15):
 @pytest.mark.seconds(300)
 @pytest.mark.parametrize("how", ["kill9", "terminate"])
 def test_pitfall_29_redis_cluster_follows_failovers(how):
-    """While the leader dies, again and again, RedisCluster clients go on by themselves; every acknowledged SET is there, and a
-    counter is at least what was acknowledged (redis-py resends after a lost connection, so it may be more).
+    """While the leader dies, again and again, RedisCluster clients go on by themselves; every
+    acknowledged SET is there, and a counter is at least what was acknowledged (redis-py resends after
+    a lost connection, so it may be more).
 
-    redis-py 4.3, which Debian 12 has, reloads its topology only from a seed that it has asked before: with any other it fails to
-    copy a lock, whatever the server (mended in 4.4: redis/redis-py pull request 2377). So each client keeps its seed, and the
-    seed is not the node that dies."""
+    redis-py 4.3, which Debian 12 has, reloads its topology only from a seed that it has asked before:
+    with any other it fails to copy a lock, whatever the server (mended in 4.4: redis/redis-py pull
+    request 2377). So each client keeps its seed, and the seed is not the node that dies."""
     with Cluster() as cluster:
         finished = []
         for number in range(rounds(4)):
@@ -186,8 +190,8 @@ def test_pitfall_29_redis_cluster_follows_failovers(how):
 
 
 def test_redis_cluster_with_its_defaults_goes_on_when_the_dead_node_is_back(cluster):
-    """The old leader returns as a follower and redirects: a client that did not manage to reload its topology meanwhile is put
-    right by that, and has lost nothing."""
+    """The old leader returns as a follower and redirects: a client that did not manage to reload its
+    topology meanwhile is put right by that, and has lost nothing."""
     leader = cluster.wait_for_leader()
     writers = [ClusteredWriter("pd:%d" % i, node) for i, node in enumerate(cluster.nodes)]
     for writer in writers:

@@ -1,4 +1,5 @@
-"""kvd_cluster.py: real kvd processes for tests: start, kill, pause, restart, look inside, always clean up.
+"""kvd_cluster.py: real kvd processes for tests: start, kill, pause, restart, look inside, always clean
+up.
 
 A `Cluster` is N processes on free loopback ports with directories of their own. Whatever happens to the
 test (a failure, an exception, Ctrl-C, even a kill -9 of the test itself), no process stays behind: the
@@ -7,13 +8,14 @@ cluster is a context manager, an exit handler covers the rest, and each kvd dies
 A node that ends without being told to fails the test, and so does any report of a sanitizer.
 
 Environment:
-  KVD_BINARY     the server under test (default build/kvd); "tsan" or "asan" in the path turns on the checks
+  KVD_BINARY     the server under test (default build/kvd); in a folder named after a sanitizer, its checks are on
   KVD_TEST_DIR   where data directories go (default the temporary directory; never on an overlay filesystem)
   KVD_TEST_KEEP  when set, directories are kept
   KVD_TEST_PATIENCE  multiplies every time limit (a slow machine; sanitizers set it themselves)
 """
 
 import atexit
+import functools
 import glob
 import os
 import random
@@ -38,13 +40,31 @@ EXIT_CORRUPT = 6
 SANITIZER_EXIT = 66
 
 
-def kvd_binary():
+def chosen_binary():
     return os.path.abspath(os.environ.get("KVD_BINARY", os.path.join(REPOSITORY, "build", "kvd")))
 
 
+@functools.lru_cache(maxsize=None)
+def kvd_binary():
+    """A copy of the server: one that is built anew while tests run is not mixed with the old one."""
+    root = test_directory_root()
+    for left in glob.glob(os.path.join(root, "kvd-test-binary-*")):  # by test runs that were killed
+        if not os.path.exists("/proc/" + left.rsplit("-", 1)[1]):
+            shutil.rmtree(left, ignore_errors=True)
+    directory = os.path.join(root, "kvd-test-binary-%d" % os.getpid())
+    os.makedirs(directory, exist_ok=True)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.chmod(directory, 0o755)
+    return shutil.copy(chosen_binary(), os.path.join(directory, "kvd"))
+
+
+def runs_under(sanitizer):
+    """By the name of the folder: build-tsan/kvd."""
+    return sanitizer in os.path.basename(os.path.dirname(chosen_binary()))
+
+
 def runs_under_sanitizer():
-    binary = kvd_binary()
-    return "tsan" in binary or "asan" in binary
+    return runs_under("tsan") or runs_under("asan")
 
 
 PATIENCE = float(os.environ.get("KVD_TEST_PATIENCE", "5" if runs_under_sanitizer() else "1"))
@@ -152,7 +172,7 @@ def _command_prefix():
     prefix = []
     if shutil.which("setpriv"):
         prefix += ["setpriv", "--pdeathsig", "KILL"]
-    if "tsan" in kvd_binary():
+    if runs_under("tsan"):
         # The thread sanitizer of older compilers does not find its memory layout under full randomisation.
         prefix += ["setarch", "-R"]
     return prefix

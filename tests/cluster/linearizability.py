@@ -1,16 +1,17 @@
 """linearizability.py: were these histories possible if every operation happened at one instant?
 
-Each key is checked by itself (linearizability is local: Herlihy and Wing 1990), with the search of Wing and
-Gong, Lowe's linked list and a memo of (operations done, state). Models: a register (get, set) and a
+Each key is checked by itself (linearizability is local: Herlihy and Wing 1990), with the search of Wing
+and Gong, Lowe's linked list and a memo of (operations done, state). Models: a register (get, set) and a
 counter (get, incr), told apart by the operations seen on the key.
 
-An operation has a call time and, if its outcome is known, a return time. A write of unknown outcome has none: it may
-take effect at any later time or never (never is the same as after everything else). Reads of unknown outcome and
-writes that certainly did not happen do not belong in a history; a read that sees such a write is then
-a violation, as it should be.
+An operation has a call time and, if its outcome is known, a return time. A write of unknown outcome has
+none: it may take effect at any later time or never (never is the same as after everything else). Reads
+of unknown outcome and writes that certainly did not happen do not belong in a history; a read that sees
+such a write is then a violation, as it should be.
 
-Two facts keep the search small. A set of unknown outcome whose value no read saw can be left out: putting it out of a valid
-order changes no read. Increments of unknown outcome are alike, so they are tried in the order of their calls.
+Two facts keep the search small. A set of unknown outcome whose value no read saw can be left out:
+putting it out of a valid order changes no read. Increments of unknown outcome are alike, so they are
+tried in the order of their calls.
 """
 
 import math

@@ -1,9 +1,10 @@
-"""network.py: three machines made of network namespaces, whose links can be cut one by one, one way or both.
+"""network.py: three machines made of network namespaces, whose links can be cut one by one, one way or
+both.
 
-Each node's namespace has two links: `bus0` to a bridge in a namespace of its own, for the nodes among themselves, and
-`client0` straight to us, so that clients still reach a node that is cut off from its peers. A cut is a
-permanent neighbour entry with an address nobody has: packets vanish without a trace, as on a broken network, in one
-direction only if wanted. "Cable pulled" is a link that is down.
+Each node's namespace has two links: `bus0` to a bridge in a namespace of its own, for the nodes among
+themselves, and `client0` straight to us, so that clients still reach a node that is cut off from its
+peers. A cut is a permanent neighbour entry with an address nobody has: packets vanish without a trace,
+as on a broken network, in one direction only if wanted. "Cable pulled" is a link that is down.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""redis_reference.py: a real redis-server on a free port, to compare answers with. Skips where none is installed."""
+"""redis_reference.py: a real redis-server on a free port, to compare answers with. Skips where none is
+installed."""
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -36,8 +36,3 @@ class RedisReference:
     def __exit__(self, *_):
         self._process.kill()
         self._process.wait()
-
-
-def redis_version():
-    text = subprocess.run(["redis-server", "--version"], capture_output=True, text=True).stdout
-    return text.split("v=")[1].split()[0] if "v=" in text else "?"

@@ -154,8 +154,9 @@ def test_random_bytes_on_the_client_port_harm_nobody(leader):
 
 @pytest.mark.seconds(300)
 def test_thousands_of_half_sent_commands_leave_memory_bounded_and_others_served():
-    """4,000 connections, each with a command that never ends (some large, some tiny): memory grows by no more than
-    the limit and a fixed amount per connection, and a well-behaved client is served all the while."""
+    """4,000 connections, each with a command that never ends (some large, some tiny): memory grows by no
+    more than the limit and a fixed amount per connection, and a well-behaved client is served all the
+    while."""
     limit = 64 * MIB
     available = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     count = min(4000, (available - 500) // 2)
@@ -225,8 +226,9 @@ def ping(node):
 
 @pytest.mark.parametrize("first", ["nothing", "a write"])
 def test_a_client_that_never_reads_its_replies_does_not_fill_our_memory(first):
-    """Thousands of pipelined GETs of a large value without reading, alone or riding behind a write: the server
-    stops reading, others are served, and when the client reads at last, its replies come in order."""
+    """Thousands of pipelined GETs of a large value without reading, alone or riding behind a write: the
+    server stops reading, others are served, and when the client reads at last, its replies come in
+    order."""
     with Cluster(settings={"client-pending-bytes": MIB}) as cluster:
         leader = cluster.wait_for_leader()
         value = os.urandom(256 * 1024)
@@ -269,7 +271,8 @@ def test_a_client_that_never_reads_its_replies_does_not_fill_our_memory(first):
 
 
 def test_a_client_that_writes_without_reading_is_held_back_not_dropped():
-    """A pipeline of hundreds of thousands of small writes without reading: memory stays bounded, every reply comes in order."""
+    """A pipeline of hundreds of thousands of small writes without reading: memory stays bounded, every
+    reply comes in order."""
     count = 200_000 if PATIENCE == 1 else 20_000
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()

@@ -72,7 +72,8 @@ def test_garbage_on_the_bus_is_closed_and_changes_nothing(shared_cluster, name):
 
 @pytest.mark.tsan
 def test_hundreds_of_silent_or_babbling_strangers_do_not_disturb_the_cluster():
-    """300 connections to the bus of each node that say nothing or half a frame: memory stays bounded, writes go on, no election."""
+    """300 connections to the bus of each node that say nothing or half a frame: memory stays bounded,
+    writes go on, no election."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         term = leader.status()["term"]

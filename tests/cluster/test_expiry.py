@@ -8,14 +8,10 @@ from kvd_cluster import Cluster, wait_until
 from test_failover import wait_until_caught_up
 
 
-def key_count(node):
-    status = node.status()
-    return None if status is None else status["key_count"]
-
-
 @pytest.mark.tsan
 def test_pitfall_30_expired_keys_vanish_on_all_nodes_without_being_read(cluster):
-    """DBSIZE falls to 0 by itself on every node, in spite of nobody reading the keys, and the digests agree."""
+    """DBSIZE falls to 0 by itself on every node, in spite of nobody reading the keys, and the digests
+    agree."""
     leader = cluster.wait_for_leader()
     with leader.connect() as connection:
         replies = connection.pipeline([("SET", "e:%d" % i, "v", "PX", 300 + i % 700) for i in range(2000)])
@@ -30,8 +26,8 @@ def test_pitfall_30_expired_keys_vanish_on_all_nodes_without_being_read(cluster)
 
 
 def test_an_expired_key_is_gone_for_every_command_at_once(cluster):
-    """After its time a key is absent for GET, EXISTS, TTL, SET NX, INCR, APPEND, STRLEN, PERSIST and SCAN, before any purge is
-    waited for; on the leader and on followers."""
+    """After its time a key is absent for GET, EXISTS, TTL, SET NX, INCR, APPEND, STRLEN, PERSIST and
+    SCAN, before any purge is waited for; on the leader and on followers."""
     leader = cluster.wait_for_leader()
     with leader.connect() as connection:
         for i in range(20):
@@ -66,7 +62,8 @@ def test_an_expired_key_is_gone_for_every_command_at_once(cluster):
 
 @pytest.mark.tsan
 def test_pitfall_29_times_to_live_survive_a_failover(cluster):
-    """TTL goes on counting on the new leader, KEEPTTL and PERSIST are known there, and what was due meanwhile is gone."""
+    """TTL goes on counting on the new leader, KEEPTTL and PERSIST are known there, and what was due
+    meanwhile is gone."""
     leader = cluster.wait_for_leader()
     with leader.connect() as connection:
         connection.command("SET", "long", "v", "EX", 1000)

@@ -115,8 +115,8 @@ def collect_late_reads(load, waiting):
 @pytest.mark.seconds(400)
 @pytest.mark.tsan
 def test_pitfall_4_a_paused_leader_reads_nothing_stale_and_loses_no_write_when_it_wakes(capsys):
-    """SIGSTOP of the leader for 3 s under load, then SIGCONT, 10 times: the history of all clients, with reads
-    from every node and reads sent to the sleeping leader, is linearizable."""
+    """SIGSTOP of the leader for 3 s under load, then SIGCONT, 10 times: the history of all clients, with
+    reads from every node and reads sent to the sleeping leader, is linearizable."""
     with Cluster() as cluster:
         answered = 0
         with HistoryLoad(cluster.addresses()).start(followers=5, pinned_per_node=1) as load:
@@ -169,7 +169,8 @@ def test_pitfall_1_and_3_reads_beside_quick_changes_of_leadership_are_linearizab
 
 
 def test_pitfall_9_a_follower_killed_and_started_in_a_loop_never_spoils_the_vote():
-    """A follower restarts again and again under load: terms only grow, one leader per term, nothing is lost."""
+    """A follower restarts again and again under load: terms only grow, one leader per term, nothing is
+    lost."""
     with Cluster() as cluster:
         leaders_of_term = {}
 

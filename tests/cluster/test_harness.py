@@ -1,4 +1,5 @@
-"""The harness itself: no process stays behind, a node that dies unbidden fails its test, a hanging test ends."""
+"""The harness itself: no process stays behind, a node that dies unbidden fails its test, a hanging test
+ends."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
-"""Several client listeners, each with the address it announces: redirects name the leader's address of the listener that
-the client came in by."""
+"""Several client listeners, each with the address it announces: redirects name the leader's address of
+the listener that the client came in by."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from resp import Connection
 
 @pytest.mark.tsan
 def test_a_redirect_names_the_leaders_address_of_the_same_listener():
-    """Clients of the listener "inside" are sent to the inside address, those of "outside" to the outside one; CLUSTER SLOTS,
-    NODES and SHARDS agree."""
+    """Clients of the listener "inside" are sent to the inside address, those of "outside" to the outside
+    one; CLUSTER SLOTS, NODES and SHARDS agree."""
     def configure(cluster):
         for node in cluster.nodes:
             node.outside_port, = free_ports(1)

@@ -1,4 +1,5 @@
-"""Commands while there is no leader, or no majority: parked, then refused for certain; or of unknown outcome, and told so."""
+"""Commands while there is no leader, or no majority: parked, then refused for certain; or of unknown
+outcome, and told so."""
 
 import threading
 import time
@@ -13,8 +14,8 @@ PARKING_S = 1.0
 
 
 def test_commands_to_a_follower_are_parked_through_an_election():
-    """Right after the leader's death a command sent to a survivor waits for the new leader: it is done there or
-    redirected, and never answered -CLUSTERDOWN."""
+    """Right after the leader's death a command sent to a survivor waits for the new leader: it is done
+    there or redirected, and never answered -CLUSTERDOWN."""
     with Cluster() as cluster:
         for number in range(rounds(5)):
             leader = cluster.wait_for_leader()
@@ -75,8 +76,9 @@ def test_without_a_majority_a_survivor_parks_commands_and_then_says_clusterdown(
 
 
 def test_pitfall_5_writes_in_flight_without_a_majority_are_unknown_and_later_ones_definite():
-    """The followers die under a writing leader: what it had appended gets -UNKNOWN after the command time-out on an
-    open connection, what came later -CLUSTERDOWN; the counter agrees with both afterwards."""
+    """The followers die under a writing leader: what it had appended gets -UNKNOWN after the command
+    time-out on an open connection, what came later -CLUSTERDOWN; the counter agrees with both
+    afterwards."""
     with Cluster(settings={"command-timeout": 1500}) as cluster:
         for number in range(rounds(3)):
             key = "counter:%d" % number
@@ -112,8 +114,8 @@ def test_pitfall_5_writes_in_flight_without_a_majority_are_unknown_and_later_one
 @pytest.mark.tsan
 @pytest.mark.parametrize("how", ["pause", "terminate", "lose followers"])
 def test_pitfall_6_replies_of_a_pipeline_stay_in_order_when_leadership_moves(how):
-    """A long pipeline of ECHO, INCR, GET in the leader's socket while it loses its role: every reply is there, at its
-    place, whatever it is."""
+    """A long pipeline of ECHO, INCR, GET in the leader's socket while it loses its role: every reply is
+    there, at its place, whatever it is."""
     with Cluster(settings={"command-timeout": 2000}) as cluster:
         leader = cluster.wait_for_leader()
         others = [node for node in cluster.nodes if node is not leader]
@@ -176,7 +178,8 @@ def test_pitfall_6_replies_of_a_pipeline_stay_in_order_when_leadership_moves(how
 
 
 def test_pitfall_4_a_leader_without_followers_stops_serving_reads():
-    """When its followers are gone, check-quorum makes the leader step down: no read is answered with a value any more."""
+    """When its followers are gone, check-quorum makes the leader step down: no read is answered with a
+    value any more."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         leader.command("SET", "k", "v")
@@ -190,7 +193,8 @@ def test_pitfall_4_a_leader_without_followers_stops_serving_reads():
 
 
 def test_clients_that_go_away_while_parked_are_forgotten():
-    """A hundred clients send a write to a leaderless node and vanish; the node lives on and, with a majority again, serves."""
+    """A hundred clients send a write to a leaderless node and vanish; the node lives on and, with a
+    majority again, serves."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         survivor, other = cluster.followers()

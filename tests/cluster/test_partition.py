@@ -28,8 +28,8 @@ def leader_among(cluster, nodes, seconds=10):
 
 @pytest.mark.parametrize("how", ["isolate", "pull_cable"])
 def test_pitfall_4_an_isolated_leader_serves_no_reads_and_confirms_no_writes(how):
-    """Clients still reach the old leader, its peers do not: a read that is sent to it after the cut gets no value once the
-    others may have a new leader, a write no OK; the others go on."""
+    """Clients still reach the old leader, its peers do not: a read that is sent to it after the cut gets
+    no value once the others may have a new leader, a write no OK; the others go on."""
     with Network() as network, networked_cluster(network) as cluster:
         old = cluster.wait_for_leader()
         assert old.command("SET", "k", "old") == "OK"
@@ -53,7 +53,8 @@ def test_pitfall_4_an_isolated_leader_serves_no_reads_and_confirms_no_writes(how
 
 
 def test_pitfall_15_a_node_that_comes_back_does_not_disturb_the_leader():
-    """A follower is cut off for many election time-outs and returns: thanks to pre-vote the leader and the term stay."""
+    """A follower is cut off for many election time-outs and returns: thanks to pre-vote the leader and
+    the term stay."""
     with Network() as network, networked_cluster(network) as cluster:
         leader = cluster.wait_for_leader()
         follower = cluster.followers()[0]
@@ -73,8 +74,8 @@ def test_pitfall_15_a_node_that_comes_back_does_not_disturb_the_leader():
 
 @pytest.mark.parametrize("direction", ["nothing from the leader arrives", "nothing to the leader arrives"])
 def test_one_way_cuts_end_in_a_leader_that_serves(direction):
-    """Packets between the leader and both followers are lost in one direction: a leader that can work is found, and
-    afterwards all agree."""
+    """Packets between the leader and both followers are lost in one direction: a leader that can work is
+    found, and afterwards all agree."""
     with Network() as network, networked_cluster(network) as cluster:
         leader = cluster.wait_for_leader()
         others = [node for node in cluster.nodes if node is not leader]
@@ -92,7 +93,8 @@ def test_one_way_cuts_end_in_a_leader_that_serves(direction):
 
 
 def test_a_leader_that_one_follower_cannot_reach_stays_leader():
-    """Only one link is cut: the leader keeps its majority, and the follower behind the cut cannot unseat it."""
+    """Only one link is cut: the leader keeps its majority, and the follower behind the cut cannot unseat
+    it."""
     with Network() as network, networked_cluster(network) as cluster:
         leader = cluster.wait_for_leader()
         term = leader.status()["term"]
@@ -111,8 +113,8 @@ def test_a_leader_that_one_follower_cannot_reach_stays_leader():
 
 @pytest.mark.seconds(300)
 def test_histories_beside_partitions_are_linearizable(capsys):
-    """Isolations, one-way cuts and healing under clients that read and write everywhere: the history is linearizable and
-    nothing acknowledged is lost."""
+    """Isolations, one-way cuts and healing under clients that read and write everywhere: the history is
+    linearizable and nothing acknowledged is lost."""
     with Network() as network, networked_cluster(network) as cluster:
         with HistoryLoad(cluster.addresses()).start(followers=5, pinned_per_node=1) as load, \
                 WriterLoad(cluster.addresses(), clients=2, reply_timeout=10).start() as writes:

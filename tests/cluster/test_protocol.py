@@ -196,7 +196,8 @@ def test_values_are_binary_safe_up_to_the_limit(leader):
 
 
 def test_pitfall_23_keys_of_0_and_510_bytes_work_and_511_bytes_are_refused(leader):
-    """The longest key that LMDB can hold with our prefix works; a longer one gets a clear error before the log."""
+    """The longest key that LMDB can hold with our prefix works; a longer one gets a clear error before
+    the log."""
     with leader.connect() as connection:
         for size in (0, 1, 509, 510):
             key = b"k" * size
@@ -249,7 +250,8 @@ def test_a_follower_redirects_with_the_true_slot_and_the_leaders_address(shared_
 
 
 def test_slots_are_those_that_redis_computes(leader, follower, scratch):
-    """For 1,500 random keys, with and without tags, CLUSTER KEYSLOT here, there, and the slot in MOVED agree."""
+    """For 1,500 random keys, with and without tags, CLUSTER KEYSLOT here, there, and the slot in MOVED
+    agree."""
     source = random.Random(3)
     keys = [b"", b"{}", b"a{}b", b"{a", b"a}", b"{}{x}", b"x{y}z{w}"]
     for _ in range(1500):
@@ -414,7 +416,8 @@ def answer_of(address, request):
 
 
 def test_answers_are_byte_for_byte_those_of_redis(leader, scratch):
-    """The same requests in the same order to a real redis-server in cluster mode and to kvd give the same bytes."""
+    """The same requests in the same order to a real redis-server in cluster mode and to kvd give the
+    same bytes."""
     differences = []
     with RedisReference(scratch, cluster_enabled=True) as redis:
         with Connection(redis.address) as connection:
@@ -458,7 +461,8 @@ def is_key_place(name, position):
 
 
 def test_every_known_command_says_the_same_about_itself_as_redis(leader, scratch):
-    """COMMAND INFO of what clients need to route (name, arity, key positions, write or read) agrees with Redis."""
+    """COMMAND INFO of what clients need to route (name, arity, key positions, write or read) agrees with
+    Redis."""
     with leader.connect() as ours, RedisReference(scratch) as redis, Connection(redis.address) as reference:
         mine = {entry[0]: entry for entry in ours.command("COMMAND")}
         theirs = {entry[0]: entry for entry in reference.command("COMMAND")}
@@ -478,8 +482,8 @@ def test_every_known_command_says_the_same_about_itself_as_redis(leader, scratch
 
 
 def test_cluster_commands_describe_one_shard_whose_master_is_the_leader(shared_cluster, leader):
-    """CLUSTER SLOTS, SHARDS, NODES, INFO, MYID, MYSHARDID, COUNTKEYSINSLOT, REPLICAS and INFO have the forms that
-    clients parse, on every node."""
+    """CLUSTER SLOTS, SHARDS, NODES, INFO, MYID, MYSHARDID, COUNTKEYSINSLOT, REPLICAS and INFO have the
+    forms that clients parse, on every node."""
     master_ids = set()
     for node in shared_cluster.nodes:
         with node.connect() as connection:
@@ -538,7 +542,8 @@ def test_reads_on_a_follower_after_readonly_see_what_was_written(leader, followe
 
 
 def test_scan_walks_all_keys_once_on_any_node(shared_cluster, leader):
-    """SCAN from cursor 0 to cursor 0 returns every key, on the leader and on a follower; MATCH and COUNT count."""
+    """SCAN from cursor 0 to cursor 0 returns every key, on the leader and on a follower; MATCH and COUNT
+    count."""
     names = {b"t:scan:%d" % i for i in range(1000)}
     with leader.connect() as connection:
         assert set(connection.pipeline([("SET", name, 1) for name in names])) == {"OK"}

@@ -59,8 +59,8 @@ class Model:
 
 @pytest.mark.tsan
 def test_pitfall_11_checkpoints_and_replay_give_the_same_digest_on_all_nodes():
-    """With a checkpoint every 64 KiB of log, all nodes killed between rounds of writes and an occasional FLUSHALL, every
-    node holds exactly what the model holds."""
+    """With a checkpoint every 64 KiB of log, all nodes killed between rounds of writes and an occasional
+    FLUSHALL, every node holds exactly what the model holds."""
     with Cluster(settings=SMALL_CHECKPOINTS) as cluster:
         model = Model(1)
         for number in range(rounds(4)):
@@ -100,7 +100,8 @@ def test_a_clean_end_and_a_start_keep_everything():
 
 @pytest.mark.tsan
 def test_a_follower_that_was_away_catches_up_from_the_log():
-    """A node that missed thousands of writes, with checkpoints on all others meanwhile, ends with the same contents."""
+    """A node that missed thousands of writes, with checkpoints on all others meanwhile, ends with the
+    same contents."""
     with Cluster(settings=SMALL_CHECKPOINTS) as cluster:
         model = Model(3)
         leader = cluster.wait_for_leader()
@@ -115,8 +116,8 @@ def test_a_follower_that_was_away_catches_up_from_the_log():
 
 
 def test_pitfall_11_a_node_killed_at_random_moments_of_its_checkpoints_applies_each_entry_once():
-    """One follower is killed again and again while it writes checkpoints under load; counters and appended strings come
-    out exact."""
+    """One follower is killed again and again while it writes checkpoints under load; counters and
+    appended strings come out exact."""
     with Cluster(settings=SMALL_CHECKPOINTS) as cluster:
         model = Model(4)
         source = random.Random(4)

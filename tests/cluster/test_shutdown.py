@@ -12,8 +12,8 @@ from workload import WriterLoad, describe_times
 
 
 def test_pitfall_15_the_leader_hands_over_when_it_is_told_to_end(cluster):
-    """After SIGTERM of the leader another leads in the next term, without an election timeout, and the process
-    exits with 0."""
+    """After SIGTERM of the leader another leads in the next term, without an election timeout, and the
+    process exits with 0."""
     leader = cluster.wait_for_leader()
     term = leader.status()["term"]
     leader.terminate()

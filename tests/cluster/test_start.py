@@ -39,8 +39,8 @@ def run(arguments, directory, seconds=10):
 
 @pytest.mark.tsan
 def test_pitfall_28_an_emptied_directory_under_a_known_id_is_refused_and_never_votes():
-    """A node whose data was removed ends with code 4 and the way back in its message; even when another node is dead and its
-    vote would make a majority, nobody is elected by it."""
+    """A node whose data was removed ends with code 4 and the way back in its message; even when another
+    node is dead and its vote would make a majority, nobody is elected by it."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         assert leader.command("SET", "k", "v") == "OK"
@@ -81,7 +81,8 @@ def test_pitfall_28_an_emptied_directory_under_a_known_id_is_refused_and_never_v
 
 
 def test_pitfall_28_a_second_node_with_the_same_id_is_refused():
-    """While node 2 runs, another process with id 2 and a directory of its own ends with code 4; nobody notices."""
+    """While node 2 runs, another process with id 2 and a directory of its own ends with code 4; nobody
+    notices."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         term = leader.status()["term"]
@@ -105,8 +106,8 @@ def test_pitfall_28_a_second_node_with_the_same_id_is_refused():
 
 
 def test_pitfall_28_the_directory_of_another_cluster_is_refused():
-    """A node that comes with the directory of the same node of another cluster ends with code 4 and says why; neither
-    cluster loses anything."""
+    """A node that comes with the directory of the same node of another cluster ends with code 4 and says
+    why; neither cluster loses anything."""
     with Cluster() as ours, Cluster() as theirs:
         leader = ours.wait_for_leader()
         leader.command("SET", "whose", "ours")
@@ -209,7 +210,8 @@ SECRET = "0123456789abcdef-first"
 
 
 def test_a_node_with_another_secret_is_refused_and_with_the_right_one_it_returns():
-    """The proof of the secret is asked for on every bus connection; the cluster goes on with the other two."""
+    """The proof of the secret is asked for on every bus connection; the cluster goes on with the other
+    two."""
     with Cluster(settings={"cluster-secret": SECRET}) as cluster:
         leader = cluster.wait_for_leader()
         leader.command("SET", "k", "v")
@@ -261,12 +263,11 @@ def test_a_directory_that_cannot_be_written_is_refused(scratch):
     os.chmod(scratch, 0o755)
     locked = os.path.join(scratch, "locked")
     os.mkdir(locked, 0o555)
-    binary = shutil.copy(kvd_binary(), os.path.join(scratch, "kvd"))
     prefix = []
     if os.geteuid() == 0:
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     for path in (locked, os.path.join(locked, "below")):
-        result = subprocess.run([*prefix, binary, "--data", path, "--listen", "127.0.0.1:%d" % free_ports(1)[0]],
+        result = subprocess.run([*prefix, kvd_binary(), "--data", path, "--listen", "127.0.0.1:%d" % free_ports(1)[0]],
                                 cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 env=server_environment("/tmp/kvd-none"), text=True, timeout=20 * PATIENCE)
         assert result.returncode == EXIT_START, (path, result.returncode, result.stdout)
@@ -304,8 +305,8 @@ def test_a_port_in_use_is_refused(cluster, scratch, which):
 
 
 def test_a_damaged_log_stops_the_node_and_is_never_cut_short():
-    """A flipped byte in an entry is found when it is read back: the node ends with a code of its own and says what to do; the
-    others go on."""
+    """A flipped byte in an entry is found when it is read back: the node ends with a code of its own and
+    says what to do; the others go on."""
     with Cluster() as cluster:
         leader = cluster.wait_for_leader()
         marker = b"marker-of-an-entry-" + b"x" * 300
@@ -358,7 +359,8 @@ def test_a_bad_configuration_is_refused_with_the_name_of_the_setting(scratch, na
 
 
 def test_help_and_check_config_say_what_is_there(scratch):
-    """--help lists the settings and ends with 0; --check-config accepts a good configuration without starting."""
+    """--help lists the settings and ends with 0; --check-config accepts a good configuration without
+    starting."""
     result = run(["--help"], scratch)
     assert result.returncode == 0
     for setting in ("id", "cluster", "listen", "data", "election-timeout", "client-memory"):

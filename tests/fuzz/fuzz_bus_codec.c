@@ -1,12 +1,12 @@
 /* fuzz_bus_codec.c: any bytes as frames of the bus (libFuzzer).
  *
- * Nobody crashes, nothing leaks, and what was understood is said again with the same bytes (but for a hello of a newer
- * version, which may hold words that we do not know).
+ * Nobody crashes, nothing leaks, and what was understood is said again with the same bytes (but for a hello
+ * of a newer version, which may hold words that we do not know).
  *
- * The checksum would keep the fuzzer out, so each input is also tried with its header made right. Build and run:
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Iserver/replica -Iserver/commands -Iserver/protocol -Istorage -Iraft
- *       tests/fuzz/fuzz_bus_codec.c server/replica/bus_codec.c server/protocol/byte_buffer.c raft/raft_payload.c
- *       raft/raft_message.c raft/raft_memory.c -lxxhash
+ * The checksum would keep the fuzzer out, so each input is also tried with its header made right. Build and
+ * run: clang -g -O1 -fsanitize=fuzzer,address,undefined -Iserver/replica -Iserver/commands -Iserver/protocol
+ * -Istorage -Iraft tests/fuzz/fuzz_bus_codec.c server/replica/bus_codec.c server/protocol/byte_buffer.c
+ * raft/raft_payload.c raft/raft_message.c raft/raft_memory.c -lxxhash
  */
 #include "bus_codec.h"
 
@@ -39,7 +39,8 @@ static void check(const uint8_t *bytes, size_t size)
         abort();
     }
     bus_codec_encode(&again, &message);
-    if (!newer && (byte_buffer_size(&again) != consumed || memcmp(byte_buffer_front(&again), bytes, consumed) != 0)) {
+    if (!newer &&
+        (byte_buffer_size(&again) != consumed || memcmp(byte_buffer_front(&again), bytes, consumed) != 0)) {
         abort();
     }
     byte_buffer_deinit(&again);

@@ -20,7 +20,10 @@
 
 #include <cmocka.h>
 
-enum { FLAGS_MAX = 32, PATIENCE_S = 30 };
+enum {
+    FLAGS_MAX = 32,
+    PATIENCE_S = 30
+};
 
 /* In the child; tells the port through `pipe`. Does not return. */
 static void run_node(char **arguments, int count, int pipe_file)
@@ -60,8 +63,10 @@ void runtime_child_try_start(struct runtime_child *child, const char *directory,
 {
     char *arguments[FLAGS_MAX], *data = temp_directory_join(directory, "data");
     char *log = temp_directory_join(directory, "log");
-    const char *own[] = {"kvd",          "--data", data, "--listen", "127.0.0.1:0", "--log-map-size", "1GiB",
-                         "--log-tail-bytes", "64MiB",  "--data-map-size", "1GiB", "--log-level", "debug"};
+    const char *own[] = {"kvd",         "--data",          data,   "--listen",
+                         "127.0.0.1:0", "--log-map-size",  "1GiB", "--log-tail-bytes",
+                         "64MiB",       "--data-map-size", "1GiB", "--log-level",
+                         "debug"};
     int count = 0, files[2];
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {

@@ -1,4 +1,5 @@
-/* runtime_child.h: a whole node in a child process, on free ports and a directory of its own, for tests of the runtime. */
+/* runtime_child.h: a whole node in a child process, on free ports and a directory of its own, for tests of
+ * the runtime. */
 #ifndef RUNTIME_CHILD_H
 #define RUNTIME_CHILD_H
 
@@ -13,7 +14,8 @@ struct runtime_child {
     char *directory; /* holds "data" and "log" */
 };
 
-/* `flags` ends with NULL; --data, --listen and small map sizes are set. Fails the test if it does not start. */
+/* `flags` ends with NULL; --data, --listen and small map sizes are set. Fails the test if it does not start.
+ */
 void runtime_child_start(struct runtime_child *child, const char *const *flags);
 /* The same, but may fail to start: then port is 0, and runtime_child_wait() gives the exit code. */
 void runtime_child_try_start(struct runtime_child *child, const char *directory, const char *const *flags);
@@ -34,7 +36,8 @@ void runtime_child_send(int file, const void *bytes, size_t size);
 void runtime_child_send_text(int file, const char *text);
 /* Reads exactly this text. */
 void runtime_child_expect(int file, const char *text);
-/* Reads until the other side closes; a NUL-terminated copy that the caller frees. A reset counts as closed. */
+/* Reads until the other side closes; a NUL-terminated copy that the caller frees. A reset counts as closed.
+ */
 char *runtime_child_read_all(int file);
 
 #endif

@@ -1,4 +1,5 @@
-/* test_config.c: settings from the file, the environment and flags; what is wrong with them; how they are shown. */
+/* test_config.c: settings from the file, the environment and flags; what is wrong with them; how they are
+ * shown. */
 #include "config_internal.h"
 
 #include "temp_directory.h"
@@ -12,7 +13,9 @@
 
 #include <cmocka.h>
 
-enum { ARGUMENTS_MAX = 16 };
+enum {
+    ARGUMENTS_MAX = 16
+};
 
 /* One reading; close() it. */
 struct reading {
@@ -51,7 +54,7 @@ static struct reading read_with(const char *const *flags, const char *const *env
     return reading;
 }
 
-#define FLAGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define FLAGS(...)       ((const char *const[]){__VA_ARGS__, NULL})
 #define ENVIRONMENT(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void end(struct reading *reading)
@@ -119,7 +122,8 @@ static void flags_win_over_the_environment_and_that_over_the_file(void **state)
     (void)state;
     sprintf(variable, "KVD_CONFIG=%s", path);
     struct reading reading =
-        read_with(FLAGS("--parking-time", "3ms"), ENVIRONMENT(variable, "KVD_PARKING_TIME=2ms", "KVD_COMMAND_TIMEOUT=2s", "PATH=/bin"));
+        read_with(FLAGS("--parking-time", "3ms"),
+                  ENVIRONMENT(variable, "KVD_PARKING_TIME=2ms", "KVD_COMMAND_TIMEOUT=2s", "PATH=/bin"));
 
     assert_true(reading.fine);
     assert_int_equal(reading.config.parking_ms, 3);
@@ -171,22 +175,27 @@ static void all_errors_are_reported_with_where_they_came_from(void **state)
 {
     char *directory = temp_directory_create();
     char *path = file_with(directory, "id 1\nelection-timeot 5s\nparking-time soon\nid 2\n");
-    struct reading reading = read_with(FLAGS("--config", path, "--entry-bytes", "1", "--nonsense", "7", "stray"),
-                                       ENVIRONMENT("KVD_LOG_LEVEL=loud", "KVD_HEARTBEAT_INTERVALL=1s"));
+    struct reading reading =
+        read_with(FLAGS("--config", path, "--entry-bytes", "1", "--nonsense", "7", "stray"),
+                  ENVIRONMENT("KVD_LOG_LEVEL=loud", "KVD_HEARTBEAT_INTERVALL=1s"));
 
     (void)state;
     assert_false(reading.fine);
     assert_int_equal(reading.errors.count, 8);
-    assert_non_null(strstr(reading.errors.text, "kvd.conf:2: there is no setting \"election-timeot\". Did you mean "
-                                                "\"election-timeout\"?"));
+    assert_non_null(strstr(reading.errors.text,
+                           "kvd.conf:2: there is no setting \"election-timeot\". Did you mean "
+                           "\"election-timeout\"?"));
     assert_non_null(strstr(reading.errors.text, "kvd.conf:3: parking-time: \"soon\" is not a time such as"));
     assert_non_null(strstr(reading.errors.text, "kvd.conf:4: id is given a second time"));
-    assert_non_null(strstr(reading.errors.text, "flag --entry-bytes: entry-bytes: \"1\" is outside the range 4KiB to 16MiB"));
+    assert_non_null(strstr(reading.errors.text,
+                           "flag --entry-bytes: entry-bytes: \"1\" is outside the range 4KiB to 16MiB"));
     assert_non_null(strstr(reading.errors.text, "flag --nonsense: there is no setting"));
     assert_non_null(strstr(reading.errors.text, "\"stray\" is not a flag"));
-    assert_non_null(strstr(reading.errors.text, "environment variable KVD_LOG_LEVEL: log-level: \"loud\" is not one of"));
-    assert_non_null(strstr(reading.errors.text, "KVD_HEARTBEAT_INTERVALL: there is no such setting; did you mean "
-                                                "KVD_HEARTBEAT_INTERVAL?"));
+    assert_non_null(
+        strstr(reading.errors.text, "environment variable KVD_LOG_LEVEL: log-level: \"loud\" is not one of"));
+    assert_non_null(strstr(reading.errors.text,
+                           "KVD_HEARTBEAT_INTERVALL: there is no such setting; did you mean "
+                           "KVD_HEARTBEAT_INTERVAL?"));
     end(&reading);
     free(path);
     temp_directory_remove(directory);
@@ -195,8 +204,9 @@ static void all_errors_are_reported_with_where_they_came_from(void **state)
 static void variables_that_kubernetes_makes_up_are_passed_over(void **state)
 {
     struct reading reading =
-        read_with(NULL, ENVIRONMENT("KVD_SERVICE_HOST=10.0.0.1", "KVD_SERVICE_PORT=7000", "KVD_PORT=tcp://10.0.0.1:7000",
-                                    "KVD_PORT_7000_TCP=tcp://10.0.0.1:7000", "KVD_BUS_PORT_17000_TCP_ADDR=10.0.0.1"));
+        read_with(NULL, ENVIRONMENT("KVD_SERVICE_HOST=10.0.0.1", "KVD_SERVICE_PORT=7000",
+                                    "KVD_PORT=tcp://10.0.0.1:7000", "KVD_PORT_7000_TCP=tcp://10.0.0.1:7000",
+                                    "KVD_BUS_PORT_17000_TCP_ADDR=10.0.0.1"));
 
     (void)state;
     assert_true(reading.fine);
@@ -333,16 +343,18 @@ static void clusters_that_make_no_sense_are_refused(void **state)
     expect_error(FLAGS("--cluster", "0=a:1"), "is not of the form ID=HOST:PORT");
     expect_error(FLAGS("--cluster", "1=:1"), "is not of the form ID=HOST:PORT");
     expect_error(FLAGS("--bus-listen", "a:1"), "this node is alone");
-    expect_error(FLAGS("--cluster", "1=a:1,2=a:2,3=a:3,4=a:4,5=a:5,6=a:6,7=a:7,8=a:8,9=a:9,10=a:10,11=a:11,12=a:12,"
-                                    "13=a:13,14=a:14,15=a:15,16=a:16"),
+    expect_error(FLAGS("--cluster",
+                       "1=a:1,2=a:2,3=a:3,4=a:4,5=a:5,6=a:6,7=a:7,8=a:8,9=a:9,10=a:10,11=a:11,12=a:12,"
+                       "13=a:13,14=a:14,15=a:15,16=a:16"),
                  "more than 15 members");
 }
 
 static void listeners_announce_what_they_are_told_or_the_bound_address(void **state)
 {
     char name[BUS_HOST_BYTES_MAX + 1] = "";
-    struct reading reading =
-        read_with(FLAGS("--listen", "[::1]:7000,out=0.0.0.0:7001@kvd.example.org:443,any=*:7002,free=127.0.0.1:0"), NULL);
+    struct reading reading = read_with(
+        FLAGS("--listen", "[::1]:7000,out=0.0.0.0:7001@kvd.example.org:443,any=*:7002,free=127.0.0.1:0"),
+        NULL);
     const struct config_listener *listeners = reading.config.listeners;
 
     (void)state;
@@ -444,9 +456,10 @@ static void help_and_table_name_every_setting(void **state)
 static void the_effective_settings_are_a_file_that_means_the_same(void **state)
 {
     char *directory = temp_directory_create();
-    struct reading first = read_with(FLAGS("--id=2", "--cluster=1=a:1,2=b:2", "--entry-bytes=96KiB", "--data=a # b",
-                                           "--follower-reads=stale", "--cluster-secret=very secret indeed"),
-                                     NULL);
+    struct reading first =
+        read_with(FLAGS("--id=2", "--cluster=1=a:1,2=b:2", "--entry-bytes=96KiB", "--data=a # b",
+                        "--follower-reads=stale", "--cluster-secret=very secret indeed"),
+                  NULL);
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);

@@ -1,4 +1,5 @@
-/* test_connection.c: clients of a real node over real sockets: what arrives in pieces, too much, too long, or half. */
+/* test_connection.c: clients of a real node over real sockets: what arrives in pieces, too much, too long, or
+ * half. */
 #include "runtime_child.h"
 
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,7 +36,9 @@ static void requests_in_single_bytes_are_answered(void **state)
 
 static void a_long_pipeline_is_answered_in_order(void **state)
 {
-    enum { COUNT = 20000 };
+    enum {
+        COUNT = 20000
+    };
     struct runtime_child child;
     size_t size = 0;
     char *text = malloc(COUNT * 32), *replies = malloc(COUNT * 16);
@@ -58,16 +62,20 @@ static void a_long_pipeline_is_answered_in_order(void **state)
         size += (size_t)sprintf(replies + size, ":%d\r\n", i);
     }
     runtime_child_expect(file, replies);
+    assert_int_equal(waitpid(sender, NULL, 0), sender);
     (void)close(file);
     free(text);
     free(replies);
     runtime_child_stop(&child);
 }
 
-/* Back-pressure: a client that does not read its replies is not read from, and costs little memory meanwhile. */
+/* Back-pressure: a client that does not read its replies is not read from, and costs little memory meanwhile.
+ */
 static void a_client_that_does_not_read_is_not_read_from(void **state)
 {
-    enum { VALUE_BYTES = 1000000 };
+    enum {
+        VALUE_BYTES = 1000000
+    };
     struct runtime_child child;
     char *value = malloc(VALUE_BYTES + 1);
 
@@ -99,9 +107,8 @@ static void a_client_that_does_not_read_is_not_read_from(void **state)
     assert_true(got > 0);
     const char *used = strstr(head, "used_memory_rss:");
 
-    if (used != NULL) {
-        assert_true(strtoull(used + strlen("used_memory_rss:"), NULL, 10) < 600u * 1024 * 1024);
-    }
+    assert_non_null(used);
+    assert_true(strtoull(used + strlen("used_memory_rss:"), NULL, 10) < 600u * 1024 * 1024);
     assert_true(sent > 0);
     (void)close(file);
     (void)close(other);
@@ -232,10 +239,14 @@ static void clients_over_the_limit_are_told_so(void **state)
     runtime_child_stop(&child);
 }
 
-/* Each sends most of a large value and stops. Those that do not fit under client-memory are told so; small requests go on. */
+/* Each sends most of a large value and stops. Those that do not fit under client-memory are told so; small
+ * requests go on. */
 static void half_sent_requests_do_not_fill_the_memory(void **state)
 {
-    enum { CLIENTS = 30, SENT_BYTES = 200000 };
+    enum {
+        CLIENTS = 30,
+        SENT_BYTES = 200000
+    };
     struct runtime_child child;
     int files[CLIENTS], told = 0;
     char *junk = malloc(SENT_BYTES);
@@ -275,7 +286,9 @@ static void half_sent_requests_do_not_fill_the_memory(void **state)
 
 static void values_of_megabytes_arrive_whole(void **state)
 {
-    enum { VALUE_BYTES = 5000000 };
+    enum {
+        VALUE_BYTES = 5000000
+    };
     struct runtime_child child;
     char *value = malloc(VALUE_BYTES + 1), head[64], *got = malloc(VALUE_BYTES + 64);
 

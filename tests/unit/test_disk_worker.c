@@ -1,4 +1,5 @@
-/* test_disk_worker.c: jobs are done elsewhere, and come back in order. The jobs here do nothing but tell that they ran. */
+/* test_disk_worker.c: jobs are done elsewhere, and come back in order. The jobs here do nothing but tell that
+ * they ran. */
 #include "disk_worker.h"
 
 #include <poll.h>
@@ -11,7 +12,9 @@
 
 #include <cmocka.h>
 
-enum { JOBS = 3000 };
+enum {
+    JOBS = 3000
+};
 
 /* What the jobs share with the test, by way of job->log, which nobody else looks at here. */
 struct probe {
@@ -46,7 +49,8 @@ static void set_up(struct probe *probe)
     assert_int_equal(sem_init(&probe->gate, 0, 0), 0);
 }
 
-static void submit(struct disk_workers *workers, struct probe *probe, enum disk_queue queue, uint64_t sequence)
+static void submit(struct disk_workers *workers, struct probe *probe, enum disk_queue queue,
+                   uint64_t sequence)
 {
     struct disk_job *job = calloc(1, sizeof *job);
 

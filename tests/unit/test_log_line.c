@@ -25,13 +25,16 @@ static void expect_line(const struct log *log, const char *fields, const char *l
 static void an_event_is_a_line_of_keys_and_values(void **state)
 {
     (void)state;
-    expect_line(&text_log, "term=3", "2026-11-23T12:00:00.123Z level=info event=leader-elected node=1 term=3\n");
+    expect_line(&text_log, "term=3",
+                "2026-11-23T12:00:00.123Z level=info event=leader-elected node=1 term=3\n");
     expect_line(&text_log, "", "2026-11-23T12:00:00.123Z level=info event=leader-elected node=1\n");
-    expect_line(&json_log, "", "{\"time\":\"2026-11-23T12:00:00.123Z\",\"level\":\"info\",\"event\":\"leader-elected\","
-                               "\"node\":1}\n");
-    expect_line(&json_log, "term=3 role=leader id=007 why=\"a \\\"b\\\"\" flag",
+    expect_line(&json_log, "",
                 "{\"time\":\"2026-11-23T12:00:00.123Z\",\"level\":\"info\",\"event\":\"leader-elected\","
-                "\"node\":1,\"term\":3,\"role\":\"leader\",\"id\":\"007\",\"why\":\"a \\\"b\\\"\",\"flag\":true}\n");
+                "\"node\":1}\n");
+    expect_line(
+        &json_log, "term=3 role=leader id=007 why=\"a \\\"b\\\"\" flag",
+        "{\"time\":\"2026-11-23T12:00:00.123Z\",\"level\":\"info\",\"event\":\"leader-elected\","
+        "\"node\":1,\"term\":3,\"role\":\"leader\",\"id\":\"007\",\"why\":\"a \\\"b\\\"\",\"flag\":true}\n");
 }
 
 static void values_are_quoted_when_they_need_it(void **state)
@@ -55,7 +58,8 @@ static void a_line_end_from_elsewhere_does_not_end_the_line(void **state)
     char got[4096];
 
     (void)state;
-    size_t size = log_format_line(&text_log, noon, REPLICA_LOG_INFO, "x", "a=1\nlevel=error event=forged", got, sizeof got);
+    size_t size = log_format_line(&text_log, noon, REPLICA_LOG_INFO, "x", "a=1\nlevel=error event=forged",
+                                  got, sizeof got);
 
     assert_ptr_equal(strchr(got, '\n'), got + size - 1);
     size = log_format_line(&json_log, noon, REPLICA_LOG_INFO, "x", "a=1\n{}", got, sizeof got);

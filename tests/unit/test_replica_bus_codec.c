@@ -1,9 +1,9 @@
 /* test_replica_bus_codec.c: frames of the bus, whole, in pieces, and broken in every way we can think of. */
 #include "bus_codec.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,8 +282,8 @@ static void two_frames_in_a_row_are_taken_one_by_one(void **state)
     size_t first_size = byte_buffer_size(&frames);
 
     bus_codec_encode(&frames, &second);
-    assert_int_equal(bus_codec_decode(byte_buffer_front(&frames), byte_buffer_size(&frames), BUS_FRAME_BYTES_MAX, &got,
-                                      &consumed, &wanted),
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frames), byte_buffer_size(&frames),
+                                      BUS_FRAME_BYTES_MAX, &got, &consumed, &wanted),
                      BUS_CODEC_MESSAGE);
     assert_int_equal(consumed, first_size);
     bus_message_deinit(&got);
@@ -319,8 +319,10 @@ static void garbage_is_refused_at_its_first_wrong_byte(void **state)
     size_t consumed = 0, wanted = 0;
 
     (void)state;
-    assert_int_equal(bus_codec_decode((const uint8_t *)"G", 1, 100, &message, &consumed, &wanted), BUS_CODEC_ERROR);
-    assert_int_equal(bus_codec_decode((const uint8_t *)"kvdX", 4, 100, &message, &consumed, &wanted), BUS_CODEC_ERROR);
+    assert_int_equal(bus_codec_decode((const uint8_t *)"G", 1, 100, &message, &consumed, &wanted),
+                     BUS_CODEC_ERROR);
+    assert_int_equal(bus_codec_decode((const uint8_t *)"kvdX", 4, 100, &message, &consumed, &wanted),
+                     BUS_CODEC_ERROR);
     assert_int_equal(bus_codec_decode((const uint8_t *)"kv", 2, 100, &message, &consumed, &wanted),
                      BUS_CODEC_NEED_MORE);
 }
@@ -333,21 +335,23 @@ static void a_body_over_the_limit_is_refused_before_it_arrives(void **state)
     size_t body_bytes = byte_buffer_size(&frame) - BUS_FRAME_HEADER_BYTES;
 
     (void)state;
-    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes - 1, &message,
-                                      &consumed, &wanted),
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes - 1,
+                                      &message, &consumed, &wanted),
                      BUS_CODEC_ERROR);
-    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes, &message, &consumed,
-                                      &wanted),
+    assert_int_equal(bus_codec_decode(byte_buffer_front(&frame), BUS_FRAME_HEADER_BYTES, body_bytes, &message,
+                                      &consumed, &wanted),
                      BUS_CODEC_NEED_MORE);
     byte_buffer_deinit(&frame);
 }
 
 static void bytes_that_follow_a_message_in_its_frame_are_refused(void **state)
 {
-    struct bus_message messages[] = {append_message(), hello_message(),
-                                     {.type = BUS_MESSAGE_PROOF},
-                                     {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "x"}},
-                                     {.type = BUS_MESSAGE_FORMATION, .formation = {.step = BUS_FORMATION_PROPOSE}}};
+    struct bus_message messages[] = {
+        append_message(),
+        hello_message(),
+        {.type = BUS_MESSAGE_PROOF},
+        {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "x"}},
+        {.type = BUS_MESSAGE_FORMATION, .formation = {.step = BUS_FORMATION_PROPOSE}}};
 
     (void)state;
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
@@ -392,12 +396,12 @@ static void raft_enums_out_of_range_are_refused(void **state)
         size_t at;
         uint8_t value;
     } changes[] = {
-        {8, 0}, {8, 12}, {8, 255}, /* message type */
-        {9, 4},                    /* an unknown flag */
-        {10, 1},                   /* not zero */
-        {16, 0},                   /* from nobody */
-        {24, 0},                   /* to nobody */
-        {88 + 8, 0}, {88 + 8, 4},  /* entry type */
+        {8, 0},      {8, 12},     {8, 255}, /* message type */
+        {9, 4},                             /* an unknown flag */
+        {10, 1},                            /* not zero */
+        {16, 0},                            /* from nobody */
+        {24, 0},                            /* to nobody */
+        {88 + 8, 0}, {88 + 8, 4},           /* entry type */
     };
 
     (void)state;
@@ -436,10 +440,10 @@ static void terms_that_go_back_or_beyond_the_senders_are_refused(void **state)
         size_t at;
         uint8_t value;
     } changes[] = {
-        {88, 6},               /* the first entry is older than the one before it */
-        {88, 10},              /* ... or newer than the leader */
-        {88 + 16 + 3, 6},      /* the second entry goes back */
-        {32, 8},               /* the leader's term is below its entries' */
+        {88, 6},          /* the first entry is older than the one before it */
+        {88, 10},         /* ... or newer than the leader */
+        {88 + 16 + 3, 6}, /* the second entry goes back */
+        {32, 8},          /* the leader's term is below its entries' */
     };
 
     (void)state;
@@ -491,10 +495,10 @@ static void strange_hellos_are_refused(void **state)
         size_t at;
         uint8_t value;
     } changes[] = {
-        {2, 2},           /* the oldest version is newer than the newest */
-        {48, 3},          /* formation */
-        {108, 5},         /* listeners */
-        {112, 32},        /* a name that is too long */
+        {2, 2},    /* the oldest version is newer than the newest */
+        {48, 3},   /* formation */
+        {108, 5},  /* listeners */
+        {112, 32}, /* a name that is too long */
     };
 
     (void)state;

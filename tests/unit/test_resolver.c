@@ -1,4 +1,5 @@
-/* test_resolver.c: names to addresses, off the loop. Needs no name server: "localhost" is in every hosts file. */
+/* test_resolver.c: names to addresses, off the loop. Needs no name server: "localhost" is in every hosts
+ * file. */
 #include "resolver.h"
 
 #include <arpa/inet.h>
@@ -46,8 +47,9 @@ static void numbers_and_names_are_resolved_later_on_the_loop(void **state)
         assert_int_equal(outcome.resolved.problem, 0);
         assert_true(outcome.resolved.count >= 1);
         const struct sockaddr_storage *address = &outcome.resolved.addresses[0].address;
-        uint16_t port = address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
-                                                       : ((const struct sockaddr_in *)(const void *)address)->sin_port;
+        uint16_t port = address->ss_family == AF_INET6
+                            ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
+                            : ((const struct sockaddr_in *)(const void *)address)->sin_port;
 
         assert_int_equal(ntohs(port), 7000);
         resolver_destroy(resolver);
