@@ -18,7 +18,7 @@
 
 enum {
     ARGUMENTS_CAPACITY_MIN = 8,
-    ARGUMENTS_KEEP_MAX = 1024, /* room for more arguments than this is given back after the request */
+    ARGUMENTS_KEEP_MAX = 256, /* room for more arguments than this is given back after the request */
     INLINE_KEEP_BYTES_MAX = 4096,
 };
 
@@ -439,4 +439,9 @@ size_t resp_parser_bytes_wanted(const struct resp_parser *parser)
     if (parser->bulk_size_known)
         return parser->position + parser->bulk_size + 2;
     return parser->position + 1;
+}
+
+size_t resp_parser_memory_bytes(const struct resp_parser *parser)
+{
+    return parser->arguments_capacity * (sizeof *parser->arguments + sizeof *parser->offsets);
 }

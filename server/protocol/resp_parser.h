@@ -74,4 +74,8 @@ enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8
  * for reading large bulks in one go. At most limits.bulk_bytes_max + 2 above what was given so far. */
 size_t resp_parser_bytes_wanted(const struct resp_parser *parser);
 
+/* The memory that the arguments found so far take beside their bytes: of many short ones it is a multiple of what
+ * arrived. */
+size_t resp_parser_memory_bytes(const struct resp_parser *parser);
+
 #endif

@@ -257,8 +257,7 @@ bool replica_client_wants_input(struct replica *replica, struct replica_client *
     if (client->closing) {
         return false;
     }
-    bool handed_over = replica->raft == NULL || raft_get_role(replica->raft) != RAFT_LEADER;
-    if (replica->shutting_down && (handed_over || replica->peers_count == 1)) {
+    if (replica->shutting_down && replica->drain_until_ms != 0 && replica->now_ms >= replica->drain_until_ms) {
         return false; /* what was read is answered, no more is taken */
     }
     if (!has_room(replica, client)) {

@@ -13,6 +13,7 @@ enum {
     RAFT_CACHE_BYTES_MAX = 32 << 20,
     RAFT_UNSTABLE_BYTES_MAX = 64 << 20,
     DISK_STALL_ELECTION_TIMEOUTS = 5,
+    SHUTDOWN_DRAIN_MS = 150, /* after the hand-over: clients are still told where the leader is */
     TURN_ROUNDS_MAX = 8, /* of "propose, send, apply" within one turn */
 };
 
@@ -363,7 +364,13 @@ static void tick_shutdown(struct replica *replica)
         return;
     }
     bool leads = can_hand_over(replica);
-    if (replica->now_ms >= replica->shutdown_deadline_ms || (!leads && !is_anything_in_flight(replica))) {
+    if (leads) {
+        replica->drain_until_ms = 0;
+    } else if (replica->drain_until_ms == 0) {
+        replica->drain_until_ms = replica->now_ms + (replica->peers_count > 1 ? SHUTDOWN_DRAIN_MS : 0);
+    }
+    bool drained = !leads && replica->now_ms >= replica->drain_until_ms && !is_anything_in_flight(replica);
+    if (replica->now_ms >= replica->shutdown_deadline_ms || drained) {
         replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
         return;
     }

@@ -210,6 +210,7 @@ struct replica {
     bool more_to_apply;
     bool stopping;      /* io.stop was called: nothing leaves any more */
     bool shutting_down;
+    uint64_t drain_until_ms; /* when no more input is taken; 0 while there is leadership to hand over */
     uint64_t shutdown_deadline_ms;
 
     /* counters for INFO */

@@ -5,7 +5,7 @@
  *
  * A connection ends in one of these ways:
  * - the client closed its sending side: what it sent is answered, then we close (`printf ... | nc` gets its
- * replies). To know when all is answered we send a QUIT of our own behind it, whose reply is not passed on;
+ * replies). To know when all is answered we put an error of our own behind it, which is not passed on;
  * - the replica says "closing" (QUIT, a protocol error): the output is sent, then the connection lingers: our
  * side is shut down and what still arrives is thrown away for a moment; closing at once would make the kernel
  * reset the connection, and the client might never see why;
@@ -25,6 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define END_MARK "end of input" /* said in the client's name when it closed its sending side */
+
 static const struct resp_limits limits = {
     .inline_bytes_max = 64 * 1024,
     .arguments_max = COMMAND_ARGUMENTS_MAX,
@@ -40,7 +42,7 @@ static void count_input(struct connection *connection)
 
     assert(owner->input_bytes >= connection->input_counted);
     owner->input_bytes -= connection->input_counted;
-    connection->input_counted = connection->input.capacity;
+    connection->input_counted = connection->input.capacity + resp_parser_memory_bytes(&connection->parser);
     owner->input_bytes += connection->input_counted;
     if (connection->client != NULL) {
         replica_client_info(connection->client)->query_bytes = byte_buffer_size(&connection->input);
@@ -50,15 +52,17 @@ static void count_input(struct connection *connection)
 /* True if the input may grow by `size`. */
 static bool may_hold(const struct connection *connection, size_t size)
 {
-    size_t needed = byte_buffer_size(&connection->input) + size;
+    size_t needed =
+        byte_buffer_size(&connection->input) + size + resp_parser_memory_bytes(&connection->parser);
 
-    return needed <= CONNECTION_INPUT_BYTES_FREE || needed <= connection->input.capacity ||
+    return needed <= CONNECTION_INPUT_BYTES_FREE || needed <= connection->input_counted ||
            connection->owner->input_bytes + needed <= connection->owner->input_bytes_max;
 }
 
 static void drop_input(struct connection *connection)
 {
     byte_buffer_deinit(&connection->input);
+    resp_parser_deinit(&connection->parser);
     count_input(connection);
 }
 
@@ -79,7 +83,6 @@ void connection_destroy(struct connection *connection)
     (void)event_del(&connection->read_event);
     (void)event_del(&connection->write_event);
     drop_input(connection);
-    resp_parser_deinit(&connection->parser);
     (void)close(connection->file);
     free(connection);
 }
@@ -165,13 +168,11 @@ static void stop_listening(struct connection *connection, const char *error)
 }
 
 /* The client sends no more, and all that it sent has been understood. */
-static void send_quit(struct connection *connection)
+static void mark_end(struct connection *connection)
 {
-    static const struct argument quit = {(const uint8_t *)"QUIT", 4};
-
     connection->end_told = true;
-    connection->quit_sent = true;
-    replica_client_request(connection->owner->loop->replica, connection->client, &quit, 1);
+    connection->end_marked = true;
+    replica_client_protocol_error(connection->owner->loop->replica, connection->client, END_MARK);
     connection_on_ready(connection);
 }
 
@@ -222,7 +223,7 @@ static void settle_input(struct connection *connection)
     if (connection->input_ended && !connection->held_back) {
         drop_input(connection);
         if (!connection->end_told && !connection->broken) {
-            send_quit(connection);
+            mark_end(connection);
         }
     }
     if (byte_buffer_size(&connection->input) == 0) {
@@ -353,17 +354,19 @@ static void on_readable(evutil_socket_t file, short what, void *context)
 
 /* ---- output ---------------------------------------------------------------------------------- */
 
-/* Takes the reply to our own QUIT, the last of all, from the output. */
-static void drop_quit_reply(struct connection *connection)
+/* Takes our own mark, the last of all, from the output. It is not there when a QUIT of the client's ended all
+ * before it. */
+static void drop_end_mark(struct connection *connection)
 {
+    static const char mark[] = "-ERR " END_MARK "\r\n";
     struct byte_buffer *output = replica_client_output(connection->client);
-    size_t size = byte_buffer_size(output), reply_bytes = strlen("+OK\r\n");
+    size_t size = byte_buffer_size(output), mark_bytes = sizeof mark - 1;
 
-    if (connection->quit_sent && replica_client_is_closing(connection->client)) {
-        connection->quit_sent = false;
-        if (size >= reply_bytes &&
-            memcmp(byte_buffer_front(output) + size - reply_bytes, "+OK\r\n", reply_bytes) == 0) {
-            output->end -= reply_bytes;
+    if (connection->end_marked && replica_client_is_closing(connection->client)) {
+        connection->end_marked = false;
+        if (size >= mark_bytes &&
+            memcmp(byte_buffer_front(output) + size - mark_bytes, mark, mark_bytes) == 0) {
+            output->end -= mark_bytes;
         }
     }
 }
@@ -374,7 +377,7 @@ static bool write_output(struct connection *connection)
     struct connections *owner = connection->owner;
     struct byte_buffer *output = replica_client_output(connection->client);
 
-    drop_quit_reply(connection);
+    drop_end_mark(connection);
     size_t size = byte_buffer_size(output);
 
     if (size > 0 && !connection->writing) {

@@ -40,7 +40,7 @@ struct connections {
     struct connection *resume_first; /* may be read again: looked at by connections_resume() */
     uint64_t next_id;
     uint32_t count, lingering_count;
-    uint64_t input_bytes; /* capacity of all input buffers */
+    uint64_t input_bytes; /* capacity of all input buffers and parsers */
     uint64_t clients_total, clients_refused, input_bytes_total, output_bytes_total;
     uint8_t *scratch; /* where sockets are read to first */
 };

@@ -29,8 +29,8 @@ struct connection {
     bool held_back;   /* the replica wants no input now */
     bool at_end;      /* the client closed its sending side */
     bool input_ended; /* the client sends no more, or it is not listened to any more */
-    bool end_told;    /* ... and the replica knows: by an error, or by our own QUIT */
-    bool quit_sent;   /* by us, in the client's name: its reply is not for the client */
+    bool end_told;    /* ... and the replica knows: by an error, or by our mark */
+    bool end_marked;  /* by us, in the client's name: this error is not for the client */
     bool broken;      /* close without another word */
     bool on_ready_list, on_resume_list;
 };

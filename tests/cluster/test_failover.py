@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kvd_cluster import Cluster, rounds, wait_until
-from linearizability import check_history
+from linearizability import NotLinearizable, check_history
 from resp import Connection, ConnectionLost, ErrorReply, ReplyTimeout
 from workload import HistoryLoad, WriterLoad, describe_times, DONE
 
@@ -144,6 +144,29 @@ def test_pitfall_4_a_paused_leader_reads_nothing_stale_and_loses_no_write_when_i
         operations = check_history(load.history)
         assert all(load.reads_by_address.get(address, 0) for address in cluster.addresses()), load.reads_by_address
         report(capsys, "%d operations checked, %d of them late reads that were answered" % (operations, answered))
+
+
+def test_the_checker_finds_stale_reads_where_they_are_allowed():
+    """The canary: with follower-reads stale, a follower that slept answers from the past, and the same
+    load and the same checker must say so."""
+    with Cluster(settings={"follower-reads": "stale"}) as cluster:
+        for _ in range(5):
+            with HistoryLoad(cluster.addresses()).start(followers=4, pinned_per_node=1) as load:
+                follower = cluster.followers()[0]
+                before = [follower.connect(15) for _ in range(4)]
+                for connection in before:
+                    connection.command("READONLY")
+                time.sleep(0.3)
+                follower.pause()
+                time.sleep(0.5)
+                waiting = late_reads(load, follower, before)
+                follower.resume()
+                collect_late_reads(load, waiting)
+            try:
+                check_history(load.history)
+            except NotLinearizable:
+                return
+        pytest.fail("five times nothing was found")
 
 
 def test_pitfall_1_and_3_reads_beside_quick_changes_of_leadership_are_linearizable():

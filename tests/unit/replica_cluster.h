@@ -1,13 +1,17 @@
-/* replica_cluster.h: a few replicas in one process, with the real storage, and everything round them in a test's hand.
+/* replica_cluster.h: a few replicas in one process, with the real storage, and everything round them in a
+ * test's hand.
  *
- * Time is virtual and moves only in cluster_run() and what calls it. Messages pass through bus_codec and wait in one queue per
- * ordered pair of nodes; disk jobs wait in the queues of their node. Both move by themselves (after a delay, which may be drawn from
- * the seed) unless a test holds them. The same seed and the same calls give the same run.
+ * Time is virtual and moves only in cluster_run() and what calls it. Messages pass through bus_codec and wait
+ * in one queue per ordered pair of nodes; disk jobs wait in the queues of their node. Both move by themselves
+ * (after a delay, which may be drawn from the seed) unless a test holds them. The same seed and the same
+ * calls give the same run.
  *
- * Checked after every turn of a node: the invariants of its core, at most one leader per term, and that nodes which have
- * applied the same entries hold the same content. A node that asks for turn after turn without time going on fails the test.
+ * Checked after every turn of a node: the invariants of its core, at most one leader per term, and that nodes
+ * which have applied the same entries hold the same content. A node that asks for turn after turn without
+ * time going on fails the test.
  *
- * A crash closes everything; what was handed to the disk and not run is lost, what was run and not reported is on disk.
+ * A crash closes everything; what was handed to the disk and not run is lost, what was run and not reported
+ * is on disk.
  */
 #ifndef REPLICA_CLUSTER_H
 #define REPLICA_CLUSTER_H
@@ -35,8 +39,8 @@ struct cluster_message {
 /* From one node to another: the connection that the first one dials. */
 struct cluster_link {
     bool connected;
-    bool cut;   /* what is sent is lost, what is dialled hangs */
-    bool held;  /* what is sent waits */
+    bool cut;  /* what is sent is lost, what is dialled hangs */
+    bool held; /* what is sent waits */
     uint64_t next_dial_ms;
     struct cluster_message *first, *last;
 };
@@ -58,7 +62,7 @@ struct cluster_node {
     enum replica_exit stop_code;
     char stop_reason[600];
     struct storage_error start_error; /* when cluster_start_node() gave false */
-    uint32_t members_count; /* configured; 0: all nodes of the cluster */
+    uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
     int64_t clock_offset_ms; /* wall clock: cluster_wall_ms() + this */
     struct replica *replica;
@@ -66,7 +70,7 @@ struct cluster_node {
     struct cluster_job *jobs[DISK_QUEUES_COUNT];
     bool held[DISK_QUEUES_COUNT];        /* jobs are not run by themselves */
     bool held_report[DISK_QUEUES_COUNT]; /* jobs are run, but not reported by themselves */
-    bool closing;  /* crashing: nothing leaves */
+    bool closing;                        /* crashing: nothing leaves */
     bool has_input;
     struct byte_buffer events; /* what it logged: "event fields\n" */
     uint64_t starts_count;
@@ -101,7 +105,9 @@ struct cluster {
     bool clients_first;      /* in a turn requests are read before messages */
     uint64_t next_client_id;
     uint32_t turns_at_this_time;
-    struct cluster_leader { uint64_t term, id; } *leaders;
+    struct cluster_leader {
+        uint64_t term, id;
+    } * leaders;
     uint32_t leaders_count;
     uint64_t *digests; /* by applied index; 0: not seen yet */
     uint64_t digests_count;
@@ -131,8 +137,8 @@ void cluster_resume(struct cluster_node *node);
 
 void cluster_run(struct cluster *cluster, uint64_t ms);
 /* Until it is true; fails the test after `ms`. */
-void cluster_run_until(struct cluster *cluster, bool (*is_true)(struct cluster *cluster, void *context), void *context,
-                       uint64_t ms);
+void cluster_run_until(struct cluster *cluster, bool (*is_true)(struct cluster *cluster, void *context),
+                       void *context, uint64_t ms);
 /* Everything that is due now, without moving the time. */
 void cluster_settle(struct cluster *cluster);
 
@@ -140,8 +146,8 @@ void cluster_settle(struct cluster *cluster);
 
 struct cluster_link *cluster_link(struct cluster *cluster, uint64_t from, uint64_t to);
 void cluster_cut(struct cluster *cluster, uint64_t from, uint64_t to); /* one way, silently */
-void cluster_isolate(struct cluster *cluster, uint64_t id);            /* both ways, from everybody, silently */
-void cluster_heal(struct cluster *cluster);                            /* everything */
+void cluster_isolate(struct cluster *cluster, uint64_t id); /* both ways, from everybody, silently */
+void cluster_heal(struct cluster *cluster);                 /* everything */
 void cluster_reset_link(struct cluster *cluster, uint64_t from, uint64_t to); /* breaks; both sides notice */
 uint32_t cluster_count_messages(const struct cluster_link *link, enum raft_message_type type);
 
@@ -159,13 +165,16 @@ struct disk_job *cluster_first_job(struct cluster_node *node, enum disk_queue qu
 /* ---- clients ---- */
 
 struct cluster_client *cluster_connect(struct cluster_node *node, uint32_t listener);
-void cluster_send(struct cluster_client *client, const char *line);   /* an inline command, without its line end */
+void cluster_send(struct cluster_client *client,
+                  const char *line); /* an inline command, without its line end */
 void cluster_send_bytes(struct cluster_client *client, const void *bytes, size_t size);
-void cluster_send_set(struct cluster_client *client, const char *key, size_t value_bytes); /* a value of 'x' */
+void cluster_send_set(struct cluster_client *client, const char *key,
+                      size_t value_bytes); /* a value of 'x' */
 void cluster_disconnect(struct cluster_client *client);
 const char *cluster_received(struct cluster_client *client);
 void cluster_forget_received(struct cluster_client *client);
-/* Runs until as many bytes as `text` has are there (10 s at most), compares all that is there, and forgets it. */
+/* Runs until as many bytes as `text` has are there (10 s at most), compares all that is there, and forgets
+ * it. */
 void cluster_expect(struct cluster_client *client, const char *text);
 /* The same, comparing only the start of the first line; the rest of what is there is forgotten. */
 void cluster_expect_prefix(struct cluster_client *client, const char *prefix);
@@ -180,7 +189,8 @@ struct raft_status cluster_status(const struct cluster_node *node);
 /* The running, unpaused leader of the highest term that is ready; NULL: none. */
 struct cluster_node *cluster_find_leader(struct cluster *cluster);
 struct cluster_node *cluster_await_leader(struct cluster *cluster);
-struct cluster_node *cluster_follower(struct cluster *cluster, uint32_t number); /* 0, 1, ...: nodes that are not the leader */
+struct cluster_node *cluster_follower(struct cluster *cluster,
+                                      uint32_t number); /* 0, 1, ...: nodes that are not the leader */
 const struct map_meta *cluster_meta(const struct cluster_node *node);
 bool cluster_has_event(const struct cluster_node *node, const char *text);
 /* All running nodes apply all there is; then they must hold the same. */

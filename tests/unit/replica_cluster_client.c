@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
-enum { EXPECT_MS_MAX = 15000, LEADER_MS_MAX = 30000 };
+enum {
+    EXPECT_MS_MAX = 15000,
+    LEADER_MS_MAX = 30000
+};
 
 /* ---- connections --------------------------------------------------------------------------------- */
 
@@ -98,8 +101,8 @@ static void read_client(struct cluster_client *client)
             return;
         }
         size_t consumed = 0;
-        switch (resp_parser_feed(&client->parser, byte_buffer_front(&client->input), byte_buffer_size(&client->input),
-                                 &consumed)) {
+        switch (resp_parser_feed(&client->parser, byte_buffer_front(&client->input),
+                                 byte_buffer_size(&client->input), &consumed)) {
         case RESP_PARSER_REQUEST:
             if (client->parser.arguments_count > 0) {
                 replica_client_request(replica, client->client, client->parser.arguments,
@@ -156,7 +159,8 @@ void cluster_send(struct cluster_client *client, const char *line)
 void cluster_send_set(struct cluster_client *client, const char *key, size_t value_bytes)
 {
     char header[256];
-    int size = snprintf(header, sizeof header, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(key), key, value_bytes);
+    int size = snprintf(header, sizeof header, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(key), key,
+                        value_bytes);
     char *value = malloc(value_bytes + 2);
     assert_non_null(value);
     memset(value, 'x', value_bytes);
@@ -254,7 +258,8 @@ struct cluster_node *cluster_find_leader(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         struct cluster_node *node = &cluster->nodes[i];
         struct raft_status status = cluster_status(node);
-        if (node->running && !node->paused && status.role == RAFT_LEADER && status.leader_ready && status.term > term) {
+        if (node->running && !node->paused && status.role == RAFT_LEADER && status.leader_ready &&
+            status.term > term) {
             leader = node;
             term = status.term;
         }
@@ -311,7 +316,8 @@ const struct map_meta *cluster_meta(const struct cluster_node *node)
 
 bool cluster_has_event(const struct cluster_node *node, const char *text)
 {
-    return memmem(byte_buffer_front(&node->events), byte_buffer_size(&node->events), text, strlen(text)) != NULL;
+    return memmem(byte_buffer_front(&node->events), byte_buffer_size(&node->events), text, strlen(text)) !=
+           NULL;
 }
 
 static bool has_all_applied(struct cluster *cluster, void *context)
@@ -324,7 +330,8 @@ static bool has_all_applied(struct cluster *cluster, void *context)
     uint64_t last = cluster_status(leader).last.index;
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         const struct cluster_node *node = &cluster->nodes[i];
-        if (node->running && (replica_map(node->replica) == NULL || cluster_meta(node)->applied_index != last)) {
+        if (node->running &&
+            (replica_map(node->replica) == NULL || cluster_meta(node)->applied_index != last)) {
             return false;
         }
     }
@@ -348,7 +355,8 @@ void cluster_assert_equal(struct cluster *cluster)
         assert_int_equal(meta->log_time_ms, first->log_time_ms);
         uint64_t key_count = 0;
         uint64_t digest = 0;
-        map_recount(replica_map(node->replica), &key_count, &digest); /* the sum is that of what is really there */
+        map_recount(replica_map(node->replica), &key_count,
+                    &digest); /* the sum is that of what is really there */
         assert_int_equal(digest, meta->digest);
         assert_int_equal(key_count, meta->key_count);
     }

@@ -1,10 +1,28 @@
-/* replica_cluster_internal.h: between the two files of replica_cluster; for nobody else. */
+/* replica_cluster_internal.h: between the files of replica_cluster; for nobody else. */
 #ifndef REPLICA_CLUSTER_INTERNAL_H
 #define REPLICA_CLUSTER_INTERNAL_H
 
 #include "replica_cluster.h"
 
+/* replica_cluster.c */
 uint64_t cluster_node_wall_ms(const struct cluster_node *node);
+/* The node's process ends: connections break, which the others notice; jobs that were not run never will be.
+ */
+void cluster_close_node(struct cluster_node *node);
+
+/* replica_cluster_links.c */
+void cluster_drop_messages(struct cluster_link *link);
+struct bus_message cluster_decode(const uint8_t *bytes, size_t size); /* bus_message_deinit() it */
+bool cluster_can_talk(const struct cluster_node *node);
+/* Dials what can be dialled now; true: something was. */
+bool cluster_dial_all(struct cluster *cluster);
+
+/* replica_cluster_disks.c */
+void cluster_move_disks(struct cluster_node *node);
+/* Now (true), or not before *next_ms, which is lowered. */
+bool cluster_is_job_due(const struct cluster_node *node, uint64_t *next_ms);
+
+/* replica_cluster_client.c */
 void cluster_client_on_ready(struct cluster_client *client);
 /* Gives the node what its clients have sent, as long as it wants it. */
 void cluster_clients_read(struct cluster_node *node);

@@ -150,6 +150,16 @@ static void quit_is_answered_and_closes(void **state)
     assert_string_equal(all, "+OK\r\n+OK\r\n");
     free(all);
     (void)close(file);
+    /* Also when the client has closed its side before the QUIT's turn came. */
+    for (int round = 0; round < 20; round++) {
+        file = runtime_child_connect(child.port);
+        runtime_child_send_text(file, "SET a 1\r\nQUIT\r\n");
+        assert_int_equal(shutdown(file, SHUT_WR), 0);
+        all = runtime_child_read_all(file);
+        assert_string_equal(all, "+OK\r\n+OK\r\n");
+        free(all);
+        (void)close(file);
+    }
     runtime_child_stop(&child);
 }
 
@@ -284,6 +294,61 @@ static void half_sent_requests_do_not_fill_the_memory(void **state)
     runtime_child_stop(&child);
 }
 
+/* What a short argument costs is more than its bytes. */
+static void half_sent_requests_of_many_empty_arguments_do_not_fill_the_memory(void **state)
+{
+    enum {
+        CLIENTS = 100,
+        ARGUMENTS = 2500, /* 15,000 bytes, and four times as much to remember them */
+    };
+    static const char argument[] = "$0\r\n\r\n";
+    struct runtime_child child;
+    int files[CLIENTS], told = 0;
+    size_t size = 0;
+    char *text = malloc(64 + ARGUMENTS * sizeof argument);
+
+    (void)state;
+    size = (size_t)sprintf(text, "*%d\r\n$3\r\nDEL\r\n", ARGUMENTS + 2);
+    for (int i = 0; i < ARGUMENTS; i++) {
+        size += (size_t)sprintf(text + size, "%s", argument);
+    }
+    runtime_child_start(&child, FLAGS("--client-memory", "1MiB"));
+    for (int i = 0; i < CLIENTS; i++) {
+        files[i] = runtime_child_connect(child.port);
+        runtime_child_send(files[i], text, size);
+    }
+    (void)usleep(200000);
+    for (int i = 0; i < CLIENTS; i++) {
+        char start[64] = "";
+        ssize_t got = recv(files[i], start, sizeof start - 1, MSG_DONTWAIT);
+
+        if (got > 0) {
+            assert_memory_equal(start, "-ERR no memory", 14);
+            told++;
+        }
+    }
+    assert_true(told >= CLIENTS - 20);
+    assert_true(told < CLIENTS);
+    /* One that was let in is served when it is complete. */
+    int last = -1;
+
+    for (int i = 0; i < CLIENTS && last < 0; i++) {
+        char byte;
+
+        if (recv(files[i], &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0) {
+            last = files[i];
+        }
+    }
+    assert_true(last >= 0);
+    runtime_child_send_text(last, argument);
+    runtime_child_expect(last, ":0\r\n");
+    for (int i = 0; i < CLIENTS; i++) {
+        (void)close(files[i]);
+    }
+    free(text);
+    runtime_child_stop(&child);
+}
+
 static void values_of_megabytes_arrive_whole(void **state)
 {
     enum {
@@ -324,6 +389,7 @@ int main(void)
         cmocka_unit_test(browsers_are_hung_up_on),
         cmocka_unit_test(clients_over_the_limit_are_told_so),
         cmocka_unit_test(half_sent_requests_do_not_fill_the_memory),
+        cmocka_unit_test(half_sent_requests_of_many_empty_arguments_do_not_fill_the_memory),
         cmocka_unit_test(values_of_megabytes_arrive_whole),
     };
 

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
-enum { HOUR_MS = 3600 * 1000 };
+enum {
+    HOUR_MS = 3600 * 1000
+};
 
 static bool has_no_keys(struct cluster *cluster, void *context)
 {
@@ -168,7 +170,8 @@ static void test_pitfall_30_a_jump_of_the_leaders_clock_does_not_move_log_time(v
         cluster_send(client, "SET j v PX 500"); /* in the turn that sees the jump */
         cluster_send(client, "GET k");
         cluster_expect(client, "+OK\r\n$1\r\nv\r\n");
-        assert_in_range(cluster_meta(leader)->log_time_ms, cluster_wall_ms(cluster) - 50, cluster_wall_ms(cluster));
+        assert_in_range(cluster_meta(leader)->log_time_ms, cluster_wall_ms(cluster) - 50,
+                        cluster_wall_ms(cluster));
         cluster_run(cluster, 450);
         cluster_send(client, "GET j");
         cluster_expect(client, "$1\r\nv\r\n");
@@ -330,10 +333,10 @@ static void test_an_entry_that_cannot_be_understood_stops_the_node(void **state)
 {
     (void)state;
     static const uint8_t payloads[][24] = {
-        {9, 0, 1, 0, 0, 0, 0, 0},                          /* another format */
-        {1, 0, 2, 0, 0, 0, 0, 0},                          /* newer rules */
-        {1, 0, 1, 0, 1, 0, 0, 0},                          /* a command that is not there */
-        {1, 0, 1, 0, 0, 0, 0, 0},                          /* bytes left over */
+        {9, 0, 1, 0, 0, 0, 0, 0},                            /* another format */
+        {1, 0, 2, 0, 0, 0, 0, 0},                            /* newer rules */
+        {1, 0, 1, 0, 1, 0, 0, 0},                            /* a command that is not there */
+        {1, 0, 1, 0, 0, 0, 0, 0},                            /* bytes left over */
         {1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4}, /* cut short */
     };
     for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {

@@ -9,8 +9,9 @@
 
 #include <cmocka.h>
 
-#define UNKNOWN                                                                                                        \
-    "-UNKNOWN the write may or may not have happened: its outcome was not known in time; do not retry it blindly\r\n"
+#define UNKNOWN                                                                                              \
+    "-UNKNOWN the write may or may not have happened: its outcome was not known in time; do not retry it "   \
+    "blindly\r\n"
 
 static uint64_t last_index(const struct cluster_node *node)
 {
@@ -178,12 +179,17 @@ static void test_certainly_lost_entries_are_redirected_in_order(void **state)
     cluster_destroy(cluster);
 }
 
-/* L's entries are truncated by A's, which A cannot commit. That proves nothing. Only when a committed entry stands there are L's
- * commands lost; L leads again by then, and proposes them again, in their order. */
-static void test_truncation_proves_nothing_and_lost_commands_are_proposed_again(void **state)
+/* L's entries are truncated by A's first one, which A cannot commit; then A is gone, and L can be elected by
+ * B. */
+struct truncated {
+    struct cluster *cluster;
+    struct cluster_node *l, *a, *b;
+    struct cluster_client *client;
+};
+
+static struct truncated truncate_on_leader(uint64_t seed, const char *const *lines, int lines_count)
 {
-    (void)state;
-    struct cluster *cluster = cluster_create_led(3, 7);
+    struct cluster *cluster = cluster_create_led(3, seed);
     struct cluster_node *l = cluster_find_leader(cluster);
     struct cluster_node *a = cluster_follower(cluster, 0);
     struct cluster_node *b = cluster_follower(cluster, 1);
@@ -192,8 +198,9 @@ static void test_truncation_proves_nothing_and_lost_commands_are_proposed_again(
     cluster_pause(b);
     uint64_t before = last_index(l);
     for (int i = 0; i < 3; i++) {
-        cluster_send(client, "INCR n");
-        cluster_send(client, "GET n");
+        for (int j = 0; j < lines_count; j++) {
+            cluster_send(client, lines[j]);
+        }
         cluster_settle(cluster);
     }
     assert_int_equal(last_index(l), before + 3);
@@ -202,7 +209,8 @@ static void test_truncation_proves_nothing_and_lost_commands_are_proposed_again(
     hear_only(l, b);
     cluster_resume(b);
     /* Whichever of the two is elected is A; its first entry reaches L, and not B, and it never hears that. */
-    for (int i = 0; i < 3000 && cluster_status(a).role != RAFT_LEADER && cluster_status(b).role != RAFT_LEADER; i++) {
+    for (int i = 0;
+         i < 3000 && cluster_status(a).role != RAFT_LEADER && cluster_status(b).role != RAFT_LEADER; i++) {
         cluster_run(cluster, 1);
     }
     if (cluster_status(b).role == RAFT_LEADER) {
@@ -215,20 +223,48 @@ static void test_truncation_proves_nothing_and_lost_commands_are_proposed_again(
     cluster_cut(cluster, b->id, a->id);
     cluster_run(cluster, 50);
     assert_int_equal(last_index(b), before);
-    assert_int_equal(last_index(l), before + 1); /* truncated */
+    assert_int_equal(last_index(l), before + 1);
     assert_int_equal(cluster_status(l).last.term, cluster_status(a).term);
     cluster_expect_nothing(client, 100);
     cluster_isolate(cluster, a->id);
-    connect_pair(cluster, l, b);
-    cluster_expect(client, ":1\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n:3\r\n$1\r\n3\r\n");
-    assert_int_equal(cluster_status(l).role, RAFT_LEADER);
-    cluster_heal(cluster);
-    cluster_assert_equal(cluster);
-    assert_string_equal(cluster_ask(cluster_find_leader(cluster), "GET n"), "$1\r\n3\r\n");
-    cluster_destroy(cluster);
+    return (struct truncated){cluster, l, a, b, client};
 }
 
-/* Five nodes: L's entry is on L and B; A's first entry truncates it on L; then B leads and commits L's entry after all. */
+/* That proves nothing. Only when a committed entry stands there are L's commands lost; L leads again by then,
+ * and proposes them again, in their order. */
+static void test_truncation_proves_nothing_and_lost_commands_are_proposed_again(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"INCR n", "GET n"};
+    struct truncated t = truncate_on_leader(7, lines, 2);
+    connect_pair(t.cluster, t.l, t.b);
+    cluster_expect(t.client, ":1\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n:3\r\n$1\r\n3\r\n");
+    assert_int_equal(cluster_status(t.l).role, RAFT_LEADER);
+    cluster_heal(t.cluster);
+    cluster_assert_equal(t.cluster);
+    assert_string_equal(cluster_ask(cluster_find_leader(t.cluster), "GET n"), "$1\r\n3\r\n");
+    cluster_destroy(t.cluster);
+}
+
+/* L leads again, and does not know yet what became of its commands: what comes now must not overtake them. */
+static void test_new_commands_wait_for_the_fate_of_those_of_an_earlier_term(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"APPEND k 1"};
+    struct truncated t = truncate_on_leader(12, lines, 1);
+    connect_pair(t.cluster, t.l, t.b);
+    cluster_run_until(t.cluster, is_leader, t.l, 10000);
+    assert_false(cluster_status(t.l).leader_ready);
+    cluster_send(t.client, "APPEND k 2");
+    cluster_send(t.client, "GET k");
+    cluster_settle(t.cluster);
+    assert_false(cluster_status(t.l).leader_ready);
+    cluster_expect(t.client, ":1\r\n:2\r\n:3\r\n:4\r\n$4\r\n1112\r\n");
+    cluster_destroy(t.cluster);
+}
+
+/* Five nodes: L's entry is on L and B; A's first entry truncates it on L; then B leads and commits L's entry
+ * after all. */
 static void test_a_truncated_entry_that_another_node_commits_is_answered_with_its_result(void **state)
 {
     (void)state;
@@ -255,8 +291,8 @@ static void test_a_truncated_entry_that_another_node_commits_is_answered_with_it
     hear_only(l, d);
     cluster_resume(c);
     cluster_resume(d);
-    for (int i = 0; i < 3000 && cluster_status(a).role != RAFT_LEADER && cluster_status(c).role != RAFT_LEADER &&
-                    cluster_status(d).role != RAFT_LEADER;
+    for (int i = 0; i < 3000 && cluster_status(a).role != RAFT_LEADER &&
+                    cluster_status(c).role != RAFT_LEADER && cluster_status(d).role != RAFT_LEADER;
          i++) {
         cluster_run(cluster, 1);
     }
@@ -291,7 +327,8 @@ static void test_a_truncated_entry_that_another_node_commits_is_answered_with_it
     cluster_destroy(cluster);
 }
 
-/* C's entries of an old term, which nobody else had, are committed after all, at the places of L's entries of a newer one. */
+/* C's entries of an old term, which nobody else had, are committed after all, at the places of L's entries of
+ * a newer one. */
 static void test_entries_may_be_lost_to_committed_ones_of_an_older_term(void **state)
 {
     (void)state;
@@ -307,7 +344,8 @@ static void test_entries_may_be_lost_to_committed_ones_of_an_older_term(void **s
         cluster_settle(cluster);
     }
     assert_int_equal(last_index(c), before + 4);
-    for (int i = 0; i < 3000 && cluster_status(l).role != RAFT_LEADER && cluster_status(b).role != RAFT_LEADER; i++) {
+    for (int i = 0;
+         i < 3000 && cluster_status(l).role != RAFT_LEADER && cluster_status(b).role != RAFT_LEADER; i++) {
         cluster_run(cluster, 1);
     }
     if (cluster_status(b).role == RAFT_LEADER) {
@@ -339,7 +377,8 @@ static void test_entries_may_be_lost_to_committed_ones_of_an_older_term(void **s
 
 /* ---- unknown ------------------------------------------------------------------------------------- */
 
-static void test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_connection_goes_on(void **state)
+static void
+test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_connection_goes_on(void **state)
 {
     (void)state;
     for (int reaches_the_others = 0; reaches_the_others <= 1; reaches_the_others++) {
@@ -359,7 +398,8 @@ static void test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_c
         cluster_send(client, "PING");
         cluster_expect_nothing(client, 4990);
         cluster_run(cluster, 20);
-        assert_string_equal(cluster_received(client), UNKNOWN); /* the read was not lost: it waits for a leader */
+        assert_string_equal(cluster_received(client),
+                            UNKNOWN); /* the read was not lost: it waits for a leader */
         cluster_expect(client, UNKNOWN "-CLUSTERDOWN The cluster is down\r\n+PONG\r\n");
         cluster_heal(cluster);
         struct cluster_node *leader = cluster_await_leader(cluster);
@@ -487,9 +527,11 @@ int main(void)
         cmocka_unit_test(test_a_read_behind_a_write_in_flight_rides_in_a_later_entry),
         cmocka_unit_test(test_certainly_lost_entries_are_redirected_in_order),
         cmocka_unit_test(test_truncation_proves_nothing_and_lost_commands_are_proposed_again),
+        cmocka_unit_test(test_new_commands_wait_for_the_fate_of_those_of_an_earlier_term),
         cmocka_unit_test(test_a_truncated_entry_that_another_node_commits_is_answered_with_its_result),
         cmocka_unit_test(test_entries_may_be_lost_to_committed_ones_of_an_older_term),
-        cmocka_unit_test(test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_connection_goes_on),
+        cmocka_unit_test(
+            test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_connection_goes_on),
         cmocka_unit_test(test_an_answer_that_came_too_late_changes_nothing_any_more),
         cmocka_unit_test(test_pitfall_06_replies_keep_their_order_when_leadership_moves),
         cmocka_unit_test(test_a_client_that_goes_away_leaves_its_commands_in_flight),

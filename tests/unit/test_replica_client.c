@@ -175,7 +175,8 @@ static void test_replies_that_wait_for_earlier_ones_count(void **state)
     cluster_destroy(cluster);
 }
 
-/* Reads that ride in an entry, and writes that answer with a value, are run whether the client has room or not. */
+/* Reads that ride in an entry, and writes that answer with a value, are run whether the client has room or
+ * not. */
 static void test_a_client_far_over_its_output_limit_is_cut_off_without_a_word(void **state)
 {
     (void)state;
@@ -201,6 +202,29 @@ static void test_a_client_far_over_its_output_limit_is_cut_off_without_a_word(vo
         cluster_assert_equal(cluster);
         cluster_destroy(cluster);
     }
+}
+
+/* They were taken in before the output was full, and are run one after the other when their turn comes. */
+static void test_local_commands_behind_one_that_waits_are_held_back_by_the_output_too(void **state)
+{
+    (void)state;
+    struct cluster *cluster = create_with_limits(3, 50000, 1 << 30);
+    struct cluster_client *client = cluster_connect(cluster_find_leader(cluster), 0);
+    cluster_send(client, "COMMAND");
+    cluster_run(cluster, 20);
+    size_t reply_bytes = byte_buffer_size(&client->received);
+    cluster_forget_received(client);
+    client->takes_output = false;
+    cluster_send(client, "SET k v");
+    for (int i = 0; i < 100; i++) {
+        cluster_send(client, "COMMAND");
+    }
+    cluster_run(cluster, 1000);
+    assert_true(byte_buffer_size(replica_client_output(client->client)) <= 50000 + reply_bytes);
+    start_taking_output(client);
+    cluster_run(cluster, 5000);
+    assert_int_equal(byte_buffer_size(&client->received), 5 + 100 * reply_bytes);
+    cluster_destroy(cluster);
 }
 
 static void test_quit_answers_what_came_before_and_nothing_after(void **state)
@@ -256,7 +280,8 @@ static void test_clients_may_go_away_at_any_time(void **state)
         for (int i = 0; i < 30; i++) {
             struct cluster_node *node = cluster_node(cluster, 1 + cluster_random_below(cluster, 3));
             struct cluster_client *client = cluster_connect(node, 0);
-            static const char *const commands[] = {"SET k v", "GET k", "DBSIZE", "READONLY", "INCR n", "PING", "FOO"};
+            static const char *const commands[] = {"SET k v", "GET k", "DBSIZE", "READONLY",
+                                                   "INCR n",  "PING",  "FOO"};
             uint64_t count = cluster_random_below(cluster, 8);
             for (uint64_t j = 0; j < count; j++) {
                 cluster_send(client, commands[cluster_random_below(cluster, 7)]);
@@ -289,7 +314,8 @@ static void test_a_node_may_end_with_clients_in_every_state(void **state)
         cluster_start_all(cluster);
         struct cluster_node *leader = cluster_await_leader(cluster);
         for (int i = 0; i < 10; i++) {
-            struct cluster_client *client = cluster_connect(i % 2 == 0 ? leader : cluster_follower(cluster, 0), 0);
+            struct cluster_client *client =
+                cluster_connect(i % 2 == 0 ? leader : cluster_follower(cluster, 0), 0);
             cluster_send(client, "READONLY");
             cluster_send(client, i % 3 == 0 ? "GET k" : "SET k v");
             cluster_send(client, "GET k");
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_does_not_read_its_replies_is_not_read_from),
         cmocka_unit_test(test_replies_that_wait_for_earlier_ones_count),
         cmocka_unit_test(test_a_client_far_over_its_output_limit_is_cut_off_without_a_word),
+        cmocka_unit_test(test_local_commands_behind_one_that_waits_are_held_back_by_the_output_too),
         cmocka_unit_test(test_quit_answers_what_came_before_and_nothing_after),
         cmocka_unit_test(test_a_protocol_error_is_answered_after_what_came_before),
         cmocka_unit_test(test_clients_may_go_away_at_any_time),

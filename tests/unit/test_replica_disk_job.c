@@ -2,7 +2,9 @@
 #include "disk_job.h"
 #include "storage_testing.h"
 
-enum { LOG_BYTES = 16 << 20 };
+enum {
+    LOG_BYTES = 16 << 20
+};
 
 static struct raft_entry make_entry(uint64_t index, uint64_t term, const char *text)
 {
@@ -64,7 +66,8 @@ static void test_what_a_write_wrote_a_read_reads(void **state)
     disk_job_destroy(write);
 
     struct disk_job *read = disk_job_create(DISK_JOB_LOG_READ, log);
-    read->read = (struct raft_log_read){.read_id = 1, .first_index = 3, .last_index = 8, .bytes_max = 1 << 20};
+    read->read =
+        (struct raft_log_read){.read_id = 1, .first_index = 3, .last_index = 8, .bytes_max = 1 << 20};
     disk_job_run(read);
     assert_int_equal(read->status, STORAGE_OK);
     assert_int_equal(read->entries_count, 6);

@@ -24,7 +24,8 @@ static void test_three_nodes_elect_and_serve_through_the_leader(void **state)
     cluster_destroy(cluster);
 }
 
-/* The slot is Redis' own; the address is the one that the leader announces for the listener that the client came in by. */
+/* The slot is Redis' own; the address is the one that the leader announces for the listener that the client
+ * came in by. */
 static void test_a_follower_redirects_with_the_slot_and_the_address_of_the_listener(void **state)
 {
     (void)state;
@@ -56,8 +57,9 @@ static void test_local_commands_are_answered_by_every_node_in_their_place(void *
     cluster_send(client, "SET k");
     cluster_send(client, "nonsense a");
     cluster_send(client, "ECHO hello");
-    cluster_expect(client, "+PONG\r\n-ERR wrong number of arguments for 'set' command\r\n"
-                           "-ERR unknown command 'nonsense', with args beginning with: 'a' \r\n$5\r\nhello\r\n");
+    cluster_expect(client,
+                   "+PONG\r\n-ERR wrong number of arguments for 'set' command\r\n"
+                   "-ERR unknown command 'nonsense', with args beginning with: 'a' \r\n$5\r\nhello\r\n");
     /* Behind a command that is parked they wait for it. */
     cluster_isolate(cluster, client->node->id);
     cluster_run(cluster, 1000);
@@ -154,7 +156,8 @@ static void test_nobody_is_redirected_to_oneself_or_by_an_old_hint(void **state)
     cluster_destroy(cluster);
 }
 
-/* The leader is silent for less than an election timeout and then heard of again: what was parked goes on at once. */
+/* The leader is silent for less than an election timeout and then heard of again: what was parked goes on at
+ * once. */
 static void test_parked_commands_go_on_when_the_leader_is_heard_of_again(void **state)
 {
     (void)state;
@@ -180,7 +183,8 @@ static void test_a_redirect_outlives_the_loss_of_one_of_the_two_connections(void
     struct cluster_node *leader = cluster_find_leader(cluster);
     struct cluster_node *follower = cluster_follower(cluster, 0);
     struct cluster_client *client = cluster_connect(follower, 0);
-    /* The leader's connection to the follower breaks and is dialled anew; the follower's own stands all the time. */
+    /* The leader's connection to the follower breaks and is dialled anew; the follower's own stands all the
+     * time. */
     cluster_reset_link(cluster, leader->id, follower->id);
     cluster_run(cluster, 200);
     (void)cluster_await_leader(cluster);

@@ -11,7 +11,8 @@ static void test_a_header_survives_writing_and_reading(void **state)
 {
     (void)state;
     uint8_t bytes[ENTRY_HEADER_BYTES];
-    struct entry_header written = {.rules_version = 0x1234, .commands_count = 0x89abcdef, .clock_ms = UINT64_MAX - 5};
+    struct entry_header written = {
+        .rules_version = 0x1234, .commands_count = 0x89abcdef, .clock_ms = UINT64_MAX - 5};
     struct entry_header read;
     entry_codec_write_header(bytes, &written);
     assert_true(entry_codec_read_header(bytes, sizeof bytes, &read));
@@ -23,7 +24,7 @@ static void test_a_header_survives_writing_and_reading(void **state)
 static void test_the_form_on_disk_is_this_one(void **state)
 {
     (void)state;
-    static const uint8_t expected[ENTRY_HEADER_BYTES] = {1, 0, 0x02, 0x01, 0x06, 0x05, 0x04, 0x03,
+    static const uint8_t expected[ENTRY_HEADER_BYTES] = {1,    0,    0x02, 0x01, 0x06, 0x05, 0x04, 0x03,
                                                          0x0e, 0x0d, 0x0c, 0x0b, 0x0a, 0x09, 0x08, 0x07};
     uint8_t bytes[ENTRY_HEADER_BYTES];
     struct entry_header header = {0x0102, 0x03040506, UINT64_C(0x0708090a0b0c0d0e)};

@@ -229,7 +229,8 @@ static void test_pitfall_28_a_wiped_member_is_refused_and_stops(void **state)
         assert_true(node->stopped);
         assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
         assert_non_null(strstr(node->stop_reason, "its data directory was emptied or replaced"));
-        assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k v"), "+OK\r\n"); /* the others go on */
+        assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k v"),
+                            "+OK\r\n"); /* the others go on */
         cluster_destroy(cluster);
     }
 }
@@ -317,13 +318,94 @@ static void test_a_connection_that_breaks_one_way_does_not_stop_it(void **state)
     (void)state;
     struct cluster *cluster = cluster_create(3, 33);
     cluster_start_all(cluster);
-    cluster_hold_disk(cluster_node(cluster, 1), DISK_QUEUE_LOG, true);
-    cluster_run(cluster, 50);
-    cluster_crash(cluster_node(cluster, 1));
-    assert_true(cluster_start_node(cluster_node(cluster, 1)));
-    cluster_settle(cluster);
-    replica_on_peer_unreachable(cluster_node(cluster, 1)->replica, 2);
+    cluster_hold_disk(cluster_node(cluster, 3), DISK_QUEUE_LOG, true);
+    cluster_run(cluster, 100);
     cluster_reset_link(cluster, 2, 1);
+    assert_true(cluster_link(cluster, 1, 2)->connected);
+    cluster_run(cluster, 100);
+    cluster_hold_disk(cluster_node(cluster, 3), DISK_QUEUE_LOG, false);
+    assert_forms(cluster);
+    cluster_destroy(cluster);
+}
+
+static struct bus_message message_of(const struct cluster_node *node, enum bus_formation_step step)
+{
+    struct log_identity identity = read_identity(node);
+    struct bus_message message = {.type = BUS_MESSAGE_FORMATION};
+    message.formation.step = step;
+    message.formation.cluster_id[0] = identity.cluster_id[0];
+    message.formation.cluster_id[1] = identity.cluster_id[1];
+    message.formation.members_count = identity.members_count;
+    for (uint32_t i = 0; i < identity.members_count; i++) {
+        message.formation.members[i] =
+            (struct bus_member){identity.members[i].node_id, identity.members[i].disk_id};
+    }
+    return message;
+}
+
+/* What others say counts for exactly the record that it carries. */
+static void test_an_answer_to_another_proposal_does_not_count(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 34);
+    cluster_start_all(cluster);
+    cluster_hold_disk(cluster_node(cluster, 2), DISK_QUEUE_LOG, true);
+    cluster_hold_disk(cluster_node(cluster, 3), DISK_QUEUE_LOG, true);
+    cluster_run(cluster, 100);
+    struct cluster_node *proposer = cluster_node(cluster, 1);
+    assert_int_equal(read_identity(proposer).formation, LOG_FORMATION_PREPARED);
+    for (uint64_t id = 2; id <= 3; id++) {
+        struct bus_message message = message_of(proposer, BUS_FORMATION_ACCEPT);
+        message.formation.cluster_id[1]++;
+        replica_on_message(proposer->replica, id, &message);
+        message = message_of(proposer, BUS_FORMATION_ACCEPT);
+        message.formation.members[1].disk_id++;
+        replica_on_message(proposer->replica, id, &message);
+        message = message_of(proposer, BUS_FORMATION_ACCEPT);
+        message.formation.members_count = 2;
+        replica_on_message(proposer->replica, id, &message);
+        message = message_of(proposer, BUS_FORMATION_COMMIT);
+        message.formation.cluster_id[0]++;
+        replica_on_message(proposer->replica, id, &message);
+    }
+    proposer->has_input = true;
+    cluster_run(cluster, 2000);
+    assert_int_equal(read_identity(proposer).formation, LOG_FORMATION_PREPARED);
+    cluster_hold_disk(cluster_node(cluster, 2), DISK_QUEUE_LOG, false);
+    cluster_hold_disk(cluster_node(cluster, 3), DISK_QUEUE_LOG, false);
+    assert_forms(cluster);
+    cluster_destroy(cluster);
+}
+
+static void test_a_proposal_that_does_not_fit_is_not_stored(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 35);
+    cluster_start_all(cluster);
+    cluster_hold_disk(cluster_node(cluster, 2), DISK_QUEUE_LOG, true);
+    cluster_hold_disk(cluster_node(cluster, 3), DISK_QUEUE_LOG, true);
+    cluster_run(cluster, 20);
+    struct cluster_node *node = cluster_node(cluster, 3);
+    assert_true(cluster_run_job(node, DISK_QUEUE_LOG, STORAGE_OK));
+    cluster_run(cluster, 100);
+    assert_int_equal(read_identity(node).formation, LOG_FORMATION_PREPARED);
+    struct bus_message messages[4];
+    for (int i = 0; i < 4; i++) {
+        messages[i] = message_of(node, BUS_FORMATION_PROPOSE);
+        messages[i].formation.cluster_id[0]++;
+    }
+    messages[0].formation.members[2].disk_id++; /* it is not this node's disk */
+    messages[1].formation.members[0].node_id = 4;
+    messages[2].formation.members_count = 2;
+    for (int i = 0; i < 4; i++) {
+        replica_on_message(node->replica, i < 3 ? 1 : 2,
+                           &messages[i]); /* the last: node 2 does not propose */
+        node->has_input = true;
+        cluster_run(cluster, 1);
+        assert_null(cluster_first_job(node, DISK_QUEUE_LOG));
+    }
+    cluster_hold_disk(cluster_node(cluster, 2), DISK_QUEUE_LOG, false);
+    cluster_hold_disk(node, DISK_QUEUE_LOG, false);
     assert_forms(cluster);
     cluster_destroy(cluster);
 }
@@ -347,6 +429,8 @@ int main(void)
         cmocka_unit_test(test_a_formed_node_is_not_started_with_other_members),
         cmocka_unit_test(test_pitfall_28_a_second_node_with_the_same_id_is_refused),
         cmocka_unit_test(test_a_connection_that_breaks_one_way_does_not_stop_it),
+        cmocka_unit_test(test_an_answer_to_another_proposal_does_not_count),
+        cmocka_unit_test(test_a_proposal_that_does_not_fit_is_not_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

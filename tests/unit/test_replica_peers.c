@@ -1,4 +1,5 @@
-/* test_replica_peers.c: who the other members are, what they say in their hellos, and what their clocks say. */
+/* test_replica_peers.c: who the other members are, what they say in their hellos, and what their clocks say.
+ */
 #include "replica_cluster.h"
 
 #include <setjmp.h>
@@ -15,8 +16,8 @@ static struct bus_hello hello_of(const struct cluster_node *from, const struct c
     return hello;
 }
 
-static void assert_refused(const struct cluster_node *judge, const struct bus_hello *hello, enum bus_refusal code,
-                           const char *words)
+static void assert_refused(const struct cluster_node *judge, const struct bus_hello *hello,
+                           enum bus_refusal code, const char *words)
 {
     struct bus_message refused;
     assert_false(replica_check_hello(judge->replica, hello, &refused));
@@ -164,13 +165,39 @@ static void test_messages_of_strangers_and_in_foreign_names_are_ignored(void **s
     struct cluster_node *node = cluster_node(cluster, 1);
     uint64_t term = cluster_status(node).term;
     struct bus_message message = {.type = BUS_MESSAGE_RAFT};
-    message.raft = (struct raft_message){.type = RAFT_MESSAGE_HEARTBEAT, .from = 2, .to = 1, .term = term + 7};
+    message.raft =
+        (struct raft_message){.type = RAFT_MESSAGE_HEARTBEAT, .from = 2, .to = 1, .term = term + 7};
     replica_on_message(node->replica, 3, &message); /* node 3 speaks for node 2 */
     message.raft.from = 9;
     replica_on_message(node->replica, 9, &message);
     node->has_input = true;
     cluster_run(cluster, 10);
     assert_int_equal(cluster_status(node).term, term);
+    cluster_destroy(cluster);
+}
+
+/* The one that this node dialled or the one that it accepted: while the other stands, the member is there. */
+static void test_one_of_two_connections_may_break(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 8);
+    for (int i = 0; i < 3; i++) {
+        struct cluster_node *leader = cluster_await_leader(cluster);
+        uint64_t other = leader->id % 3 + 1;
+        if (i < 2) {
+            cluster_reset_link(cluster, i == 0 ? other : leader->id, i == 0 ? leader->id : other);
+        } else { /* a dial that failed, while what the other one dialled stands */
+            replica_on_peer_unreachable(leader->replica, other);
+        }
+        cluster_run(cluster, 200);
+        leader = cluster_await_leader(cluster);
+        cluster_run(cluster, 200);
+        struct node_view view;
+        replica_fill_view(leader->replica, 0, &view);
+        for (uint32_t m = 0; m < 3; m++) {
+            assert_true(view.members[m].connected);
+        }
+    }
     cluster_destroy(cluster);
 }
 
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_a_refusal_that_was_taken_back_does_not_count),
         cmocka_unit_test(test_the_skew_is_measured_against_the_median_of_the_members),
         cmocka_unit_test(test_two_nodes_do_not_pull_each_other),
+        cmocka_unit_test(test_one_of_two_connections_may_break),
         cmocka_unit_test(test_messages_of_strangers_and_in_foreign_names_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,8 +98,12 @@ static void test_pitfall_09_a_vote_leaves_after_it_is_durable(void **state)
     cluster_crash(cluster_find_leader(cluster));
     for (int i = 0; i < 2000; i++) { /* requests and promises pass, but none without its write */
         cluster_run(cluster, 1);
-        assert_int_equal(cluster_count_messages(cluster_link(cluster, voter->id, other->id), RAFT_MESSAGE_VOTE_RESPONSE), 0);
-        assert_int_equal(cluster_count_messages(cluster_link(cluster, other->id, voter->id), RAFT_MESSAGE_VOTE_RESPONSE), 0);
+        assert_int_equal(
+            cluster_count_messages(cluster_link(cluster, voter->id, other->id), RAFT_MESSAGE_VOTE_RESPONSE),
+            0);
+        assert_int_equal(
+            cluster_count_messages(cluster_link(cluster, other->id, voter->id), RAFT_MESSAGE_VOTE_RESPONSE),
+            0);
     }
     assert_null(cluster_find_leader(cluster));
     cluster_hold_disk(voter, DISK_QUEUE_LOG, false);
@@ -128,7 +132,9 @@ static void test_one_write_is_out_and_the_next_gathers(void **state)
     struct disk_job *second = cluster_first_job(leader, DISK_QUEUE_LOG);
     assert_ptr_not_equal(second, first);
     assert_int_equal(second->entries_count, 9);
-    cluster_expect(client, ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n:10\r\n"); /* two followers are enough */
+    cluster_expect(
+        client,
+        ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n:10\r\n"); /* two followers are enough */
     cluster_destroy(cluster);
 }
 
@@ -147,7 +153,8 @@ static void test_pitfall_17_a_failed_write_stops_the_node_and_answers_nobody(voi
         cluster_run(cluster, 20);
         assert_false(leader->running);
         assert_true(leader->stopped);
-        assert_int_equal(leader->stop_code, status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK);
+        assert_int_equal(leader->stop_code,
+                         status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK);
         assert_string_equal(leader->stop_reason, "made to fail");
         assert_string_equal(cluster_received(client), "");
         hold_all_disks(cluster, false);
@@ -191,7 +198,8 @@ static long count_replies(struct cluster_client *client)
     return count;
 }
 
-/* One node or three, all at once, at any moment: what was acknowledged is there, and nothing was applied twice. */
+/* One node or three, all at once, at any moment: what was acknowledged is there, and nothing was applied
+ * twice. */
 static void test_pitfall_11_a_crash_at_any_moment_keeps_what_was_acknowledged(void **state)
 {
     (void)state;

@@ -131,8 +131,9 @@ static void test_pitfall_01_a_new_leader_reads_only_after_an_entry_of_its_own_te
     cluster_destroy(cluster);
 }
 
-/* Design, section 5, "Why": an old leader wakes up, and finds in its sockets the acknowledgements of an entry that it sealed
- * before. A newer leader has written since. Reads that arrive now must not be answered with that entry. */
+/* Design, section 5, "Why": an old leader wakes up, and finds in its sockets the acknowledgements of an entry
+ * that it sealed before. A newer leader has written since. Reads that arrive now must not be answered with
+ * that entry. */
 static void test_pitfalls_02_03_04_a_paused_leader_does_not_answer_new_reads_with_old_entries(void **state)
 {
     (void)state;
@@ -150,7 +151,9 @@ static void test_pitfalls_02_03_04_a_paused_leader_does_not_answer_new_reads_wit
         cluster_run(cluster, 3);
         for (uint64_t id = 1; id <= 3; id++) {
             if (id != old->id) { /* the acknowledgements are in its sockets, and nothing that comes later */
-                assert_int_equal(cluster_count_messages(cluster_link(cluster, id, old->id), RAFT_MESSAGE_APPEND_RESPONSE), 1);
+                assert_int_equal(
+                    cluster_count_messages(cluster_link(cluster, id, old->id), RAFT_MESSAGE_APPEND_RESPONSE),
+                    1);
                 cluster_link(cluster, id, old->id)->cut = variant < 2;
             }
         }
@@ -163,13 +166,15 @@ static void test_pitfalls_02_03_04_a_paused_leader_does_not_answer_new_reads_wit
         cluster_settle(cluster);
         if (variant < 2) {
             assert_string_equal(cluster_received(reader), "");
-            cluster_expect(writer, "+OK\r\n"); /* the entry is committed: with three nodes, nobody can undo that */
+            cluster_expect(writer,
+                           "+OK\r\n"); /* the entry is committed: with three nodes, nobody can undo that */
             cluster_expect_nothing(reader, 700);
             cluster_heal(cluster);
         }
         cluster_run(cluster, 2500);
         struct cluster_client *clients[] = {reader, writer};
-        for (int i = 0; i < 2; i++) { /* redirected; or the old leader leads again, and answers what is there now */
+        for (int i = 0; i < 2;
+             i++) { /* redirected; or the old leader leads again, and answers what is there now */
             assert_string_not_equal(cluster_received(clients[i]), "");
             assert_null(strstr(cluster_received(clients[i]), "$1\r\n1\r\n"));
             assert_null(strstr(cluster_received(clients[i]), "$1\r\n2\r\n"));
@@ -195,7 +200,8 @@ static void test_pitfall_02_an_old_answer_does_not_confirm_a_new_try(void **stat
     link->held = true;
     cluster_run(cluster, 10);
     assert_true(cluster_count_messages(link, RAFT_MESSAGE_READ_INDEX_RESPONSE) == 1);
-    /* The try fails after an election timeout; what was sent before then is still there, what is sent later is lost. */
+    /* The try fails after an election timeout; what was sent before then is still there, what is sent later
+     * is lost. */
     link->cut = true;
     cluster_run(cluster, 500);
     assert_string_equal(cluster_ask(leader, "SET k new"), "+OK\r\n");
@@ -244,7 +250,8 @@ static void test_pitfall_04_reads_of_a_follower_that_is_not_heard_end_with_an_er
     cluster_destroy(cluster);
 }
 
-/* The read index is known, but the entries up to it are not applied: here because the disk does not take the map. */
+/* The read index is known, but the entries up to it are not applied: here because the disk does not take the
+ * map. */
 static void test_a_confirmed_read_that_cannot_be_served_ends_with_an_error(void **state)
 {
     (void)state;

@@ -110,13 +110,32 @@ static void test_a_follower_and_a_lone_node_stop_when_all_is_answered(void **sta
             assert_true(node->running); /* the write is with the disk */
         }
         cluster_hold_disk(node, DISK_QUEUE_LOG, false);
-        cluster_run(cluster, 50);
+        cluster_run(cluster, nodes == 1 ? 50 : 300);
         assert_stopped_well(node);
         const char *received = cluster_received(client);
         assert_non_null(strstr(received, "+PONG\r\n"));
         assert_int_equal(strncmp(received, nodes == 1 ? "+OK\r\n" : "-MOVED ", 5), 0);
         cluster_destroy(cluster);
     }
+}
+
+/* Or a client's command would lie unread in the socket when the process ends, and the client could not know its fate. */
+static void test_a_node_that_stops_still_tells_clients_for_a_moment_where_the_leader_is(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 5);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    begin_shutdown(leader);
+    cluster_run(cluster, 100);
+    assert_true(leader->running && !leader->stopped);
+    assert_ptr_not_equal(cluster_find_leader(cluster), leader);
+    cluster_send(client, "SET k v");
+    cluster_run(cluster, 20);
+    assert_int_equal(strncmp(cluster_received(client), "-MOVED ", 7), 0);
+    cluster_run(cluster, 300);
+    assert_stopped_well(leader);
+    cluster_destroy(cluster);
 }
 
 static void test_a_node_without_a_majority_stops_all_the_same(void **state)
@@ -168,7 +187,8 @@ static void test_all_nodes_may_be_stopped_at_once(void **state)
     cluster_destroy(cluster);
 }
 
-/* The follower that should take over does not answer: leadership is kept, and the node tries again until its time is over. */
+/* The follower that should take over does not answer: leadership is kept, and the node tries again until its
+ * time is over. */
 static void test_writes_during_a_hand_over_that_takes_long_are_parked_and_not_lost(void **state)
 {
     (void)state;
@@ -225,9 +245,17 @@ static void test_a_quiet_cluster_takes_few_turns(void **state)
 
 /* ---- random faults ------------------------------------------------------------------------------- */
 
-enum { COUNTERS = 3, WORKERS = 8, VALUES_MAX = 4096 };
+enum {
+    COUNTERS = 3,
+    WORKERS = 8,
+    VALUES_MAX = 4096
+};
 
-enum operation { OPERATION_NONE, OPERATION_INCR, OPERATION_GET };
+enum operation {
+    OPERATION_NONE,
+    OPERATION_INCR,
+    OPERATION_GET
+};
 
 struct worker {
     struct cluster_client *client;
@@ -337,7 +365,8 @@ static void drive(struct cluster *cluster, struct worker *worker, struct tally *
         return;
     }
     if (worker->client == NULL) {
-        struct cluster_node *node = cluster_node(cluster, 1 + cluster_random_below(cluster, cluster->nodes_count));
+        struct cluster_node *node =
+            cluster_node(cluster, 1 + cluster_random_below(cluster, cluster->nodes_count));
         struct cluster_node *leader = cluster_find_leader(cluster);
         node = leader != NULL && cluster_random_below(cluster, 3) > 0 ? leader : node;
         worker->operation = OPERATION_NONE;
@@ -521,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_a_leader_that_is_asked_to_stop_hands_over_first),
         cmocka_unit_test(test_what_waits_to_be_proposed_at_the_stop_is_not_forgotten),
         cmocka_unit_test(test_a_follower_and_a_lone_node_stop_when_all_is_answered),
+        cmocka_unit_test(test_a_node_that_stops_still_tells_clients_for_a_moment_where_the_leader_is),
         cmocka_unit_test(test_a_node_without_a_majority_stops_all_the_same),
         cmocka_unit_test(test_all_nodes_may_be_stopped_at_once),
         cmocka_unit_test(test_writes_during_a_hand_over_that_takes_long_are_parked_and_not_lost),

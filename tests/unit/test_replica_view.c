@@ -98,8 +98,8 @@ static void test_a_node_that_is_still_forming_can_be_looked_at(void **state)
     assert_int_equal(view.members_count, 3);
     assert_int_equal(view.members[0].node_id, 2); /* it knows nothing better */
     struct cluster_client *client = cluster_connect(cluster_node(cluster, 2), 0);
-    static const char *const commands[] = {"INFO", "CLUSTER SLOTS", "CLUSTER NODES", "CLUSTER SHARDS",
-                                           "CLUSTER INFO", "RAFT STATUS", "HELLO", "CLIENT LIST"};
+    static const char *const commands[] = {"INFO",         "CLUSTER SLOTS", "CLUSTER NODES", "CLUSTER SHARDS",
+                                           "CLUSTER INFO", "RAFT STATUS",   "HELLO",         "CLIENT LIST"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         cluster_send(client, commands[i]);
         cluster_run(cluster, 5);
@@ -143,7 +143,8 @@ static void test_progress_and_counters_follow_what_happens(void **state)
         const struct node_view_member *member = &view.members[i];
         assert_int_equal(member->connected, member->node_id != away->id);
         assert_int_equal(member->recently_active, member->node_id != away->id);
-        assert_int_equal(member->match_index, member->node_id == away->id ? view.last_index - 1 : view.last_index);
+        assert_int_equal(member->match_index,
+                         member->node_id == away->id ? view.last_index - 1 : view.last_index);
     }
     cluster_destroy(cluster);
 }
