@@ -113,6 +113,16 @@ static int run_status(const struct options *options)
     return status_command_once(&nodes, timeout_ms, options->output, stdout);
 }
 
+/* A script must not take an answer that could not be written (a full disk) for an empty one. */
+static int check_output(int exit_code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return exit_code;
+    }
+    fputs("kvcli: the output could not be written\n", stderr);
+    return exit_code > EXIT_CODE_USAGE ? exit_code : EXIT_CODE_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -128,14 +138,14 @@ int main(int argc, char **argv)
     switch (options.action) {
     case OPTIONS_HELP:
         fputs(options_help(), stdout);
-        return EXIT_CODE_OK;
+        return check_output(EXIT_CODE_OK);
     case OPTIONS_VERSION:
         puts("kvcli " KVD_BUILD);
-        return EXIT_CODE_OK;
+        return check_output(EXIT_CODE_OK);
     case OPTIONS_STATUS:
-        return run_status(&options);
+        return check_output(run_status(&options));
     case OPTIONS_COMMAND:
         break;
     }
-    return run_client(&options, argc, argv);
+    return check_output(run_client(&options, argc, argv));
 }

@@ -61,7 +61,7 @@ const char *options_help(void)
            "exit codes:\n"
            "  0  the command was answered         status: a leader, and all nodes are well\n"
            "  1  the server answered an error     status: a leader, but something is wrong\n"
-           "  2  wrong use of kvcli\n"
+           "  2  wrong use of kvcli, or its output could not be written\n"
            "  3  no leader could be reached in time; the command was certainly not executed\n"
            "                                      status: no leader, or no node answers\n"
            "  4  the outcome is unknown: the command was sent, but whether it was executed is not\n"

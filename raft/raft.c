@@ -51,6 +51,7 @@ struct raft *raft_create(const struct raft_config *config, const struct raft_res
     copy_config(raft, config);
     raft->now_ms = now_ms;
     raft_random_init(&raft->random, config->seed);
+    raft_reads_init(&raft->reads, config->seed);
     raft->hard_state = restore->hard_state;
     raft->role = RAFT_FOLLOWER;
     raft_log_init(&raft->log, restore, config->cache_bytes_max);

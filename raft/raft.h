@@ -145,11 +145,11 @@ struct raft_config {
     raft_node_id id;
     const raft_node_id *voters; /* copied; contains `id`; no doubles */
     uint32_t voters_count;      /* 1 to RAFT_NODES_MAX */
-    uint64_t seed;              /* of the one random sequence; differs between nodes */
+    uint64_t seed;              /* of all that is random; differs between nodes and between a node's starts */
 
     uint32_t election_timeout_ms;   /* the least; drawn from [t, 2t) each time: thesis 3.4 */
     uint32_t heartbeat_interval_ms; /* well under election_timeout_ms */
-    uint32_t unreachable_delay_ms;  /* pre-vote starts within [0, this) after the leader's
+    uint32_t unreachable_delay_ms;  /* pre-vote starts within [1, this] after the leader's
                                        connection broke, again and again while it stays broken */
     uint32_t disk_stall_timeout_ms; /* a persist job older than this makes a leader step down */
 

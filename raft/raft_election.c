@@ -40,9 +40,10 @@ void raft_election_calm(struct raft *raft)
     raft->election.hurry_elections = 0;
 }
 
+/* Never 0: what is tried again and again must not keep the caller busy. */
 static uint64_t random_delay(struct raft *raft)
 {
-    return raft_random_below(&raft->random, raft->config.unreachable_delay_ms);
+    return 1 + raft_random_below(&raft->random, raft->config.unreachable_delay_ms);
 }
 
 static void hurry(struct raft *raft)

@@ -9,6 +9,15 @@
 #include "raft_memory.h"
 #include "raft_replication.h"
 
+/* Ids start anywhere: the leader may still hold a question that this node asked before it was restarted, and
+ * its answer must not pass for one to a newer question (pitfall 2). */
+void raft_reads_init(struct raft_reads *reads, uint64_t seed)
+{
+    struct raft_random ids;
+    raft_random_init(&ids, ~seed); /* a sequence of its own: the timers' stays as it is */
+    *reads = (struct raft_reads){.last_id = raft_random_next(&ids) >> 2};
+}
+
 void raft_reads_deinit(struct raft_reads *reads)
 {
     free(reads->items);

@@ -7,7 +7,8 @@
  * What a client is told (design, "Answers"):
  * - its entry is applied, with the term it was proposed in: the real result;
  * - a committed entry of another term stands at its index: certainly lost, back to the front of its queue;
- * - neither is known within the command time-out: -UNKNOWN, and the connection stays open (pitfall 5).
+ * - neither is known within the command time-out: -UNKNOWN, and the connection stays open (pitfall 5);
+ * - it could not even be proposed within that time: -CLUSTERDOWN, for it was certainly not appended.
  * Truncation of the own log proves nothing.
  *
  * A read rides only in a batch that was not sealed when it arrived: a paused old leader may find acknowledgements of an older
@@ -28,6 +29,7 @@ enum {
     READS_KEEP_BYTES = 64 * 1024,
 };
 
+static const char CLUSTERDOWN_ERROR[] = "CLUSTERDOWN The cluster is down";
 static const char UNKNOWN_ERROR[] =
     "UNKNOWN the write may or may not have happened: its outcome was not known in time; do not retry it blindly";
 
@@ -255,11 +257,14 @@ static void expire_waiters(struct replica *replica, struct batch *batch)
             continue;
         }
         waiter->client = NULL;
-        if (waiter->is_read && client->open) {
+        /* A read is tried again, unless later commands of its connection are on their way: it would see them. */
+        if (waiter->is_read && client->open && client->proposed_count == 1) {
             client_requeue_slot(replica, client, waiter->slot, waiter_encoded(batch, waiter));
             continue;
         }
-        if (!waiter->is_read && client->open) {
+        if (waiter->is_read && client->open) {
+            client_answer_error(replica, client, waiter->slot, CLUSTERDOWN_ERROR);
+        } else if (client->open) {
             replica->unknown_total++;
             client_answer_error(replica, client, waiter->slot, UNKNOWN_ERROR);
         } else {
@@ -270,16 +275,38 @@ static void expire_waiters(struct replica *replica, struct batch *batch)
     batch->waiters_count = 0;
 }
 
-/* Batches are in the order in which they were begun. The batch itself stays until its outcome is known. */
+/* It was never proposed: what a leader can get no place for (nobody acknowledges its entries, or the map is full) must
+ * not wait for ever. */
+static void refuse_unsealed(struct replica *replica, struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->waiters_count; i++) {
+        struct replica_client *client = batch->waiters[i].client;
+        if (client == NULL) {
+            replica->purge_in_flight = false;
+            continue;
+        }
+        client_answer_error(replica, client, batch->waiters[i].slot, CLUSTERDOWN_ERROR);
+        client_maybe_free(replica, client);
+    }
+    batch_release(replica, batch);
+}
+
+static bool is_expired(const struct replica *replica, const struct batch *batch)
+{
+    return replica->now_ms - batch->begun_ms >= replica->options.command_timeout_ms;
+}
+
+/* Batches are in the order in which they were begun. One that was proposed stays until its outcome is known. */
 void batch_expire(struct replica *replica)
 {
-    for (struct batch *batch = replica->in_flight.first; batch != NULL; batch = batch->next) {
-        if (replica->now_ms - batch->begun_ms < replica->options.command_timeout_ms) {
-            break;
-        }
+    for (struct batch *batch = replica->in_flight.first; batch != NULL && is_expired(replica, batch);
+         batch = batch->next) {
         if (batch->waiters_count > 0) {
             expire_waiters(replica, batch);
         }
+    }
+    while (replica->unsealed.first != NULL && is_expired(replica, replica->unsealed.first)) {
+        refuse_unsealed(replica, list_take_first(&replica->unsealed));
     }
 }
 
@@ -290,7 +317,8 @@ uint64_t batch_deadline_ms(const struct replica *replica)
             return batch->begun_ms + replica->options.command_timeout_ms;
         }
     }
-    return UINT64_MAX;
+    const struct batch *unsealed = replica->unsealed.first;
+    return unsealed == NULL ? UINT64_MAX : unsealed->begun_ms + replica->options.command_timeout_ms;
 }
 
 void batches_destroy(struct replica *replica)

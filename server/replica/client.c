@@ -18,6 +18,8 @@ enum {
     SLOTS_CAPACITY_MIN = 8,
     OUTPUT_KEEP_BYTES = 16 * 1024,
     OUTPUT_LIMIT_FACTOR = 16, /* times client_pending_bytes_max: a client that asks for more than it reads */
+    OUTPUT_STUCK_MS_MAX = 200, /* how long others wait for a client that takes nothing at all */
+    OUTPUT_FULL_MS_MAX = 5000, /* ... for those that take their replies slowly */
 };
 
 struct slot *client_slot(const struct replica_client *client, uint64_t number)
@@ -62,6 +64,26 @@ static void count_slot(struct replica *replica, struct replica_client *client, s
     slot->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
     client->pending_bytes += slot->bytes;
     replica->pending_bytes += slot->bytes;
+}
+
+/* After every change of the output. */
+static void count_output(struct replica *replica, struct replica_client *client)
+{
+    uint64_t limit = replica->options.pending_bytes_max;
+    bool was_full = replica->output_bytes >= limit;
+    assert(replica->output_bytes >= client->output_counted);
+    replica->output_bytes -= client->output_counted;
+    size_t size = byte_buffer_size(&client->output);
+    if (size < client->output_counted || client->output_counted == 0) {
+        client->output_moved_ms = replica->now_ms;
+    }
+    client->output_counted = size;
+    replica->output_bytes += size;
+    if (was_full && replica->output_bytes < limit) {
+        replica->redispatch = true;
+        replica->output_full_since_ms = 0;
+        replica->output_check_ms = UINT64_MAX;
+    }
 }
 
 bool client_takes_replies(const struct replica_client *client)
@@ -120,6 +142,7 @@ void client_finish_slot(struct replica *replica, struct replica_client *client, 
             count_slot(replica, client, front, 0);
             drop_front_slot(client);
         }
+        count_output(replica, client);
         client_mark_ready(replica, client);
     }
     if (client->next_slot < client->end_slot) {
@@ -357,17 +380,74 @@ void client_drop_behind(struct replica *replica, struct replica_client *client, 
 }
 
 /* What it was owed is dropped, and nothing more is written: a reply after a gap would pass for another command's. */
-void client_limit_output(struct replica *replica, struct replica_client *client)
+static void cut_off(struct replica *replica, struct replica_client *client)
 {
-    if (byte_buffer_size(&client->output) <= replica->options.client_pending_bytes_max * OUTPUT_LIMIT_FACTOR) {
-        return;
-    }
     replica_log(replica, REPLICA_LOG_WARNING, "client-output-limit", "client=%llu address=%s",
                 (unsigned long long)client->info.id, client->info.address);
     byte_buffer_deinit(&client->output);
+    count_output(replica, client);
     client->cut_off = true;
     client->closing = true;
     client_mark_ready(replica, client);
+}
+
+/* Replies of entries cannot wait, so that they end here what other replies wait for. */
+void client_limit_output(struct replica *replica, struct replica_client *client)
+{
+    size_t size = byte_buffer_size(&client->output);
+    bool too_much = size > replica->options.client_pending_bytes_max * OUTPUT_LIMIT_FACTOR;
+    bool too_much_together = size > replica->options.client_pending_bytes_max &&
+                             replica->output_bytes > 2 * replica->options.pending_bytes_max;
+    if (too_much || too_much_together) {
+        cut_off(replica, client);
+    }
+}
+
+bool client_output_is_full(const struct replica *replica, const struct replica_client *client, bool reads)
+{
+    uint64_t limit = replica->options.pending_bytes_max * (reads ? 1 : 2);
+    return byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max ||
+           replica->output_bytes >= limit;
+}
+
+/* The one with the most unsent replies among those that may be cut off; NULL: none. */
+static struct replica_client *find_largest_output(const struct replica *replica, bool also_slow_ones)
+{
+    struct replica_client *largest = NULL;
+    for (struct replica_client *client = replica->clients_first; client != NULL; client = client->next) {
+        bool stuck = replica->now_ms - client->output_moved_ms >= OUTPUT_STUCK_MS_MAX;
+        if ((stuck || also_slow_ones) && client->output_counted > 0 &&
+            (largest == NULL || client->output_counted > largest->output_counted)) {
+            largest = client;
+        }
+    }
+    return largest;
+}
+
+void clients_shed_output(struct replica *replica)
+{
+    uint64_t limit = replica->options.pending_bytes_max;
+    if (replica->output_bytes < limit || replica->now_ms < replica->output_check_ms) {
+        if (replica->output_bytes >= limit && replica->output_full_since_ms == 0) {
+            replica->output_full_since_ms = replica->now_ms;
+            replica->output_check_ms = replica->now_ms + OUTPUT_STUCK_MS_MAX;
+        }
+        return;
+    }
+    replica->output_check_ms = replica->now_ms + OUTPUT_STUCK_MS_MAX;
+    bool too_long = replica->now_ms - replica->output_full_since_ms >= OUTPUT_FULL_MS_MAX;
+    while (replica->output_bytes > limit - limit / 4) {
+        struct replica_client *largest = find_largest_output(replica, too_long);
+        if (largest == NULL) {
+            return;
+        }
+        cut_off(replica, largest);
+    }
+}
+
+uint64_t clients_deadline_ms(const struct replica *replica)
+{
+    return replica->output_check_ms;
 }
 
 void client_maybe_free(struct replica *replica, struct replica_client *client)
@@ -396,6 +476,7 @@ void replica_client_close(struct replica *replica, struct replica_client *client
     client->connection = NULL;
     unlink_open(replica, client);
     byte_buffer_deinit(&client->output);
+    count_output(replica, client);
     drop_unbegun_slots(replica, client);
     /* Either list would lead to freed memory; both are short-lived, so taking it out by walking is cheap enough. */
     if (client->ready) {
@@ -439,6 +520,7 @@ struct byte_buffer *replica_client_output(struct replica_client *client)
 void replica_client_sent(struct replica *replica, struct replica_client *client, size_t bytes)
 {
     byte_buffer_consume(&client->output, bytes);
+    count_output(replica, client);
     if (byte_buffer_size(&client->output) == 0) {
         byte_buffer_trim(&client->output, OUTPUT_KEEP_BYTES);
     }

@@ -47,18 +47,12 @@ static void encode_into_slot(struct slot *slot, const struct request *request)
     command_codec_write(slot->encoded, request->command->opcode, request->arguments + 1, request->count - 1);
 }
 
-/* What follows waits until the client has taken what it has asked for. */
-static bool is_output_full(const struct replica *replica, const struct replica_client *client)
-{
-    return byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max;
-}
-
 /* ---- local commands ------------------------------------------------------------------------------ */
 
 static enum begin_result begin_local(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
-    if (request->number != client->first_slot || is_output_full(replica, client)) {
+    if (request->number != client->first_slot || client_output_is_full(replica, client, false)) {
         return WAIT_ORDER;
     }
     struct reply reply = {client_reply_target(client, request->number), client->info.protocol};
@@ -146,7 +140,7 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     if (replica->raft == NULL) {
         return WAIT_LEADER;
     }
-    if (client->reading_count > 0 || is_fenced(replica, client) || is_output_full(replica, client)) {
+    if (client->reading_count > 0 || is_fenced(replica, client) || client_output_is_full(replica, client, false)) {
         return WAIT_ORDER;
     }
     if (!replica_leads(replica)) {
@@ -164,7 +158,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
     if (replica->raft == NULL) {
         return WAIT_LEADER;
     }
-    if (is_fenced(replica, client) || is_output_full(replica, client)) {
+    if (is_fenced(replica, client) || client_output_is_full(replica, client, true)) {
         return WAIT_ORDER;
     }
     struct slot *slot = client_slot(client, request->number);

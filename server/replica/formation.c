@@ -4,6 +4,9 @@
  * stores {cluster id, every member's disk id} as PREPARED and sends it (PROPOSE). Each member stores it as PREPARED and says so
  * (ACCEPT). When all have, the proposer stores FORMED and says so (COMMIT). Whoever is FORMED may vote; nobody else.
  *
+ * A node that meets a FORMED one neither proposes nor gives up what it has PREPARED: the cluster exists, and either this node
+ * belongs to it and is told so by COMMIT, or it does not and is refused.
+ *
  * Why it is safe: COMMIT comes only from a FORMED node, and the first one to be FORMED is the proposer after it has had every
  * member's ACCEPT of this very record. A PREPARED record may be replaced by another proposal, for the proposer itself is not FORMED as
  * long as it proposes. A message counts only for exactly the record that it carries.
@@ -18,6 +21,17 @@
 static bool is_proposer(const struct replica *replica)
 {
     return replica->peers[0].is_self; /* ascending ids */
+}
+
+static bool has_met_formed(const struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (!peer->is_self && peer->hello_known && peer->hello.formation == BUS_FORMATION_FORMED) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void fill_message(const struct log_identity *identity, enum bus_formation_step step,
@@ -126,7 +140,7 @@ static bool have_all_accepted(const struct replica *replica)
 static void propose(struct replica *replica)
 {
     struct log_identity proposal;
-    if (!make_proposal(replica, &proposal)) {
+    if (has_met_formed(replica) || !make_proposal(replica, &proposal)) {
         return;
     }
     if (replica->identity.formation == LOG_FORMATION_PREPARED && has_same_disks(&replica->identity, &proposal)) {
@@ -193,7 +207,9 @@ static void on_propose(struct replica *replica, uint64_t peer, const struct bus_
         send_step(replica, peer, BUS_FORMATION_ACCEPT);
         return;
     }
-    store(replica, &proposal);
+    if (!has_met_formed(replica)) {
+        store(replica, &proposal);
+    }
 }
 
 void formation_on_message(struct replica *replica, uint64_t peer, const struct bus_formation *message)

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The year 10889: what is beyond cannot be a clock, and must not overflow what is computed from it. */
+#define CLOCK_MS_MAX (UINT64_C(1) << 48)
+
 struct peer *peers_find(struct replica *replica, uint64_t node_id)
 {
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -250,7 +253,7 @@ void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall
         return;
     }
     peer->accepted = true; /* messages come by the connection that it dialled */
-    if (wall_clock_ms > 0) {
+    if (wall_clock_ms > 0 && wall_clock_ms <= CLOCK_MS_MAX) {
         peer->clock_known = true;
         peer->clock_ahead_ms = (int64_t)(wall_clock_ms - replica->now_ms);
     }

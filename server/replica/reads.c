@@ -167,7 +167,7 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     }
     struct slot *slot = client_slot(client, number);
     assert(slot->state == SLOT_READING && slot->encoded != NULL);
-    if (byte_buffer_size(&client->output) >= replica->options.client_pending_bytes_max) {
+    if (client_output_is_full(replica, client, true)) {
         client_requeue_slot(replica, client, number, NULL); /* until it has taken what it has asked for */
         return;
     }

@@ -215,6 +215,7 @@ struct replica *replica_create(const struct replica_options *options, const stru
     replica->wall_clock_ms = wall_clock_ms;
     replica->leaderless_since_ms = now_ms;
     replica->parked_next_ms = UINT64_MAX;
+    replica->output_check_ms = UINT64_MAX;
     assert(options->listeners_count <= BUS_LISTENERS_MAX && options->identity.disk_id != 0);
     for (uint32_t i = 0; i < options->listeners_count; i++) {
         replica->listeners[i] = options->listeners[i];
@@ -402,6 +403,7 @@ void replica_end_turn(struct replica *replica)
             return; /* no answer leaves */
         }
     }
+    clients_shed_output(replica);
     clients_release_throttled(replica);
     clients_announce_ready(replica);
     if (replica->raft == NULL) {
@@ -411,7 +413,10 @@ void replica_end_turn(struct replica *replica)
 
 uint64_t replica_deadline_ms(const struct replica *replica)
 {
-    uint64_t deadline_ms = replica->parked_next_ms;
+    uint64_t deadline_ms = clients_deadline_ms(replica);
+    if (replica->parked_next_ms < deadline_ms) {
+        deadline_ms = replica->parked_next_ms;
+    }
     if (replica->raft == NULL) {
         if (!replica->identity_job_out && replica->formation_next_ms < deadline_ms) {
             deadline_ms = replica->formation_next_ms;

@@ -64,6 +64,8 @@ struct replica_client {
                                 than the present one, so that a pipeline's order survives a change of leader */
     uint64_t pending_bytes;  /* of unanswered requests */
     struct byte_buffer output;
+    size_t output_counted;   /* of `output`, in the replica's output_bytes */
+    uint64_t output_moved_ms; /* when the client last took some of it, or had taken all */
     bool open;               /* the connection is there */
     bool closing;            /* QUIT: no request is taken any more */
     bool cut_off;            /* asked for more than it reads: nothing is written to it any more, close it */
@@ -176,6 +178,9 @@ struct replica {
     struct replica_client *ready_first, *ready_last;
     struct replica_client *parked_first;
     uint64_t pending_bytes; /* of all clients */
+    uint64_t output_bytes;  /* replies of all clients that are not sent yet */
+    uint64_t output_full_since_ms; /* 0: there is room for replies */
+    uint64_t output_check_ms;      /* when clients_shed_output() has to look again; UINT64_MAX: never */
     bool anybody_throttled;
     bool redispatch;        /* something changed that may let parked commands go on */
     uint64_t parked_next_ms; /* when the first parked command's time is over */
@@ -227,6 +232,12 @@ struct slot *client_push_slot(struct replica *replica, struct replica_client *cl
 bool client_takes_replies(const struct replica_client *client);
 /* Cuts off a client that asks for more than it reads. */
 void client_limit_output(struct replica *replica, struct replica_client *client);
+/* No reply may be added now: this client, or all together, have too much that is not sent yet. Commands that do not read
+ * values have short replies, and go on for longer: clients that do not take what they read hold up no writes. */
+bool client_output_is_full(const struct replica *replica, const struct replica_client *client, bool reads);
+/* When all together have too much that is not sent: cuts off those with the most, first of all those that do not read. */
+void clients_shed_output(struct replica *replica);
+uint64_t clients_deadline_ms(const struct replica *replica);
 /* Where the reply of this slot goes: the output if it is the first unanswered one, else its own buffer. */
 struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number);
 /* The reply of this slot is complete: frees what it held, lets replies that wait behind it out. */

@@ -62,10 +62,19 @@ void bus_make_refusal(struct bus_message *refused, enum bus_refusal code, const 
     va_end(arguments);
 }
 
+/* Last words are a kindness: when too many want them, the oldest go without. */
 void bus_let_go(struct bus *bus, struct bus_link *link)
 {
+    uint32_t open = 0;
+
     link->next = bus->leaving;
     bus->leaving = link;
+    for (; link != NULL; link = link->next) {
+        open += !link->closed;
+        if (open > BUS_LEAVING_MAX) {
+            bus_link_close(link);
+        }
+    }
 }
 
 void bus_refuse(struct bus *bus, struct bus_link *link, const struct bus_message *refused)

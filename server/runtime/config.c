@@ -227,9 +227,9 @@ static void read_variable(struct source *source, const char *name, size_t name_s
         if (nearest != NULL) {
             config_environment_name(nearest, expected, sizeof expected);
         }
-        config_error_add(source->errors, "%s: there is no such setting%s%s%s.", origin,
+        config_error_add(source->errors, "%s: there is no such setting%s%s%s", origin,
                          nearest == NULL ? " (kvd --help lists them all)" : "; did you mean ", expected,
-                         nearest == NULL ? "" : "?");
+                         nearest == NULL ? "." : "?");
     }
 }
 

@@ -5,6 +5,7 @@
 #include "runtime_child.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -318,6 +319,54 @@ static void the_oldest_silent_stranger_goes_when_there_are_too_many(void **state
 
 /* ---- the secret ------------------------------------------------------------------------------ */
 
+static int count_open_files(pid_t pid)
+{
+    char path[64];
+    int count = 0;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
+    DIR *directory = opendir(path);
+
+    assert_non_null(directory);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    (void)closedir(directory);
+    return count;
+}
+
+/* Each is told why, but a flood of them does not use up the files that clients and members need. */
+static void a_flood_of_refused_strangers_holds_few_files_open(void **state)
+{
+    enum {
+        STRANGERS = 300
+    };
+    struct stage stage;
+    int files[STRANGERS], most = 0;
+
+    (void)state;
+    start(&stage, NULL);
+    int before = count_open_files(stage.child.pid);
+
+    for (int i = 0; i < STRANGERS; i++) {
+        struct bus_message hello = good_hello(&stage), answer;
+
+        hello.hello.from = 9;
+        files[i] = runtime_child_connect(stage.bus_port);
+        say(files[i], &hello);
+        assert_true(hear(files[i], &answer));
+        assert_int_equal(answer.type, BUS_MESSAGE_REFUSED);
+        int now = count_open_files(stage.child.pid);
+
+        most = now > most ? now : most;
+    }
+    assert_true(most <= before + BUS_LEAVING_MAX + 8);
+    for (int i = 0; i < STRANGERS; i++) {
+        (void)close(files[i]);
+    }
+    stop(&stage);
+}
+
 static void who_does_not_know_the_secret_is_refused(void **state)
 {
     struct stage stage;
@@ -443,6 +492,7 @@ int main(void)
         cmocka_unit_test(garbage_and_large_frames_end_the_connection),
         cmocka_unit_test(a_member_may_not_speak_for_another),
         cmocka_unit_test(the_oldest_silent_stranger_goes_when_there_are_too_many),
+        cmocka_unit_test(a_flood_of_refused_strangers_holds_few_files_open),
         cmocka_unit_test(who_does_not_know_the_secret_is_refused),
         cmocka_unit_test(a_node_without_a_secret_refuses_one_that_has_one),
         cmocka_unit_test(a_dialler_that_proves_the_secret_is_welcome_and_its_proof_is_good_once),

@@ -46,7 +46,7 @@ static void test_a_leader_that_is_asked_to_stop_hands_over_first(void **state)
         cluster_run(cluster, 1);
     }
     assert_stopped_well(old);
-    assert_in_range(cluster->now_ms - since_ms, 0, 200); /* no election timeout */
+    assert_in_range(cluster->now_ms - since_ms, 0, 290); /* less than an election timeout */
     /* What was in flight got its results, the rest was sent to the new leader: an answer for everything. */
     const char *at = cluster_received(client);
     int results = 0;
