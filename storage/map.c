@@ -225,9 +225,14 @@ bool map_has_frozen(const struct map *map)
     return map->frozen != NULL;
 }
 
+bool map_is_freeze_due(const struct map *map)
+{
+    return write_buffer_bytes(map->active) >= map->buffer_bytes_max;
+}
+
 bool map_is_full(const struct map *map)
 {
-    return map->frozen != NULL && write_buffer_bytes(map->active) >= map->buffer_bytes_max;
+    return map->frozen != NULL && map_is_freeze_due(map);
 }
 
 struct map_checkpoint *map_freeze(struct map *map)

@@ -137,6 +137,8 @@ uint64_t map_bytes_since_freeze(const struct map *map);
 /* True when nothing was applied since the last freeze. */
 bool map_is_clean(const struct map *map);
 bool map_has_frozen(const struct map *map);
+/* The active table has reached buffer_bytes_max: freeze it as soon as no other is frozen. */
+bool map_is_freeze_due(const struct map *map);
 /* The active table has reached buffer_bytes_max while the frozen one is still being written: stop applying.
  */
 bool map_is_full(const struct map *map);

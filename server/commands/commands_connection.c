@@ -121,8 +121,11 @@ void command_select(struct command_context *context)
 {
     int64_t index;
     const struct argument *word = &context->arguments[1];
-    if (!number_parse_int64(word->bytes, word->size, &index) || index < INT32_MIN || index > INT32_MAX)
+    if (!number_parse_int64(word->bytes, word->size, &index))
         reply_error(context->reply, ERROR_NOT_AN_INTEGER);
+    else if (index < INT32_MIN || index > INT32_MAX)
+        reply_error(context->reply,
+                    "ERR value is out of range, value must between -2147483648 and 2147483647"); /* sic */
     else if (index != 0)
         reply_error(context->reply, "ERR SELECT is not allowed in cluster mode");
     else

@@ -18,7 +18,7 @@ enum {
     SLOTS_CAPACITY_MIN = 8,
     OUTPUT_KEEP_BYTES = 16 * 1024,
     OUTPUT_LIMIT_FACTOR = 16, /* times client_pending_bytes_max: a client that asks for more than it reads */
-    OUTPUT_STUCK_MS_MAX = 200, /* how long others wait for a client that takes nothing at all */
+    OUTPUT_STUCK_MS_MAX = 500, /* how long others wait for a client that takes nothing at all */
     OUTPUT_FULL_MS_MAX = 5000, /* ... for those that take their replies slowly */
 };
 

@@ -62,6 +62,12 @@ static void apply(struct source *source, const struct setting *setting, const ch
     char problem[PROBLEM_BYTES_MAX] = "";
 
     assert(place < 64);
+    /* A variable that some script forgot to fill must not quietly mean "no members" or "no secret". */
+    if (value[strspn(value, " \t")] == '\0') {
+        config_error_add(source->errors, "%s: %s is given without a value; leave it out for the default.", origin,
+                         setting->name);
+        return;
+    }
     if ((source->seen & bit) != 0 && setting->type == SETTING_LIST) {
         char **text = config_text(source->config, setting);
         size_t bytes = strlen(*text) + strlen(value) + 2;

@@ -54,7 +54,9 @@ const struct setting config_settings[] = {
     {GROUP_CLIENTS, "client-pending-bytes", SETTING_SIZE, AT(client_pending_bytes), "4MiB", 64 * KIB, 4 * GIB,
      NULL, "SIZE", "Requests and replies of one client in flight before no more is read from it."},
     {GROUP_CLIENTS, "pending-bytes", SETTING_SIZE, AT(pending_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
-     "SIZE", "The same for all clients together."},
+     "SIZE",
+     "The same for all clients together. Clients that do not take their replies while others wait for this are cut "
+     "off."},
     {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
      "Memory for requests that have not arrived completely, of all clients together. Over it, clients "

@@ -6,11 +6,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 
 import pytest
 
-from kvd_cluster import REPOSITORY, Failure, chosen_binary, wait_until
-from resp import Connection, ConnectionLost, ReplyTimeout
+from kvd_cluster import REPOSITORY, Cluster, Failure, chosen_binary, runs_under_sanitizer, wait_until
+from resp import Connection, ConnectionLost, ReplyTimeout, encode_command
+
+MIB = 1 << 20
 
 
 def first_of_six_free_ports():
@@ -67,3 +71,70 @@ def test_make_run_leaves_no_node_behind(number):
             for pid in pids:
                 if os.path.exists("/proc/%d" % pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command", [("GET", "big"), ("MGET",) + ("big",) * 6, ("SET", "other", "x", "PIPELINE", "GET", "big")],
+                         ids=["reads", "long replies", "reads behind writes"])
+def test_many_clients_that_do_not_read_their_replies_leave_memory_bounded_and_others_served(command):
+    """pending-bytes holds for the replies of all clients together: those who do not read are cut off, nobody else."""
+    limit = 16 * MIB
+    settings = {"client-pending-bytes": "1MiB", "pending-bytes": str(limit)}
+    with Cluster(1, settings=settings) as cluster:
+        node = cluster.wait_for_leader()
+        with node.connect(30) as connection:
+            assert connection.command("SET", "big", b"x" * (8 * MIB)) == "OK"
+        before = node.anonymous_bytes()
+        at = command.index("PIPELINE") if "PIPELINE" in command else 0
+        request = b"".join(encode_command(*part) for part in (command[:at], command[at + 1:] if at else command) if part)
+        silent = []
+        most = 0
+        try:
+            for _ in range(30):
+                client = socket.create_connection((node.host, node.client_port), 10)
+                client.sendall(request)
+                silent.append(client)
+            with node.connect(20) as connection:
+                for i in range(5):
+                    assert connection.command("SET", "good", str(i)) == "OK"
+                    assert connection.command("GET", "good") == b"%d" % i
+                    most = max(most, node.anonymous_bytes())
+        finally:
+            for client in silent:
+                client.close()
+        # What one reply and its growing may take is beside the limit; 30 times the reply is far beyond.
+        if not runs_under_sanitizer():
+            assert most - before < 2 * limit + 150 * MIB, "%d MiB" % ((most - before) // MIB)
+        with node.connect(30) as connection:
+            assert connection.command("STRLEN", "big") == 8 * MIB
+            assert connection.command("GET", "big") == b"x" * (8 * MIB)
+
+
+def test_clients_that_read_slowly_get_all_of_their_replies():
+    """More replies than pending-bytes allows at one time: clients that read wait for each other, and nobody is cut off."""
+    with Cluster(1, settings={"client-pending-bytes": "1MiB", "pending-bytes": "4MiB"}) as cluster:
+        node = cluster.wait_for_leader()
+        with node.connect(30) as connection:
+            assert connection.command("SET", "big", b"x" * (2 * MIB)) == "OK"
+        reply = b"$%d\r\n" % (2 * MIB) + b"x" * (2 * MIB) + b"\r\n"
+        received = {}
+
+        def read_slowly(number):
+            parts = []
+            with socket.create_connection((node.host, node.client_port), 30) as client:
+                client.sendall(encode_command("GET", "big") * 4)
+                left = 4 * len(reply)
+                while left:
+                    part = client.recv(32768)
+                    if not part:
+                        break
+                    left -= len(part)
+                    parts.append(part)
+                    time.sleep(0.001)
+            received[number] = b"".join(parts)
+
+        threads = [threading.Thread(target=read_slowly, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert all(received[number] == 4 * reply for number in range(12))

@@ -78,7 +78,8 @@ static void there_is_one_database(void **state)
     expect(*state, "SELECT 1", "-ERR SELECT is not allowed in cluster mode\r\n");
     expect(*state, "SELECT -1", "-ERR SELECT is not allowed in cluster mode\r\n");
     expect(*state, "SELECT x", "-ERR value is not an integer or out of range\r\n");
-    expect(*state, "SELECT 2147483648", "-ERR value is not an integer or out of range\r\n");
+    expect(*state, "SELECT 2147483648",
+           "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n");
 }
 
 static void reset_makes_a_connection_new(void **state)

@@ -222,8 +222,10 @@ static void a_missing_file_or_value_is_an_error(void **state)
     expect_error(FLAGS("--help-me", "--id", "x"), "--id");
     expect_error(FLAGS("--id", "0"), "outside the range");
     expect_error(FLAGS("--id", "99999999999999999999999"), "not a whole number");
-    expect_error(FLAGS("--id", ""), "not a whole number");
-    expect_error(FLAGS("--data="), "data: is empty");
+    expect_error(FLAGS("--id", ""), "id is given without a value");
+    expect_error(FLAGS("--data="), "data is given without a value");
+    expect_error(FLAGS("--cluster="), "cluster is given without a value");
+    expect_error(FLAGS("--cluster-secret", " "), "cluster-secret is given without a value");
 }
 
 static void requests_are_found_wherever_they_stand(void **state)
@@ -382,7 +384,8 @@ static void listeners_that_make_no_sense_are_refused(void **state)
     expect_error(FLAGS("--listen", "h:1@0.0.0.0:1"), "is not of the form");
     expect_error(FLAGS("--listen", "h:1@x:0"), "is not of the form");
     expect_error(FLAGS("--listen", "a b=h:1"), "is not of the form");
-    expect_error(FLAGS("--listen", ""), "listen: is empty");
+    expect_error(FLAGS("--listen", ""), "listen is given without a value");
+    expect_error(FLAGS("--listen", ","), "listen: is empty");
 }
 
 static void the_secret_comes_from_one_place_and_is_long_enough(void **state)

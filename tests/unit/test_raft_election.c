@@ -147,7 +147,7 @@ static void a_broken_connection_to_the_leader_starts_a_pre_vote_soon(void **stat
     assert_int_equal(raft_leader(f.raft), 2);
     raft_peer_unreachable(f.raft, 2);
     assert_int_equal(raft_leader(f.raft), RAFT_NODE_NONE);
-    assert_true(raft_deadline_ms(f.raft) < f.now_ms + FIXTURE_UNREACHABLE_MS);
+    assert_true(raft_deadline_ms(f.raft) <= f.now_ms + FIXTURE_UNREACHABLE_MS);
     fixture_tick_to_deadline(&f);
     assert_int_equal(raft_get_role(f.raft), RAFT_PRE_CANDIDATE);
     fixture_destroy(&f);
@@ -180,7 +180,7 @@ static void pre_votes_are_repeated_with_fresh_delays_and_keep_their_grants(void 
         uint64_t before = f.now_ms;
         fixture_tick_to_deadline(&f);
         delays[i] = f.now_ms - before;
-        assert_true(delays[i] < FIXTURE_UNREACHABLE_MS);
+        assert_true(delays[i] <= FIXTURE_UNREACHABLE_MS);
         fixture_turn(&f);
         assert_non_null(fixture_now(&f, RAFT_MESSAGE_PRE_VOTE, 4));
         if (i == 2)
@@ -196,6 +196,47 @@ static void pre_votes_are_repeated_with_fresh_delays_and_keep_their_grants(void 
     fixture_answer_vote(&f, RAFT_MESSAGE_PRE_VOTE_RESPONSE, 4, 2, false);
     assert_int_equal(raft_get_role(f.raft), RAFT_CANDIDATE);
     fixture_destroy(&f);
+}
+
+/* Thesis 9.6: who could not win the election must not be led to raise its term. */
+static void a_pre_vote_is_granted_to_logs_that_are_up_to_date_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t term, index;
+        bool granted;
+    } logs[] = {{2, 5, true}, {2, 6, true}, {3, 1, true}, {2, 4, false}, {1, 9, false}};
+    for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
+        struct fixture f = fixture_restart(3, 4, 2, 5, 0);
+        struct raft_message request = fixture_message(RAFT_MESSAGE_PRE_VOTE, 2, 5);
+        request.log = fixture_id(logs[i].term, logs[i].index);
+        fixture_step(&f, &request);
+        fixture_turn(&f);
+        const struct raft_message *answer = fixture_now(&f, RAFT_MESSAGE_PRE_VOTE_RESPONSE, 2);
+        assert_non_null(answer);
+        assert_int_equal(answer->reject, !logs[i].granted);
+        assert_int_equal(answer->term, logs[i].granted ? 5 : 4);
+        fixture_destroy(&f);
+    }
+}
+
+static void a_hurried_node_always_lets_time_pass_before_it_asks_again(void **state)
+{
+    (void)state;
+    for (uint32_t delay_ms = 1; delay_ms <= 3; delay_ms++) {
+        struct raft_config config = fixture_config(3);
+        config.unreachable_delay_ms = delay_ms;
+        struct raft_restore nothing = {0};
+        struct fixture f = fixture_create_with(&config, &nothing);
+        fixture_heartbeat(&f, 2, 1);
+        raft_peer_unreachable(f.raft, 2);
+        for (int i = 0; i < 100; i++) {
+            assert_true(raft_deadline_ms(f.raft) > f.now_ms);
+            fixture_tick_to_deadline(&f);
+            fixture_turn(&f);
+        }
+        fixture_destroy(&f);
+    }
 }
 
 static void a_sign_of_life_of_the_leader_ends_the_hurry(void **state)
@@ -321,6 +362,8 @@ int main(void)
         cmocka_unit_test(a_broken_connection_to_the_leader_starts_a_pre_vote_soon),
         cmocka_unit_test(a_broken_connection_ends_stickiness),
         cmocka_unit_test(pre_votes_are_repeated_with_fresh_delays_and_keep_their_grants),
+        cmocka_unit_test(a_pre_vote_is_granted_to_logs_that_are_up_to_date_alone),
+        cmocka_unit_test(a_hurried_node_always_lets_time_pass_before_it_asks_again),
         cmocka_unit_test(a_sign_of_life_of_the_leader_ends_the_hurry),
         cmocka_unit_test(a_leader_that_asks_for_or_grants_votes_leads_no_more),
         cmocka_unit_test(a_hurried_candidate_waits_longer_each_time),

@@ -282,6 +282,34 @@ static void the_leader_answers_followers(void **state)
     fixture_destroy(&f);
 }
 
+/* Pitfall 2: the leader may still hold a question of this node from before its restart; what it answers says
+ * nothing of what was committed since. */
+static void an_answer_to_a_question_from_before_a_restart_confirms_nothing(void **state)
+{
+    (void)state;
+    uint64_t rounds[8];
+    for (uint64_t life = 0; life < 8; life++) {
+        struct raft_config config = fixture_config(3);
+        config.seed = life;
+        struct raft_restore nothing = {0};
+        struct fixture f = fixture_create_with(&config, &nothing);
+        fixture_heartbeat(&f, 2, 1);
+        fixture_turn(&f);
+        fixture_persist(&f);
+        rounds[life] = raft_read_index(f.raft);
+        fixture_turn(&f);
+        for (uint64_t earlier = 0; earlier < life; earlier++) {
+            struct raft_message response = fixture_message(RAFT_MESSAGE_READ_INDEX_RESPONSE, 2, 1);
+            response.round = rounds[earlier];
+            response.log.index = 7;
+            fixture_step(&f, &response);
+        }
+        fixture_turn(&f);
+        assert_int_equal(f.ready.reads_count, 0);
+        fixture_destroy(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_follower_asks_the_leader),
         cmocka_unit_test(a_followers_read_fails_when_unanswered_or_the_leader_is_lost),
         cmocka_unit_test(the_leader_answers_followers),
+        cmocka_unit_test(an_answer_to_a_question_from_before_a_restart_confirms_nothing),
     };
     return FIXTURE_MAIN(tests);
 }

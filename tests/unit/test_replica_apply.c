@@ -281,11 +281,64 @@ static void test_a_full_write_buffer_stops_applying_until_the_disk_has_caught_up
     size_t answered = byte_buffer_size(&client->received) / 5;
     assert_in_range(answered, 5, 50);
     assert_int_equal(cluster_status(leader).role, RAFT_LEADER);
+    uint64_t last = cluster_status(leader).last.index; /* proposing has stopped, too */
+    assert_in_range(last, cluster_meta(leader)->applied_index, cluster_meta(leader)->applied_index + 8);
+    struct cluster_client *other = cluster_connect(leader, 0);
+    cluster_send(other, "SET other v");
+    cluster_run(cluster, 100);
+    assert_int_equal(cluster_status(leader).last.index, last);
     cluster_send(client, "GET key0");
     cluster_hold_disk(leader, DISK_QUEUE_MAP, false);
     cluster_run(cluster, 500);
     assert_int_equal(byte_buffer_size(&client->received), 100 * 5 + 2000 + 9);
     cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+/* Nothing else wakes a quiet node in time for them. */
+static void test_expiry_and_the_idle_checkpoint_have_deadlines_of_their_own(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(1, 13);
+    cluster->defaults.election_timeout_ms = 60 * 1000;
+    cluster->defaults.heartbeat_interval_ms = 20 * 1000;
+    cluster->defaults.checkpoint_idle_ms = 700;
+    cluster_start_all(cluster);
+    struct cluster_node *node = cluster_await_leader(cluster);
+    assert_string_equal(cluster_ask(node, "SET k v PX 300"), "+OK\r\n");
+    assert_in_range(replica_deadline_ms(node->replica), cluster->now_ms + 250, cluster->now_ms + 300);
+    cluster_run(cluster, 310);
+    assert_int_equal(cluster_meta(node)->key_count, 0);
+    assert_in_range(replica_deadline_ms(node->replica), cluster->now_ms + 600, cluster->now_ms + 700);
+    cluster_run(cluster, 710);
+    assert_int_equal(map_durable_index(replica_map(node->replica)), cluster_meta(node)->applied_index);
+    assert_true(replica_deadline_ms(node->replica) > cluster->now_ms + 2000);
+    cluster_destroy(cluster);
+}
+
+/* Many small values: the table grows faster than the log, and its own limit counts too. */
+static void test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(1, 12);
+    cluster->map_buffer_bytes_max = 64 << 10;
+    cluster->defaults.checkpoint_log_bytes = 1 << 30;
+    cluster->defaults.checkpoint_idle_ms = 60 * 1000;
+    cluster_start_all(cluster);
+    struct cluster_node *node = cluster_await_leader(cluster);
+    struct cluster_client *client = cluster_connect(node, 0);
+    cluster_hold_disk(node, DISK_QUEUE_MAP, true);
+    char line[32];
+    for (int i = 0; i < 2000 && cluster_first_job(node, DISK_QUEUE_MAP) == NULL; i++) {
+        (void)snprintf(line, sizeof line, "SET key%d v", i);
+        cluster_send(client, line);
+        cluster_expect(client, "+OK\r\n");
+    }
+    assert_non_null(cluster_first_job(node, DISK_QUEUE_MAP));
+    assert_in_range(map_bytes_since_freeze(replica_map(node->replica)), 0, 1000);
+    struct map_usage usage;
+    map_get_usage(replica_map(node->replica), &usage);
+    assert_in_range(usage.buffer_bytes, 64 << 10, 80 << 10);
     cluster_destroy(cluster);
 }
 
@@ -391,6 +444,8 @@ int main(void)
         cmocka_unit_test(test_pitfall_30_followers_with_other_clocks_agree_and_may_lead),
         cmocka_unit_test(test_a_checkpoint_waits_until_the_own_log_is_durable),
         cmocka_unit_test(test_an_idle_node_writes_its_map_and_then_rests),
+        cmocka_unit_test(test_expiry_and_the_idle_checkpoint_have_deadlines_of_their_own),
+        cmocka_unit_test(test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size),
         cmocka_unit_test(test_a_full_write_buffer_stops_applying_until_the_disk_has_caught_up),
         cmocka_unit_test(test_a_long_log_is_replayed_in_slices),
         cmocka_unit_test(test_an_entry_that_cannot_be_understood_stops_the_node),

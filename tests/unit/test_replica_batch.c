@@ -437,6 +437,105 @@ static void test_an_answer_that_came_too_late_changes_nothing_any_more(void **st
     cluster_destroy(cluster);
 }
 
+static void hold_followers(struct cluster *cluster, const struct cluster_node *leader, bool hold)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        if (id != leader->id) {
+            cluster_hold_disk(cluster_node(cluster, id), DISK_QUEUE_LOG, hold);
+        }
+    }
+}
+
+/* The followers are there, so that the leader stays; but they acknowledge nothing. */
+static void test_pitfall_04_commands_that_find_no_place_in_the_log_are_refused_in_time(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 14);
+    cluster->defaults.entries_in_flight_max = 1;
+    cluster->defaults.command_timeout_ms = 400;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_client *first = cluster_connect(leader, 0);
+    struct cluster_client *second = cluster_connect(leader, 0);
+    struct cluster_client *gone = cluster_connect(leader, 0);
+    hold_followers(cluster, leader, true);
+    cluster_send(first, "INCR n");
+    cluster_settle(cluster);
+    cluster_run(cluster, 10);
+    uint64_t last = last_index(leader);
+    cluster_send(second, "INCR n");
+    cluster_send(second, "GET n");
+    cluster_send(second, "INCR n");
+    cluster_send(gone, "INCR n");
+    cluster_settle(cluster);
+    cluster_disconnect(gone);
+    cluster_expect_nothing(second, 385);
+    cluster_expect(first, UNKNOWN);
+    assert_true(replica_deadline_ms(leader->replica) <= cluster->now_ms + 20); /* it does not wait for other events */
+    cluster_expect(second, "-CLUSTERDOWN The cluster is down\r\n-CLUSTERDOWN The cluster is down\r\n"
+                           "-CLUSTERDOWN The cluster is down\r\n");
+    assert_int_equal(last_index(leader), last);
+    hold_followers(cluster, leader, false);
+    cluster_send(second, "INCR n");
+    cluster_expect(second, ":2\r\n");
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+static void test_a_read_whose_time_is_over_does_not_see_a_later_write_of_its_connection(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 15);
+    cluster->defaults.entries_in_flight_max = 8;
+    cluster->defaults.command_timeout_ms = 400;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    hold_followers(cluster, leader, true);
+    cluster_send(client, "SET k 1");
+    cluster_send(client, "GET k");
+    cluster_settle(cluster);
+    cluster_run(cluster, 100);
+    cluster_send(client, "SET k 2");
+    cluster_settle(cluster);
+    cluster_run(cluster, 310);
+    hold_followers(cluster, leader, false);
+    cluster_expect(client, UNKNOWN "-CLUSTERDOWN The cluster is down\r\n+OK\r\n");
+    cluster_destroy(cluster);
+}
+
+/* What was not proposed when leadership was lost is sent to the new leader at once. */
+static void test_commands_that_were_not_proposed_are_redirected_when_leadership_is_lost(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 16);
+    cluster->defaults.entries_in_flight_max = 1;
+    cluster_start_all(cluster);
+    struct cluster_node *old = cluster_await_leader(cluster);
+    struct cluster_client *first = cluster_connect(old, 0);
+    struct cluster_client *second = cluster_connect(old, 0);
+    hold_followers(cluster, old, true);
+    cluster_send(first, "SET k 1");
+    cluster_run(cluster, 2);
+    uint64_t last = last_index(old);
+    cluster_send(second, "SET k 2");
+    cluster_run(cluster, 20);
+    assert_int_equal(last_index(old), last); /* it waits for a place */
+    cluster_isolate(cluster, old->id);
+    hold_followers(cluster, old, false);
+    for (int i = 0; i < 400 && (cluster_find_leader(cluster) == NULL || cluster_find_leader(cluster) == old);
+         i++) {
+        cluster_run(cluster, 10);
+    }
+    char text[64];
+    cluster_heal(cluster);
+    (void)moved(text, sizeof text, 7629, cluster_find_leader(cluster));
+    cluster_run(cluster, 300);
+    assert_string_equal(cluster_received(second), text);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 /* ---- order --------------------------------------------------------------------------------------- */
 
 static void test_pitfall_06_replies_keep_their_order_when_leadership_moves(void **state)
@@ -533,6 +632,9 @@ int main(void)
         cmocka_unit_test(
             test_pitfall_05_an_outcome_that_stays_unknown_is_called_so_and_the_connection_goes_on),
         cmocka_unit_test(test_an_answer_that_came_too_late_changes_nothing_any_more),
+        cmocka_unit_test(test_commands_that_were_not_proposed_are_redirected_when_leadership_is_lost),
+        cmocka_unit_test(test_pitfall_04_commands_that_find_no_place_in_the_log_are_refused_in_time),
+        cmocka_unit_test(test_a_read_whose_time_is_over_does_not_see_a_later_write_of_its_connection),
         cmocka_unit_test(test_pitfall_06_replies_keep_their_order_when_leadership_moves),
         cmocka_unit_test(test_a_client_that_goes_away_leaves_its_commands_in_flight),
     };

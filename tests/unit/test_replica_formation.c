@@ -215,6 +215,32 @@ static void test_a_member_that_lost_its_disk_before_the_end_is_agreed_on_anew(vo
     cluster_destroy(cluster);
 }
 
+/* What a member has accepted says nothing of the proposal that takes its place. */
+static void test_a_new_proposal_needs_everybody_anew(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 37);
+    cluster_start_all(cluster);
+    struct cluster_node *second = cluster_node(cluster, 2);
+    struct cluster_node *third = cluster_node(cluster, 3);
+    cluster_hold_disk(third, DISK_QUEUE_LOG, true);
+    cluster_run(cluster, 1000);
+    assert_int_equal(read_identity(second).formation, LOG_FORMATION_PREPARED); /* and has said so */
+    cluster_hold_disk(second, DISK_QUEUE_LOG, true);
+    cluster_crash(third);
+    cluster_wipe(third);
+    cluster_run(cluster, 100);
+    assert_true(cluster_start_node(third));
+    cluster_run(cluster, 3000);
+    assert_int_equal(read_identity(third).formation, LOG_FORMATION_PREPARED);
+    assert_int_equal(read_identity(second).formation, LOG_FORMATION_PREPARED);
+    assert_int_not_equal(read_identity(second).members[2].disk_id, read_identity(third).disk_id);
+    assert_int_equal(read_identity(cluster_node(cluster, 1)).formation, LOG_FORMATION_PREPARED);
+    cluster_hold_disk(second, DISK_QUEUE_LOG, false);
+    assert_forms(cluster);
+    cluster_destroy(cluster);
+}
+
 static void test_pitfall_28_a_wiped_member_is_refused_and_stops(void **state)
 {
     (void)state;
@@ -410,6 +436,58 @@ static void test_a_proposal_that_does_not_fit_is_not_stored(void **state)
     cluster_destroy(cluster);
 }
 
+/* Nodes 1 and 2 are FORMED, node 3 is PREPARED, and node 1 loses its disk: its new life must not talk node 3 out of the
+ * record without which node 2 would be alone for ever. */
+static void test_pitfall_28_a_wiped_proposer_forms_nothing_where_a_cluster_exists(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 36);
+    cluster_start_all(cluster);
+    struct cluster_node *first = cluster_node(cluster, 1);
+    struct cluster_node *third = cluster_node(cluster, 3);
+    cluster_hold_disk(first, DISK_QUEUE_LOG, true);
+    cluster_run(cluster, 20);
+    assert_true(cluster_run_job(first, DISK_QUEUE_LOG, STORAGE_OK)); /* PREPARED */
+    cluster_run(cluster, 1000);
+    cluster_cut(cluster, 1, 3);
+    cluster_cut(cluster, 2, 3);
+    cluster_hold_disk(first, DISK_QUEUE_LOG, false); /* FORMED */
+    cluster_run(cluster, 100);
+    assert_true(is_formed(first) && is_formed(cluster_node(cluster, 2)));
+    assert_int_equal(read_identity(third).formation, LOG_FORMATION_PREPARED);
+    struct bus_hello of_second;
+    struct bus_hello of_third;
+    replica_fill_hello(cluster_node(cluster, 2)->replica, 1, &of_second);
+    replica_fill_hello(third->replica, 1, &of_third);
+    struct bus_message proposal = message_of(third, BUS_FORMATION_PROPOSE);
+    cluster_isolate(cluster, 1);
+    cluster_isolate(cluster, 3);
+    cluster_crash(first);
+    cluster_wipe(first);
+    assert_true(cluster_start_node(first));
+    /* The proposer has met a formed node, and proposes nothing. */
+    replica_on_peer_hello(first->replica, 2, &of_second);
+    replica_on_peer_hello(first->replica, 3, &of_third);
+    first->has_input = true;
+    cluster_run(cluster, 2000);
+    assert_int_equal(read_identity(first).formation, LOG_FORMATION_NONE);
+    /* A member that has met one keeps its record, whoever proposes another. */
+    replica_fill_hello(cluster_node(cluster, 2)->replica, 3, &of_second);
+    replica_on_peer_hello(third->replica, 2, &of_second);
+    proposal.formation.cluster_id[0]++;
+    proposal.formation.members[0].disk_id++;
+    replica_on_message(third->replica, 1, &proposal);
+    third->has_input = true;
+    cluster_run(cluster, 100);
+    assert_memory_equal(read_identity(third).cluster_id, read_identity(cluster_node(cluster, 2)).cluster_id,
+                        sizeof proposal.formation.cluster_id);
+    cluster_crash(first);
+    cluster_heal(cluster);
+    (void)cluster_await_leader(cluster); /* the two of them */
+    assert_true(is_formed(third));
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_a_record_that_was_stored_but_not_reported_is_gone_on_with),
         cmocka_unit_test(test_a_formed_member_answers_for_a_proposer_that_died),
         cmocka_unit_test(test_a_member_that_lost_its_disk_before_the_end_is_agreed_on_anew),
+        cmocka_unit_test(test_a_new_proposal_needs_everybody_anew),
         cmocka_unit_test(test_pitfall_28_a_wiped_member_is_refused_and_stops),
         cmocka_unit_test(test_pitfall_28_an_old_disk_of_another_cluster_is_refused),
         cmocka_unit_test(test_differently_configured_members_do_not_form),
@@ -431,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_a_connection_that_breaks_one_way_does_not_stop_it),
         cmocka_unit_test(test_an_answer_to_another_proposal_does_not_count),
         cmocka_unit_test(test_a_proposal_that_does_not_fit_is_not_stored),
+        cmocka_unit_test(test_pitfall_28_a_wiped_proposer_forms_nothing_where_a_cluster_exists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,6 +158,28 @@ static void test_two_nodes_do_not_pull_each_other(void **state)
     cluster_destroy(cluster);
 }
 
+static void test_a_time_that_no_clock_can_show_is_ignored(void **state)
+{
+    (void)state;
+    static const uint64_t times[] = {UINT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1, UINT64_C(1) << 49};
+    struct cluster *cluster = cluster_create_led(3, 8);
+    cluster_run(cluster, 500);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        for (uint64_t id = 1; id <= 3; id++) {
+            for (uint64_t from = 1; from <= 3; from++) {
+                struct bus_message message = {.type = BUS_MESSAGE_RAFT, .wall_clock_ms = times[i]};
+                message.raft = (struct raft_message){
+                    .type = RAFT_MESSAGE_HEARTBEAT_RESPONSE, .from = from, .to = id, .term = 1};
+                if (from != id) {
+                    replica_on_message(cluster_node(cluster, id)->replica, from, &message);
+                }
+            }
+            assert_in_range(skew_ms(cluster_node(cluster, id)) + 100, 90, 110);
+        }
+    }
+    cluster_destroy(cluster);
+}
+
 static void test_messages_of_strangers_and_in_foreign_names_are_ignored(void **state)
 {
     (void)state;
@@ -211,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_the_skew_is_measured_against_the_median_of_the_members),
         cmocka_unit_test(test_two_nodes_do_not_pull_each_other),
         cmocka_unit_test(test_one_of_two_connections_may_break),
+        cmocka_unit_test(test_a_time_that_no_clock_can_show_is_ignored),
         cmocka_unit_test(test_messages_of_strangers_and_in_foreign_names_are_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,78 @@ static void test_one_write_is_out_and_the_next_gathers(void **state)
     cluster_destroy(cluster);
 }
 
+/* An APPEND of `count` no-ops of the sender's term after `log`, in a turn of its own. */
+static void hear_append(struct cluster_node *node, uint64_t from, uint64_t term, struct raft_entry_id log,
+                        uint32_t count)
+{
+    struct raft_entry entries[4] = {{.type = RAFT_ENTRY_NOOP}};
+    assert_true(count <= 4);
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] = (struct raft_entry){.id = {term, log.index + 1 + i}, .type = RAFT_ENTRY_NOOP};
+    }
+    struct bus_message message = {.type = BUS_MESSAGE_RAFT};
+    message.raft = (struct raft_message){.type = RAFT_MESSAGE_APPEND,
+                                         .from = from,
+                                         .to = node->id,
+                                         .term = term,
+                                         .log = log,
+                                         .entries = entries,
+                                         .entries_count = count};
+    replica_on_message(node->replica, from, &message);
+    node->has_input = true;
+    cluster_settle(node->cluster);
+}
+
+/* Two leaders write to it and a third asks for its vote while one write is with the disk: the next one carries what is left
+ * of all that, and nothing else. */
+static void test_pitfall_09_a_gathered_write_ends_with_what_was_heard_last(void **state)
+{
+    (void)state;
+    for (uint64_t cut = 0; cut <= 4; cut++) { /* how many entries of the first leader the second one keeps */
+        struct cluster *cluster = cluster_create_led(3, 13);
+        struct cluster_node *node = cluster_follower(cluster, 0);
+        struct raft_status before = cluster_status(node);
+        uint64_t term = before.term;
+        uint64_t a = cluster_find_leader(cluster)->id;
+        uint64_t b = cluster_follower(cluster, 1)->id;
+        cluster_isolate(cluster, node->id);
+        cluster_hold_disk(node, DISK_QUEUE_LOG, true);
+        hear_append(node, a, term + 1, before.last, 2);
+        assert_non_null(cluster_first_job(node, DISK_QUEUE_LOG));
+        hear_append(node, a, term + 1, (struct raft_entry_id){term + 1, before.last.index + 2}, 2);
+        struct raft_entry_id kept = {cut == 0 ? before.last.term : term + 1, before.last.index + cut};
+        hear_append(node, b, term + 2, kept, 1);
+        struct bus_message request = {.type = BUS_MESSAGE_RAFT};
+        request.raft = (struct raft_message){.type = RAFT_MESSAGE_VOTE,
+                                             .from = a,
+                                             .to = node->id,
+                                             .term = term + 3,
+                                             .log = {term + 2, kept.index + 1},
+                                             .force = true};
+        replica_on_message(node->replica, a, &request);
+        node->has_input = true;
+        cluster_settle(cluster);
+        assert_null(node->jobs[DISK_QUEUE_LOG]->next);
+        assert_true(cluster_run_job(node, DISK_QUEUE_LOG, STORAGE_OK));
+        cluster_settle(cluster);
+        assert_true(cluster_run_job(node, DISK_QUEUE_LOG, STORAGE_OK));
+        cluster_settle(cluster);
+        assert_null(cluster_first_job(node, DISK_QUEUE_LOG));
+        assert_int_equal(cluster_status(node).durable_index, kept.index + 1);
+        cluster_crash(node);
+        assert_true(cluster_start_node(node));
+        struct raft_status status = cluster_status(node);
+        assert_int_equal(status.last.index, kept.index + 1);
+        assert_int_equal(status.last.term, term + 2);
+        assert_int_equal(status.term, term + 3);
+        assert_int_equal(status.vote, a);
+        uint64_t kept_term = 0;
+        assert_true(raft_get_entry_term(replica_raft(node->replica), kept.index, &kept_term));
+        assert_int_equal(kept_term, kept.term);
+        cluster_destroy(cluster);
+    }
+}
+
 static void test_pitfall_17_a_failed_write_stops_the_node_and_answers_nobody(void **state)
 {
     (void)state;
@@ -232,6 +304,31 @@ static void test_pitfall_11_a_crash_at_any_moment_keeps_what_was_acknowledged(vo
             cluster_destroy(cluster);
         }
     }
+}
+
+/* The hint on disk lets a node go on from where it was without asking anybody; it is never beyond the log. */
+static void test_a_restarted_node_alone_applies_what_it_knew_to_be_committed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 14);
+    cluster->defaults.checkpoint_idle_ms = 60 * 1000;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_node *node = cluster_follower(cluster, 0);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    for (int i = 1; i <= 20; i++) {
+        cluster_send(client, "INCR n");
+        cluster_run(cluster, 20);
+    }
+    uint64_t last = cluster_status(node).last.index;
+    cluster_crash(node);
+    cluster_isolate(cluster, node->id);
+    assert_true(cluster_start_node(node));
+    assert_int_equal(map_durable_index(replica_map(node->replica)), 0);
+    cluster_run(cluster, 100);
+    assert_in_range(cluster_status(node).commit, last - 3, last);
+    assert_int_equal(cluster_meta(node)->applied_index, cluster_status(node).commit);
+    cluster_destroy(cluster);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -393,9 +490,11 @@ int main(void)
         cmocka_unit_test(test_an_acknowledgement_leaves_after_the_write_that_backs_it),
         cmocka_unit_test(test_pitfall_09_a_vote_leaves_after_it_is_durable),
         cmocka_unit_test(test_one_write_is_out_and_the_next_gathers),
+        cmocka_unit_test(test_pitfall_09_a_gathered_write_ends_with_what_was_heard_last),
         cmocka_unit_test(test_pitfall_17_a_failed_write_stops_the_node_and_answers_nobody),
         cmocka_unit_test(test_a_failed_checkpoint_stops_the_node),
         cmocka_unit_test(test_pitfall_11_a_crash_at_any_moment_keeps_what_was_acknowledged),
+        cmocka_unit_test(test_a_restarted_node_alone_applies_what_it_knew_to_be_committed),
         cmocka_unit_test(test_a_map_that_is_ahead_of_the_log_is_refused),
         cmocka_unit_test(test_the_log_is_compacted_behind_the_map_but_for_a_tail),
         cmocka_unit_test(test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction),
