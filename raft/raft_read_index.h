@@ -10,7 +10,8 @@
  * Invariants: all items belong to the present role, term and leader, and are failed when one of these
  * changes (pitfalls 3, 4). Items with a round come before those that wait for one; rounds do not fall
  * along the queue. Round numbers and read ids are never used twice in the life of the object, and read
- * ids, which other nodes repeat, do not start anew with it (pitfall 2). On the leader no item has a round before the term's no-op is committed (pitfall 1).
+ * ids, which other nodes repeat, do not start anew with it (pitfall 2). On the leader no item has a round
+ * before the term's no-op is committed (pitfall 1).
  */
 #ifndef RAFT_READ_INDEX_H
 #define RAFT_READ_INDEX_H

@@ -471,7 +471,7 @@ static void test_pitfall_04_commands_that_find_no_place_in_the_log_are_refused_i
     cluster_disconnect(gone);
     cluster_expect_nothing(second, 385);
     cluster_expect(first, UNKNOWN);
-    assert_true(replica_deadline_ms(leader->replica) <= cluster->now_ms + 20); /* it does not wait for other events */
+    assert_true(replica_deadline_ms(leader->replica) <= cluster->now_ms + 20); /* in silence too */
     cluster_expect(second, "-CLUSTERDOWN The cluster is down\r\n-CLUSTERDOWN The cluster is down\r\n"
                            "-CLUSTERDOWN The cluster is down\r\n");
     assert_int_equal(last_index(leader), last);

@@ -436,8 +436,8 @@ static void test_a_proposal_that_does_not_fit_is_not_stored(void **state)
     cluster_destroy(cluster);
 }
 
-/* Nodes 1 and 2 are FORMED, node 3 is PREPARED, and node 1 loses its disk: its new life must not talk node 3 out of the
- * record without which node 2 would be alone for ever. */
+/* Nodes 1 and 2 are FORMED, node 3 is PREPARED, and node 1 loses its disk: its new life must not talk node 3
+ * out of the record without which node 2 would be alone for ever. */
 static void test_pitfall_28_a_wiped_proposer_forms_nothing_where_a_cluster_exists(void **state)
 {
     (void)state;

@@ -161,7 +161,8 @@ static void test_two_nodes_do_not_pull_each_other(void **state)
 static void test_a_time_that_no_clock_can_show_is_ignored(void **state)
 {
     (void)state;
-    static const uint64_t times[] = {UINT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1, UINT64_C(1) << 49};
+    static const uint64_t times[] = {UINT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1,
+                                     UINT64_C(1) << 49};
     struct cluster *cluster = cluster_create_led(3, 8);
     cluster_run(cluster, 500);
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {

@@ -160,8 +160,8 @@ static void hear_append(struct cluster_node *node, uint64_t from, uint64_t term,
     cluster_settle(node->cluster);
 }
 
-/* Two leaders write to it and a third asks for its vote while one write is with the disk: the next one carries what is left
- * of all that, and nothing else. */
+/* Two leaders write to it and one asks for its vote while one write is with the disk: the next one carries
+ * what is left of all that, and nothing else. */
 static void test_pitfall_09_a_gathered_write_ends_with_what_was_heard_last(void **state)
 {
     (void)state;

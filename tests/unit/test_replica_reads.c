@@ -275,7 +275,7 @@ static void test_a_confirmed_read_that_cannot_be_served_ends_with_an_error(void 
     assert_true(cluster_meta(follower)->applied_index < cluster_status(follower).commit);
     cluster_send(reader, "GET k99");
     cluster_expect_nothing(reader, 4900);
-    assert_true(replica_deadline_ms(follower->replica) <= cluster->now_ms + 110); /* by itself, in silence too */
+    assert_true(replica_deadline_ms(follower->replica) <= cluster->now_ms + 110); /* in silence too */
     cluster_run(cluster, 200);
     cluster_expect(reader, CLUSTERDOWN);
     cluster_send(reader, "STRLEN k99");

@@ -1,5 +1,6 @@
-"""Odds and ends that a review of the whole found: each was wrong once."""
+"""What a stranger or an unlucky moment must not be able to do: exhaust memory, starve others, leave processes behind."""
 
+import contextlib
 import os
 import random
 import signal
@@ -35,9 +36,9 @@ def first_of_six_free_ports():
     raise Failure("no free ports")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_make_run_leaves_no_node_behind(number):
-    """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
+@contextlib.contextmanager
+def local_cluster():
+    """deploy/run-local-cluster with its three nodes: (the script, the nodes' process ids). Nothing is left behind."""
     first = first_of_six_free_ports()
     pids = []
 
@@ -61,16 +62,33 @@ def test_make_run_leaves_no_node_behind(number):
         try:
             pids = wait_until(all_answer, 20, "three nodes")
             assert len(pids) == 3
-            script.send_signal(number)
-            assert script.wait(30) == 0
-            left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
-            assert not left
+            yield script, pids
         finally:
             script.kill()
             script.wait()
             for pid in pids:
                 if os.path.exists("/proc/%d" % pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_make_run_leaves_no_node_behind(number):
+    """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
+    with local_cluster() as (script, pids):
+        script.send_signal(number)
+        assert script.wait(30) == 0
+        left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
+        assert not left
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_make_run_ends_when_its_nodes_die_as_it_is_told_to_stop(attempt):
+    """bash then knows the ended nodes no more; the script once waited for them in a loop that never ended."""
+    with local_cluster() as (script, pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        script.send_signal(signal.SIGHUP)
+        assert script.wait(10) == 1, "attempt %d" % attempt
 
 
 @pytest.mark.parametrize("command", [("GET", "big"), ("MGET",) + ("big",) * 6, ("SET", "other", "x", "PIPELINE", "GET", "big")],
