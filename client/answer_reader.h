@@ -5,7 +5,8 @@
  * arrived, never for what was announced. It keeps no copy beside the bytes not understood yet.
  *
  * Why not hiredis' reader: the one in Debian 12 (0.14) knows RESP2 only, stops at a depth of seven (the
- * reply to COMMAND DOCS, which completion and hints come from, is thirteen deep) and does not bound what it holds.
+ * reply to COMMAND DOCS, which completion and hints come from, is thirteen deep) and does not bound what it
+ * holds.
  *
  * Not supported, and malformed here: streamed strings and aggregates, attributes. No server sends them
  * unasked. Rules: https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md

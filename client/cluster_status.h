@@ -12,10 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    CLUSTER_STATUS_ERROR_BYTES_MAX = 320,
-    CLUSTER_STATUS_STATE_BYTES_MAX = 360
-};
+enum { CLUSTER_STATUS_ERROR_BYTES_MAX = 320, CLUSTER_STATUS_STATE_BYTES_MAX = 360 };
 
 struct cluster_status_node {
     uint64_t id;                                /* 0: not known, it never answered */

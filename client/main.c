@@ -17,9 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    STDIN_ARGUMENT_BYTES_MAX = 512 * 1024 * 1024
-}; /* the longest string that any server takes */
+enum { STDIN_ARGUMENT_BYTES_MAX = 512 * 1024 * 1024 }; /* the longest string that any server takes */
 
 static bool read_whole_stdin(struct byte_buffer *content)
 {

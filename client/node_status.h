@@ -11,10 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    NODE_STATUS_MEMBERS_MAX = 16,
-    NODE_STATUS_WORD_BYTES_MAX = 48
-};
+enum { NODE_STATUS_MEMBERS_MAX = 16, NODE_STATUS_WORD_BYTES_MAX = 48 };
 
 struct node_status_member {
     uint64_t id;

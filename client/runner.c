@@ -12,9 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum {
-    RUNNER_SLOW_MS = 500
-};
+enum { RUNNER_SLOW_MS = 500 };
 
 static int runner_exit_code(const struct cluster_result *result)
 {

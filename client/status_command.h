@@ -8,9 +8,7 @@
 
 #include <stdio.h>
 
-enum {
-    STATUS_NODE_TIMEOUT_MS = 1000
-};
+enum { STATUS_NODE_TIMEOUT_MS = 1000 };
 
 /* Looks once and prints. Returns the exit code. `nodes` learns the addresses that answered. */
 int status_command_once(struct endpoint_list *nodes, uint64_t timeout_ms, enum output_form form, FILE *out);

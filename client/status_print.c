@@ -26,9 +26,7 @@ enum column {
     COLUMNS_COUNT
 };
 
-enum {
-    CELL_BYTES_MAX = CLUSTER_STATUS_STATE_BYTES_MAX
-};
+enum { CELL_BYTES_MAX = CLUSTER_STATUS_STATE_BYTES_MAX };
 
 static const struct {
     const char *title;

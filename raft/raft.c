@@ -36,8 +36,9 @@ static void copy_config(struct raft *raft, const struct raft_config *config)
     for (uint32_t i = 0; i < config->voters_count; i++) {
         raft_assert(config->voters[i] != RAFT_NODE_NONE);
         raft->voters[i] = config->voters[i];
-        for (uint32_t j = 0; j < i; j++)
+        for (uint32_t j = 0; j < i; j++) {
             raft_assert(raft->voters[j] != raft->voters[i]);
+        }
     }
     raft->config.voters = raft->voters;
     raft->self = raft_find_slot(raft, config->id);
@@ -55,23 +56,27 @@ struct raft *raft_create(const struct raft_config *config, const struct raft_res
     raft->hard_state = restore->hard_state;
     raft->role = RAFT_FOLLOWER;
     raft_log_init(&raft->log, restore, config->cache_bytes_max);
-    for (uint32_t i = 0; i < config->voters_count; i++)
+    for (uint32_t i = 0; i < config->voters_count; i++) {
         raft_progress_init(&raft->progress[i], config->inflight_messages_max);
+    }
     raft_transfer_abandon(raft);
     raft_election_calm(raft);
     raft_election_reset_timer(raft);
-    if (raft_is_single(raft))
+    if (raft_is_single(raft)) {
         raft->election.deadline_ms = now_ms; /* nobody else could lead */
+    }
     raft_check_invariants(raft);
     return raft;
 }
 
 void raft_destroy(struct raft *raft)
 {
-    if (raft == NULL)
+    if (raft == NULL) {
         return;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    }
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         raft_progress_deinit(&raft->progress[i]);
+    }
     raft_apply_deinit(raft);
     raft_reads_deinit(&raft->reads);
     raft_outbox_deinit(&raft->outbox);
@@ -86,8 +91,9 @@ uint32_t raft_find_slot(const struct raft *raft, raft_node_id id)
 {
     raft_assert(raft->config.voters_count <= RAFT_NODES_MAX);
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (raft->voters[i] == id)
+        if (raft->voters[i] == id) {
             return i;
+        }
     }
     return RAFT_SLOT_NONE;
 }
@@ -166,8 +172,9 @@ uint64_t raft_deadline_ms(const struct raft *raft)
         raft->role == RAFT_LEADER ? raft_replication_deadline_ms(raft) : raft_election_deadline_ms(raft);
     uint64_t read = raft_read_deadline_ms(raft);
     uint64_t transfer = raft_transfer_deadline_ms(raft);
-    if (read < deadline)
+    if (read < deadline) {
         deadline = read;
+    }
     return transfer < deadline ? transfer : deadline;
 }
 
@@ -176,10 +183,12 @@ uint64_t raft_deadline_ms(const struct raft *raft)
 static void on_timeout_now(struct raft *raft, const struct raft_message *message)
 {
     raft_assert(message->term == raft->hard_state.term);
-    if (raft->role == RAFT_LEADER)
+    if (raft->role == RAFT_LEADER) {
         return;
-    if (raft->term_leader != RAFT_NODE_NONE && raft->term_leader != message->from)
+    }
+    if (raft->term_leader != RAFT_NODE_NONE && raft->term_leader != message->from) {
         return; /* only the leader may say this */
+    }
     raft_election_campaign_by_force(raft);
 }
 
@@ -253,31 +262,37 @@ static void route_old(struct raft *raft, const struct raft_message *message)
 /* The term of a pre-vote, and of its grant, is one that nobody may ever reach: thesis 9.6. */
 static bool speaks_of_own_term(const struct raft_message *message)
 {
-    if (message->type == RAFT_MESSAGE_PRE_VOTE_RESPONSE)
+    if (message->type == RAFT_MESSAGE_PRE_VOTE_RESPONSE) {
         return message->reject;
+    }
     return message->type != RAFT_MESSAGE_PRE_VOTE;
 }
 
 void raft_step(struct raft *raft, const struct raft_message *message)
 {
     uint32_t slot = raft_find_slot(raft, message->from);
-    if (message->to != raft->config.id || slot == RAFT_SLOT_NONE || slot == raft->self)
+    if (message->to != raft->config.id || slot == RAFT_SLOT_NONE || slot == raft->self) {
         return;
-    if (!raft_message_is_well_formed(message))
+    }
+    if (!raft_message_is_well_formed(message)) {
         return;
+    }
 
     raft_election_maybe_note_leader_gone(raft, message);
     bool asks_for_vote = message->type == RAFT_MESSAGE_PRE_VOTE || message->type == RAFT_MESSAGE_VOTE;
-    if (asks_for_vote && raft_election_is_ignored(raft, message))
+    if (asks_for_vote && raft_election_is_ignored(raft, message)) {
         return;
-    if (message->term > raft->hard_state.term && speaks_of_own_term(message))
+    }
+    if (message->term > raft->hard_state.term && speaks_of_own_term(message)) {
         raft_become_follower(raft, message->term);
+    }
     if (message->term < raft->hard_state.term) {
         route_old(raft, message);
         return;
     }
-    if (raft->role == RAFT_LEADER && message->term == raft->hard_state.term)
+    if (raft->role == RAFT_LEADER && message->term == raft->hard_state.term) {
         raft->progress[slot].contact_ms = raft->now_ms;
+    }
     route(raft, message);
 }
 
@@ -286,13 +301,16 @@ void raft_step(struct raft *raft, const struct raft_message *message)
 enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *payload,
                                       struct raft_entry_id *id)
 {
-    if (raft->role != RAFT_LEADER)
+    if (raft->role != RAFT_LEADER) {
         return RAFT_PROPOSE_NOT_LEADER;
-    if (raft->transfer.transferee != RAFT_NODE_NONE)
+    }
+    if (raft->transfer.transferee != RAFT_NODE_NONE) {
         return RAFT_PROPOSE_TRANSFERRING;
+    }
     uint64_t stable = raft->log.durable < raft->log.commit ? raft->log.durable : raft->log.commit;
-    if (raft_log_bytes_after(&raft->log, stable) > raft->config.unstable_bytes_max)
+    if (raft_log_bytes_after(&raft->log, stable) > raft->config.unstable_bytes_max) {
         return RAFT_PROPOSE_FULL;
+    }
     *id = raft_replication_append(raft, RAFT_ENTRY_COMMANDS, payload);
     raft_assert(id->index == raft->log.last_index);
     return RAFT_PROPOSE_OK;
@@ -318,24 +336,28 @@ void raft_applied(struct raft *raft, uint64_t index)
 void raft_peer_unreachable(struct raft *raft, raft_node_id peer)
 {
     uint32_t slot = raft_find_slot(raft, peer);
-    if (slot == RAFT_SLOT_NONE || slot == raft->self)
+    if (slot == RAFT_SLOT_NONE || slot == raft->self) {
         return;
-    if (raft->role == RAFT_LEADER)
+    }
+    if (raft->role == RAFT_LEADER) {
         raft_replication_on_unreachable(raft, slot);
-    else if (peer == raft->leader)
+    } else if (peer == raft->leader) {
         raft_election_on_leader_unreachable(raft);
+    }
 }
 
 void raft_peer_contact(struct raft *raft, raft_node_id peer)
 {
-    if (raft->role == RAFT_LEADER || peer == RAFT_NODE_NONE || peer != raft->term_leader)
+    if (raft->role == RAFT_LEADER || peer == RAFT_NODE_NONE || peer != raft->term_leader) {
         return;
+    }
     /* The leader that was held for lost lives, unless it has shown that it leads no more, or this node
      * has gone on to campaign since for another reason. */
     bool believed = peer == raft->leader;
     bool lost = raft->election.hurried && raft->role != RAFT_CANDIDATE && !raft->term_leader_gone;
-    if (believed || lost)
+    if (believed || lost) {
         raft_follow_leader(raft, peer);
+    }
 }
 
 void raft_log_read_done(struct raft *raft, uint64_t read_id, const struct raft_entry *entries,

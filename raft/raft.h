@@ -128,7 +128,8 @@ struct raft_message {
     raft_node_id to;
     uint64_t term;
     struct raft_entry_id log;
-    struct raft_entry_id hint; /* see raft_replication.c: the follower's last entry whose term is <= log.term */
+    /* See raft_replication.c: the follower's last entry whose term is <= log.term. */
+    struct raft_entry_id hint;
     uint64_t commit;
     uint64_t round;
     bool reject;
@@ -153,11 +154,11 @@ struct raft_config {
                                        connection broke, again and again while it stays broken */
     uint32_t disk_stall_timeout_ms; /* a persist job older than this makes a leader step down */
 
-    uint32_t append_bytes_max;    /* payload bytes in one APPEND (at least one entry is sent) */
+    uint32_t append_bytes_max;      /* payload bytes in one APPEND (at least one entry is sent) */
     uint32_t inflight_messages_max; /* APPENDs without an answer, per follower */
     uint32_t inflight_bytes_max;    /* their payload bytes, per follower */
-    uint64_t cache_bytes_max;     /* durable entries kept in memory; older ones are read back */
-    uint64_t unstable_bytes_max;  /* proposals are refused while more than this awaits the own disk
+    uint64_t cache_bytes_max;       /* durable entries kept in memory; older ones are read back */
+    uint64_t unstable_bytes_max;    /* proposals are refused while more than this awaits the own disk
                                      or the commit */
 };
 
@@ -170,8 +171,8 @@ struct raft_term_run {
 /* What was on disk when the node started. All zero for a new node. */
 struct raft_restore {
     struct raft_hard_state hard_state;
-    struct raft_entry_id base; /* the entry before the first one in the log: compacted or {0,0} */
-    uint64_t last_index;       /* == base.index when the log is empty */
+    struct raft_entry_id base;        /* the entry before the first one in the log: compacted or {0,0} */
+    uint64_t last_index;              /* == base.index when the log is empty */
     const struct raft_term_run *runs; /* terms of (base.index, last_index]; copied */
     uint32_t runs_count;
     uint64_t commit;  /* known committed: max(hint, applied); <= last_index */
@@ -188,8 +189,8 @@ void raft_destroy(struct raft *raft);
 
 /* Moves the clock and fires what is due. `now_ms` never goes back. */
 void raft_tick(struct raft *raft, uint64_t now_ms);
-/* Moves the clock only: before inputs that arrived together are given, so that after a pause the messages that
- * waited are heard before any time-out fires. */
+/* Moves the clock only: before inputs that arrived together are given, so that after a pause the messages
+ * that waited are heard before any time-out fires. */
 void raft_set_time(struct raft *raft, uint64_t now_ms);
 /* The time at which the next raft_tick() has something to do (UINT64_MAX: nothing is waiting). */
 uint64_t raft_deadline_ms(const struct raft *raft);
@@ -207,12 +208,11 @@ enum raft_propose_result {
 /* Appends one entry of type RAFT_ENTRY_COMMANDS. On OK takes a reference of its own to `payload`
  * and sets *id; the entry may yet be lost (never tell a client anything by this alone). */
 enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *payload,
-                                      struct raft_entry_id *id)
-    __attribute__((warn_unused_result));
+                                      struct raft_entry_id *id) __attribute__((warn_unused_result));
 
 /* Asks for a read index for all reads that have arrived so far (thesis 6.4). Returns the id of
- * this try, unique in the life of this object, or 0 when no leader is known or (on the leader) leadership is being
- * handed over. The outcome comes in raft_ready.reads, within an election timeout. */
+ * this try, unique in the life of this object, or 0 when no leader is known or (on the leader) leadership is
+ * being handed over. The outcome comes in raft_ready.reads, within an election timeout. */
 uint64_t raft_read_index(struct raft *raft) __attribute__((warn_unused_result));
 
 /* Every persist up to and including `sequence` (raft_ready.sequence) is durable. */
@@ -323,13 +323,13 @@ struct raft_status {
     enum raft_role role;
     uint64_t term;
     raft_node_id vote;
-    raft_node_id leader;     /* RAFT_NODE_NONE when unknown */
-    raft_node_id transferee; /* leader: to whom leadership is being handed */
+    raft_node_id leader;        /* RAFT_NODE_NONE when unknown */
+    raft_node_id transferee;    /* leader: to whom leadership is being handed */
     uint64_t leader_contact_ms; /* time of the last sign of life of the leader; own time if leader */
-    bool leader_ready;       /* leader, and the term's no-op is committed */
+    bool leader_ready;          /* leader, and the term's no-op is committed */
     struct raft_entry_id last;
-    uint64_t first_index;    /* first entry in the log */
-    uint64_t durable_index;  /* own disk holds the current log up to here */
+    uint64_t first_index;   /* first entry in the log */
+    uint64_t durable_index; /* own disk holds the current log up to here */
     uint64_t commit;
     uint64_t applied;
     uint64_t unstable_bytes; /* proposed or received, not yet durable here */
@@ -339,7 +339,8 @@ struct raft_status {
 
 void raft_get_status(const struct raft *raft, struct raft_status *status);
 raft_node_id raft_leader(const struct raft *raft);
-raft_node_id raft_transferee(const struct raft *raft); /* RAFT_NODE_NONE unless leadership is being handed over */
+/* RAFT_NODE_NONE unless leadership is being handed over. */
+raft_node_id raft_transferee(const struct raft *raft);
 uint64_t raft_leader_contact_ms(const struct raft *raft);
 uint64_t raft_first_index(const struct raft *raft);
 enum raft_role raft_get_role(const struct raft *raft);

@@ -9,8 +9,9 @@
 
 static void drop_entries(struct raft_apply *apply)
 {
-    for (uint32_t i = 0; i < apply->entries_count; i++)
+    for (uint32_t i = 0; i < apply->entries_count; i++) {
         raft_payload_unref(apply->entries[i].payload);
+    }
     free(apply->entries);
     apply->entries = NULL;
     apply->entries_count = 0;
@@ -25,8 +26,9 @@ void raft_apply_deinit(struct raft *raft)
 
 static const struct raft_entry *find_read_entry(const struct raft_apply *apply, uint64_t index)
 {
-    if (apply->entries_count == 0)
+    if (apply->entries_count == 0) {
         return NULL;
+    }
     raft_assert(index >= apply->entries_first); /* in order, each once */
     uint64_t i = index - apply->entries_first;
     return i < apply->entries_count ? &apply->entries[i] : NULL;
@@ -36,8 +38,9 @@ enum raft_next_committed raft_next_committed(struct raft *raft, const struct raf
 {
     struct raft_log *log = &raft->log;
     raft_assert(log->handed <= log->commit);
-    if (log->handed == log->commit)
+    if (log->handed == log->commit) {
         return RAFT_NEXT_NONE;
+    }
     uint64_t next = log->handed + 1;
     const struct raft_entry *found = find_read_entry(&raft->apply, next);
     if (found == NULL) {
@@ -46,8 +49,9 @@ enum raft_next_committed raft_next_committed(struct raft *raft, const struct raf
     }
     if (found == NULL) {
         uint64_t last = log->commit < log->cache_first ? log->commit : log->cache_first - 1;
-        if (raft->apply.read_id == 0)
+        if (raft->apply.read_id == 0) {
             raft->apply.read_id = raft_request_log_read(raft, raft->config.id, next, last);
+        }
         return RAFT_NEXT_NOT_HELD;
     }
     raft_assert(found->id.index == next && raft_log_holds(log, found->id));
@@ -62,8 +66,9 @@ void raft_apply_on_log_read(struct raft *raft, const struct raft_entry *entries,
     raft_assert(apply->read_id != 0);
     raft_assert(apply->entries_count == 0);
     apply->read_id = 0;
-    if (entries_count == 0)
+    if (entries_count == 0) {
         return; /* asked again by the next raft_next_committed() */
+    }
     /* Committed entries are never overwritten, and not compacted before they are applied. */
     raft_assert(entries[0].id.index == raft->log.handed + 1);
     apply->entries = raft_memory_allocate(entries_count, sizeof *apply->entries);

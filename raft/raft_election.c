@@ -14,8 +14,9 @@ static uint32_t slot_bit(uint32_t slot)
 static uint32_t count_bits(uint32_t bits)
 {
     uint32_t count = 0;
-    for (; bits != 0; bits &= bits - 1)
+    for (; bits != 0; bits &= bits - 1) {
         count++;
+    }
     return count;
 }
 
@@ -56,9 +57,10 @@ static void hurry(struct raft *raft)
 /* Gives way to another node that is about to win: it needs a round trip and two disk writes. */
 static void maybe_delay_hurry(struct raft *raft)
 {
-    if (raft->election.hurried)
+    if (raft->election.hurried) {
         raft->election.hurry_deadline_ms =
             raft->now_ms + raft->config.unreachable_delay_ms + random_delay(raft);
+    }
 }
 
 /* How long a hurried candidate waits for votes: longer each time, so that slow disks, which make two
@@ -66,8 +68,9 @@ static void maybe_delay_hurry(struct raft *raft)
 static uint64_t hurried_election_ms(struct raft *raft)
 {
     uint64_t base = raft->config.unreachable_delay_ms;
-    for (uint32_t i = 0; i < raft->election.hurry_elections && base < raft->config.election_timeout_ms; i++)
+    for (uint32_t i = 0; i < raft->election.hurry_elections && base < raft->config.election_timeout_ms; i++) {
         base *= 2;
+    }
     base = min_u64(base, raft->config.election_timeout_ms);
     return base + raft_random_below(&raft->random, base);
 }
@@ -84,8 +87,9 @@ uint64_t raft_election_deadline_ms(const struct raft *raft)
 static void ask_for_votes(struct raft *raft, enum raft_message_type type, uint64_t term, bool force)
 {
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i == raft->self || (raft->election.granted & slot_bit(i)) != 0)
+        if (i == raft->self || (raft->election.granted & slot_bit(i)) != 0) {
             continue;
+        }
         struct raft_message request = raft_new_message(raft, type, raft->voters[i]);
         request.term = term;
         request.log = raft_log_last(&raft->log);
@@ -113,19 +117,21 @@ static bool has_majority(const struct raft *raft, uint32_t bits)
 static void maybe_win_pre_vote(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_PRE_CANDIDATE);
-    if (has_majority(raft, raft->election.granted))
+    if (has_majority(raft, raft->election.granted)) {
         campaign(raft, false);
-    else if (has_majority(raft, raft->election.refused))
+    } else if (has_majority(raft, raft->election.refused)) {
         raft_become_follower(raft, raft->hard_state.term);
+    }
 }
 
 static void maybe_win_vote(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_CANDIDATE);
-    if (has_majority(raft, raft->election.granted) && raft_hard_state_is_durable(raft))
+    if (has_majority(raft, raft->election.granted) && raft_hard_state_is_durable(raft)) {
         raft_become_leader(raft);
-    else if (has_majority(raft, raft->election.refused))
+    } else if (has_majority(raft, raft->election.refused)) {
         raft_become_follower(raft, raft->hard_state.term);
+    }
 }
 
 /* Thesis 9.6: asks first, and raises the term only when the election could be won. */
@@ -156,32 +162,38 @@ void raft_election_tick(struct raft *raft)
     struct raft_election *election = &raft->election;
     bool timed_out = raft->now_ms >= election->deadline_ms;
     bool hurry_due = raft->now_ms >= election->hurry_deadline_ms;
-    if (timed_out && raft->leader != RAFT_NODE_NONE)
+    if (timed_out && raft->leader != RAFT_NODE_NONE) {
         raft_forget_leader(raft);
-    if (hurry_due)
+    }
+    if (hurry_due) {
         election->hurry_deadline_ms = raft->now_ms + random_delay(raft);
+    }
     if (raft_disk_is_stalled(raft)) { /* it could not lead (pitfall 16) */
-        if (timed_out)
+        if (timed_out) {
             raft_election_reset_timer(raft);
+        }
         return;
     }
-    if (timed_out)
+    if (timed_out) {
         pre_campaign(raft);
-    else if (hurry_due)
+    } else if (hurry_due) {
         pre_campaign_again(raft);
+    }
 }
 
 void raft_election_campaign_by_force(struct raft *raft)
 {
     raft_assert(raft->role != RAFT_LEADER);
-    if (!raft_disk_is_stalled(raft))
+    if (!raft_disk_is_stalled(raft)) {
         campaign(raft, true);
+    }
 }
 
 void raft_election_on_persisted(struct raft *raft)
 {
-    if (raft->role != RAFT_CANDIDATE || !raft_hard_state_is_durable(raft))
+    if (raft->role != RAFT_CANDIDATE || !raft_hard_state_is_durable(raft)) {
         return;
+    }
     raft_assert(raft->hard_state.vote == raft->config.id);
     raft->election.granted |= slot_bit(raft->self);
     maybe_win_vote(raft);
@@ -197,14 +209,16 @@ void raft_election_on_leader_unreachable(struct raft *raft)
 
 void raft_election_maybe_note_leader_gone(struct raft *raft, const struct raft_message *message)
 {
-    if (message->from != raft->term_leader || raft->role == RAFT_LEADER)
+    if (message->from != raft->term_leader || raft->role == RAFT_LEADER) {
         return;
+    }
     /* A leader neither asks for votes nor grants them: it ignores who asks. */
     bool asks = message->type == RAFT_MESSAGE_PRE_VOTE && message->term > raft->hard_state.term;
     bool grants = message->type == RAFT_MESSAGE_PRE_VOTE_RESPONSE && !message->reject &&
                   message->term == raft->hard_state.term + 1;
-    if (!asks && !grants)
+    if (!asks && !grants) {
         return;
+    }
     raft->term_leader_gone = true;
     if (raft->leader != RAFT_NODE_NONE) {
         raft_forget_leader(raft);
@@ -217,8 +231,9 @@ void raft_election_maybe_note_leader_gone(struct raft *raft, const struct raft_m
 /* Thesis 4.2.3: a server that hears from a current leader does not vote. */
 static bool is_sticky(const struct raft *raft)
 {
-    if (raft->role == RAFT_LEADER)
+    if (raft->role == RAFT_LEADER) {
         return true; /* check-quorum keeps this honest */
+    }
     return raft->leader != RAFT_NODE_NONE &&
            raft->now_ms - raft->leader_contact_ms < raft->config.election_timeout_ms;
 }
@@ -227,8 +242,9 @@ bool raft_election_is_ignored(const struct raft *raft, const struct raft_message
 {
     raft_assert(message->type == RAFT_MESSAGE_PRE_VOTE || message->type == RAFT_MESSAGE_VOTE);
     /* Who is behind in terms gets an answer, or it would never learn (pitfall 15). */
-    if (message->term < raft->hard_state.term || message->force)
+    if (message->term < raft->hard_state.term || message->force) {
         return false;
+    }
     return is_sticky(raft);
 }
 
@@ -259,8 +275,9 @@ void raft_election_on_vote(struct raft *raft, const struct raft_message *message
                  raft_log_is_up_to_date(&raft->log, message->log);
     if (grant) {
         raft_assert(raft->role != RAFT_LEADER && raft->role != RAFT_CANDIDATE);
-        if (raft->role == RAFT_PRE_CANDIDATE)
+        if (raft->role == RAFT_PRE_CANDIDATE) {
             raft_become_follower(raft, raft->hard_state.term);
+        }
         if (raft->hard_state.vote != message->from) {
             raft->hard_state.vote = message->from;
             raft->hard_state_dirty = true;
@@ -277,30 +294,36 @@ void raft_election_on_vote(struct raft *raft, const struct raft_message *message
 static bool count_answer(struct raft *raft, const struct raft_message *message)
 {
     uint32_t bit = slot_bit(raft_find_slot(raft, message->from));
-    if (((raft->election.granted | raft->election.refused) & bit) != 0)
+    if (((raft->election.granted | raft->election.refused) & bit) != 0) {
         return false;
-    if (message->reject)
+    }
+    if (message->reject) {
         raft->election.refused |= bit;
-    else
+    } else {
         raft->election.granted |= bit;
+    }
     return true;
 }
 
 void raft_election_on_pre_vote_response(struct raft *raft, const struct raft_message *message)
 {
     uint64_t answered_term = raft->hard_state.term + (message->reject ? 0 : 1);
-    if (raft->role != RAFT_PRE_CANDIDATE || message->term != answered_term)
+    if (raft->role != RAFT_PRE_CANDIDATE || message->term != answered_term) {
         return;
-    if (count_answer(raft, message))
+    }
+    if (count_answer(raft, message)) {
         maybe_win_pre_vote(raft);
+    }
 }
 
 void raft_election_on_vote_response(struct raft *raft, const struct raft_message *message)
 {
-    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term)
+    if (raft->role != RAFT_CANDIDATE || message->term != raft->hard_state.term) {
         return;
-    if (count_answer(raft, message))
+    }
+    if (count_answer(raft, message)) {
         maybe_win_vote(raft);
+    }
 }
 
 void raft_election_check_invariants(const struct raft *raft)

@@ -31,8 +31,9 @@ static void check_leader(const struct raft *raft)
     raft_assert(raft->noop_index < raft->log.base.index ||
                 raft_log_term(&raft->log, raft->noop_index) == raft->hard_state.term);
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i == raft->self)
+        if (i == raft->self) {
             continue;
+        }
         raft_progress_check_invariants(&raft->progress[i]);
         raft_assert(raft->progress[i].match <= raft->log.last_index);
         raft_assert(raft->progress[i].next <= raft->log.last_index + 1);
@@ -46,12 +47,14 @@ void raft_check_invariants(const struct raft *raft)
     raft_election_check_invariants(raft);
     raft_read_check_invariants(raft);
     check_roles(raft);
-    if (raft->role == RAFT_LEADER)
+    if (raft->role == RAFT_LEADER) {
         check_leader(raft);
+    }
     /* Nothing is in the log that is newer than the term. */
     raft_assert(raft_log_last(&raft->log).term <= raft->hard_state.term);
     raft_assert(raft->hard_state.term > 0 || raft->hard_state.vote == RAFT_NODE_NONE);
     raft_assert(raft->apply.entries_count == 0 || raft->apply.read_id == 0);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         raft_assert(raft->role == RAFT_LEADER || raft->progress[i].log_read_id == 0);
+    }
 }

@@ -74,8 +74,9 @@ void raft_log_init(struct raft_log *log, const struct raft_restore *restore, uin
 
 void raft_log_deinit(struct raft_log *log)
 {
-    for (uint64_t index = log->cache_first; index <= log->last_index; index++)
+    for (uint64_t index = log->cache_first; index <= log->last_index; index++) {
         raft_payload_unref(slot_at(log, index)->entry.payload);
+    }
     free(log->cache);
     raft_term_runs_deinit(&log->runs);
     raft_persists_deinit(&log->persists);
@@ -84,8 +85,9 @@ void raft_log_deinit(struct raft_log *log)
 
 bool raft_log_get_term(const struct raft_log *log, uint64_t index, uint64_t *term)
 {
-    if (index < log->base.index || index > log->last_index)
+    if (index < log->base.index || index > log->last_index) {
         return false;
+    }
     *term = index == log->base.index ? log->base.term : raft_term_runs_term(&log->runs, index);
     return true;
 }
@@ -121,8 +123,9 @@ bool raft_log_find_at_most(const struct raft_log *log, uint64_t index, uint64_t 
             return true;
         }
     }
-    if (from < log->base.index || log->base.term > term)
+    if (from < log->base.index || log->base.term > term) {
         return false;
+    }
     *found = log->base;
     return true;
 }
@@ -142,15 +145,18 @@ const struct raft_entry *raft_log_cached(const struct raft_log *log, uint64_t in
 static void cache_reserve(struct raft_log *log, uint64_t needed)
 {
     raft_assert(needed <= UINT32_MAX / 2);
-    if (needed <= log->cache_capacity)
+    if (needed <= log->cache_capacity) {
         return;
+    }
     uint32_t capacity = log->cache_capacity == 0 ? 64 : log->cache_capacity;
-    while (capacity < needed)
+    while (capacity < needed) {
         capacity *= 2;
+    }
     struct raft_log_slot *cache = raft_memory_allocate(capacity, sizeof *cache);
     uint32_t count = (uint32_t)cache_count(log);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         cache[i] = *slot_at(log, log->cache_first + i);
+    }
     free(log->cache);
     log->cache = cache;
     log->cache_head = 0;
@@ -201,8 +207,9 @@ void raft_log_truncate(struct raft_log *log, uint64_t first_dropped)
 bool raft_log_commit_to(struct raft_log *log, uint64_t index)
 {
     raft_assert(index <= log->last_index);
-    if (index <= log->commit)
+    if (index <= log->commit) {
         return false;
+    }
     log->commit = index;
     return true;
 }
@@ -229,8 +236,9 @@ void raft_log_compact(struct raft_log *log, struct raft_entry_id base)
     raft_assert(base.index >= log->base.index);
     raft_assert(base.index <= log->applied && base.index <= log->durable);
     raft_assert(raft_log_holds(log, base));
-    while (log->cache_first <= base.index)
+    while (log->cache_first <= base.index) {
         cache_drop_first(log);
+    }
     raft_term_runs_compact(&log->runs, base.index, log->last_index);
     log->base = base;
 }
@@ -258,8 +266,9 @@ uint64_t raft_log_issue_persist(struct raft_log *log, uint64_t now_ms, struct ra
 bool raft_log_persisted(struct raft_log *log, uint64_t sequence)
 {
     struct raft_entry_id on_disk;
-    if (!raft_persists_complete(&log->persists, sequence, &on_disk))
+    if (!raft_persists_complete(&log->persists, sequence, &on_disk)) {
         return false;
+    }
     /* The disk holds the log as it was up to on_disk, or as a later write (begun, perhaps done, but
      * not confirmed) leaves it. What no such write touches is durable whatever happens. */
     uint64_t overwritten = min_u64(raft_persists_first_overwritten(&log->persists), log->unsaved_first);
@@ -276,8 +285,9 @@ void raft_log_evict(struct raft_log *log)
     uint64_t evictable = min_u64(log->durable, log->commit);
     while (log->cache_first <= evictable) {
         uint64_t bytes = raft_log_bytes_after(log, 0) + cache_count(log) * ENTRY_OVERHEAD_BYTES;
-        if (bytes <= log->cache_bytes_max)
+        if (bytes <= log->cache_bytes_max) {
             break;
+        }
         cache_drop_first(log);
     }
     raft_assert(log->cache_first <= log->unsaved_first);

@@ -8,11 +8,13 @@
 void *raft_memory_allocate(size_t count, size_t item_size)
 {
     raft_assert(item_size > 0);
-    if (count == 0)
+    if (count == 0) {
         return NULL;
+    }
     void *memory = calloc(count, item_size);
-    if (memory == NULL)
+    if (memory == NULL) {
         abort();
+    }
     return memory;
 }
 
@@ -20,16 +22,20 @@ void *raft_memory_reserve(void *items, uint32_t *capacity, uint32_t needed, size
 {
     raft_assert(item_size > 0);
     raft_assert(needed <= UINT32_MAX / 2);
-    if (needed <= *capacity)
+    if (needed <= *capacity) {
         return items;
+    }
     uint32_t grown = *capacity == 0 ? 8 : *capacity;
-    while (grown < needed)
+    while (grown < needed) {
         grown *= 2;
-    if (grown > SIZE_MAX / item_size)
+    }
+    if (grown > SIZE_MAX / item_size) {
         abort();
+    }
     void *moved = realloc(items, (size_t)grown * item_size);
-    if (moved == NULL)
+    if (moved == NULL) {
         abort();
+    }
     *capacity = grown;
     return moved;
 }

@@ -9,8 +9,9 @@ void raft_message_deinit(struct raft_message *message)
 {
     raft_assert(message != NULL);
     raft_assert(message->entries != NULL || message->entries_count == 0);
-    for (uint32_t i = 0; i < message->entries_count; i++)
+    for (uint32_t i = 0; i < message->entries_count; i++) {
         raft_payload_unref(message->entries[i].payload);
+    }
     free(message->entries);
     message->entries = NULL;
     message->entries_count = 0;
@@ -18,25 +19,30 @@ void raft_message_deinit(struct raft_message *message)
 
 static bool entry_id_is_well_formed(struct raft_entry_id id)
 {
-    if (id.term > RAFT_NUMBER_MAX || id.index > RAFT_NUMBER_MAX)
+    if (id.term > RAFT_NUMBER_MAX || id.index > RAFT_NUMBER_MAX) {
         return false;
+    }
     /* {0,0} stands before the first entry, and nothing else has a zero in it. */
     return (id.term == 0) == (id.index == 0);
 }
 
 static bool entries_are_well_formed(const struct raft_message *message)
 {
-    if (message->entries_count > 0 && message->entries == NULL)
+    if (message->entries_count > 0 && message->entries == NULL) {
         return false;
+    }
     struct raft_entry_id previous = message->log;
     for (uint32_t i = 0; i < message->entries_count; i++) {
         const struct raft_entry *entry = &message->entries[i];
-        if (entry->id.index != previous.index + 1 || entry->id.term < previous.term)
+        if (entry->id.index != previous.index + 1 || entry->id.term < previous.term) {
             return false;
-        if (entry->id.term == 0 || entry->id.term > message->term)
+        }
+        if (entry->id.term == 0 || entry->id.term > message->term) {
             return false;
-        if (entry->type < RAFT_ENTRY_NOOP || entry->type > RAFT_ENTRY_MEMBERSHIP)
+        }
+        if (entry->type < RAFT_ENTRY_NOOP || entry->type > RAFT_ENTRY_MEMBERSHIP) {
             return false;
+        }
         previous = entry->id;
     }
     return previous.index <= RAFT_NUMBER_MAX;
@@ -45,14 +51,18 @@ static bool entries_are_well_formed(const struct raft_message *message)
 bool raft_message_is_well_formed(const struct raft_message *message)
 {
     raft_assert(message != NULL);
-    if (message->term > RAFT_NUMBER_MAX || message->commit > RAFT_NUMBER_MAX)
+    if (message->term > RAFT_NUMBER_MAX || message->commit > RAFT_NUMBER_MAX) {
         return false;
-    if (message->type == RAFT_MESSAGE_READ_INDEX_RESPONSE) /* its log.index comes without a term */
+    }
+    if (message->type == RAFT_MESSAGE_READ_INDEX_RESPONSE) { /* its log.index comes without a term */
         return message->log.index <= RAFT_NUMBER_MAX && message->entries_count == 0;
-    if (!entry_id_is_well_formed(message->log) || !entry_id_is_well_formed(message->hint))
+    }
+    if (!entry_id_is_well_formed(message->log) || !entry_id_is_well_formed(message->hint)) {
         return false;
-    if (message->type != RAFT_MESSAGE_APPEND && message->entries_count > 0)
+    }
+    if (message->type != RAFT_MESSAGE_APPEND && message->entries_count > 0) {
         return false;
+    }
 
     switch (message->type) {
     case RAFT_MESSAGE_PRE_VOTE:

@@ -8,8 +8,9 @@
 
 void raft_outbox_deinit(struct raft_outbox *outbox)
 {
-    for (uint32_t i = 0; i < outbox->count; i++)
+    for (uint32_t i = 0; i < outbox->count; i++) {
         raft_message_deinit(&outbox->items[i]);
+    }
     free(outbox->items);
     *outbox = (struct raft_outbox){0};
 }
@@ -51,18 +52,20 @@ void raft_outbox_split(struct raft_outbox *outbox, bool hard_state_durable, uint
                        struct raft_ready *ready)
 {
     uint32_t now_count = 0;
-    for (uint32_t i = 0; i < outbox->count; i++)
+    for (uint32_t i = 0; i < outbox->count; i++) {
         now_count += raft_outbox_may_leave(&outbox->items[i], hard_state_durable, durable_index);
+    }
 
     struct raft_message *now = raft_memory_allocate(now_count, sizeof *now);
     struct raft_message *later = raft_memory_allocate(outbox->count - now_count, sizeof *later);
     ready->messages_now_count = 0;
     ready->messages_after_persist_count = 0;
     for (uint32_t i = 0; i < outbox->count; i++) {
-        if (raft_outbox_may_leave(&outbox->items[i], hard_state_durable, durable_index))
+        if (raft_outbox_may_leave(&outbox->items[i], hard_state_durable, durable_index)) {
             now[ready->messages_now_count++] = outbox->items[i];
-        else
+        } else {
             later[ready->messages_after_persist_count++] = outbox->items[i];
+        }
     }
     raft_assert(ready->messages_now_count == now_count);
     raft_assert(ready->messages_now_count + ready->messages_after_persist_count == outbox->count);

@@ -10,8 +10,9 @@
 struct raft_payload *raft_payload_create(uint32_t capacity)
 {
     struct raft_payload *payload = malloc(sizeof *payload + capacity);
-    if (payload == NULL)
+    if (payload == NULL) {
         abort();
+    }
     payload->references = 1;
     payload->size = 0;
     payload->capacity = capacity;
@@ -22,19 +23,22 @@ struct raft_payload *raft_payload_grow(struct raft_payload *payload, uint32_t ca
 {
     raft_assert(payload->references == 1);
     raft_assert(payload->size <= payload->capacity);
-    if (capacity <= payload->capacity)
+    if (capacity <= payload->capacity) {
         return payload;
+    }
     struct raft_payload *grown = realloc(payload, sizeof *grown + capacity);
-    if (grown == NULL)
+    if (grown == NULL) {
         abort();
+    }
     grown->capacity = capacity;
     return grown;
 }
 
 struct raft_payload *raft_payload_ref(struct raft_payload *payload)
 {
-    if (payload == NULL)
+    if (payload == NULL) {
         return NULL;
+    }
     raft_assert(payload->references > 0);
     raft_assert(payload->references < UINT32_MAX);
     payload->references++;
@@ -43,11 +47,13 @@ struct raft_payload *raft_payload_ref(struct raft_payload *payload)
 
 void raft_payload_unref(struct raft_payload *payload)
 {
-    if (payload == NULL)
+    if (payload == NULL) {
         return;
+    }
     raft_assert(payload->references > 0);
     raft_assert(payload->size <= payload->capacity);
     payload->references--;
-    if (payload->references == 0)
+    if (payload->references == 0) {
         free(payload);
+    }
 }

@@ -16,8 +16,9 @@ static void grow(struct raft_persists *persists)
 {
     uint32_t capacity = persists->capacity == 0 ? 8 : persists->capacity * 2;
     struct raft_persist *items = raft_memory_allocate(capacity, sizeof *items);
-    for (uint32_t i = 0; i < persists->count; i++)
+    for (uint32_t i = 0; i < persists->count; i++) {
         items[i] = *item_at(persists, i);
+    }
     free(persists->items);
     persists->items = items;
     persists->head = 0;
@@ -34,8 +35,9 @@ uint64_t raft_persists_issue(struct raft_persists *persists, uint64_t first_inde
                              uint64_t now_ms)
 {
     raft_assert(first_index == UINT64_MAX || first_index <= last.index);
-    if (persists->count == persists->capacity)
+    if (persists->count == persists->capacity) {
         grow(persists);
+    }
     persists->count++;
     persists->last_sequence++;
     *item_at(persists, persists->count - 1) = (struct raft_persist){
@@ -47,8 +49,9 @@ uint64_t raft_persists_issue(struct raft_persists *persists, uint64_t first_inde
     /* Appending writes stop this walk at once; only a write that overwrites goes further back. */
     for (uint32_t i = persists->count - 1; i > 0; i--) {
         struct raft_persist *earlier = item_at(persists, i - 1);
-        if (earlier->first_min <= first_index)
+        if (earlier->first_min <= first_index) {
             break;
+        }
         earlier->first_min = first_index;
     }
     raft_assert(persists->done_sequence + persists->count == persists->last_sequence);

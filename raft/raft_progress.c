@@ -84,8 +84,9 @@ void raft_progress_sent(struct raft_progress *progress, uint64_t last_index, uin
     raft_assert(progress->state == RAFT_PROGRESS_REPLICATE);
     raft_assert(last_index >= progress->next);
     raft_assert(progress->inflights_count < progress->inflights_capacity);
-    if (progress->inflights_count == 0)
+    if (progress->inflights_count == 0) {
         progress->moved_ms = now_ms;
+    }
     uint32_t i = (progress->inflights_head + progress->inflights_count) % progress->inflights_capacity;
     progress->inflights[i] = (struct raft_inflight){.last_index = last_index, .bytes = bytes};
     progress->inflights_count++;
@@ -97,8 +98,9 @@ static void free_inflights_up_to(struct raft_progress *progress, uint64_t index)
 {
     while (progress->inflights_count > 0) {
         const struct raft_inflight *first = &progress->inflights[progress->inflights_head];
-        if (first->last_index > index)
+        if (first->last_index > index) {
             break;
+        }
         raft_assert(progress->inflight_bytes >= first->bytes);
         progress->inflight_bytes -= first->bytes;
         progress->inflights_head = (progress->inflights_head + 1) % progress->inflights_capacity;
@@ -109,12 +111,14 @@ static void free_inflights_up_to(struct raft_progress *progress, uint64_t index)
 
 bool raft_progress_acknowledge(struct raft_progress *progress, uint64_t index, uint64_t now_ms)
 {
-    if (index < progress->match)
+    if (index < progress->match) {
         return false;
+    }
     bool rose = index > progress->match;
     progress->match = index;
-    if (progress->next <= index)
+    if (progress->next <= index) {
         progress->next = index + 1;
+    }
     if (rose) {
         progress->moved_ms = now_ms;
         progress->ask_again = false;
@@ -126,17 +130,20 @@ bool raft_progress_acknowledge(struct raft_progress *progress, uint64_t index, u
 bool raft_progress_refuse(struct raft_progress *progress, uint64_t rejected, uint64_t hint)
 {
     /* What was acknowledged cannot be refused later but by a message that was overtaken. */
-    if (rejected <= progress->match)
+    if (rejected <= progress->match) {
         return false;
+    }
     if (progress->state == RAFT_PROGRESS_REPLICATE) {
         raft_progress_become_probe(progress, progress->match + 1);
         return true;
     }
-    if (progress->state == RAFT_PROGRESS_PROBE && progress->next - 1 != rejected)
+    if (progress->state == RAFT_PROGRESS_PROBE && progress->next - 1 != rejected) {
         return false;
+    }
     uint64_t next = rejected < hint + 1 ? rejected : hint + 1;
-    if (next <= progress->match)
+    if (next <= progress->match) {
         next = progress->match + 1;
+    }
     raft_progress_become_probe(progress, next);
     return true;
 }

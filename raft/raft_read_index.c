@@ -56,10 +56,12 @@ static void pop_read(struct raft_reads *reads)
     raft_assert(read_at(reads, 0)->id == 0);
     reads->head++;
     reads->count--;
-    if (reads->assigned > 0)
+    if (reads->assigned > 0) {
         reads->assigned--;
-    if (reads->count == 0)
+    }
+    if (reads->count == 0) {
         reads->head = 0;
+    }
 }
 
 static void answer_peer(struct raft *raft, raft_node_id peer, uint64_t round, uint64_t index, bool ok)
@@ -88,8 +90,9 @@ static void finish_read(struct raft *raft, struct raft_read *read, uint64_t inde
 
 uint64_t raft_read_index(struct raft *raft)
 {
-    if (raft->leader == RAFT_NODE_NONE || raft->transfer.transferee != RAFT_NODE_NONE)
+    if (raft->leader == RAFT_NODE_NONE || raft->transfer.transferee != RAFT_NODE_NONE) {
         return 0;
+    }
     push_read(raft, raft->config.id, 0);
     uint64_t id = raft->reads.last_id;
     if (raft->role != RAFT_LEADER) {
@@ -106,27 +109,31 @@ void raft_read_on_request(struct raft *raft, const struct raft_message *message)
     raft_assert(message->type == RAFT_MESSAGE_READ_INDEX);
     bool refused = raft->role != RAFT_LEADER || message->term < raft->hard_state.term ||
                    raft->transfer.transferee != RAFT_NODE_NONE || raft->reads.count >= RAFT_READ_REQUESTS_MAX;
-    if (refused)
+    if (refused) {
         answer_peer(raft, message->from, message->round, 0, false);
-    else
+    } else {
         push_read(raft, message->from, message->round);
+    }
 }
 
 void raft_read_on_response(struct raft *raft, const struct raft_message *message)
 {
     raft_assert(message->type == RAFT_MESSAGE_READ_INDEX_RESPONSE);
     struct raft_reads *reads = &raft->reads;
-    if (raft->role != RAFT_FOLLOWER || message->from != raft->leader || message->round == 0)
+    if (raft->role != RAFT_FOLLOWER || message->from != raft->leader || message->round == 0) {
         return;
+    }
     for (uint32_t i = 0; i < reads->count; i++) { /* answers come mostly in order: found at once */
         struct raft_read *read = read_at(reads, i);
-        if (read->id != message->round)
+        if (read->id != message->round) {
             continue;
+        }
         finish_read(raft, read, message->log.index, !message->reject);
         break;
     }
-    while (reads->count > 0 && read_at(reads, 0)->id == 0)
+    while (reads->count > 0 && read_at(reads, 0)->id == 0) {
         pop_read(reads);
+    }
 }
 
 bool raft_read_wants_round(const struct raft *raft)
@@ -150,8 +157,9 @@ uint64_t raft_read_start_round(struct raft *raft)
             read->index = raft->log.commit;
         }
     }
-    if (raft_is_single(raft))
+    if (raft_is_single(raft)) {
         raft_read_on_round_acked(raft);
+    }
     return reads->last_round;
 }
 
@@ -160,12 +168,14 @@ void raft_read_on_round_acked(struct raft *raft)
     struct raft_reads *reads = &raft->reads;
     uint64_t acked[RAFT_NODES_MAX];
     raft_assert(raft->role == RAFT_LEADER);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         acked[i] = i == raft->self ? reads->last_round : raft->progress[i].round_acked;
+    }
     uint64_t confirmed = raft_replication_majority_value(acked, raft->config.voters_count);
     raft_assert(confirmed <= reads->last_round);
-    if (confirmed > reads->confirmed_round)
+    if (confirmed > reads->confirmed_round) {
         reads->confirmed_round = confirmed;
+    }
     while (reads->assigned > 0 && read_at(reads, 0)->round <= confirmed) {
         finish_read(raft, read_at(reads, 0), read_at(reads, 0)->index, true);
         pop_read(reads);
@@ -176,8 +186,9 @@ void raft_read_fail_all(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;
     while (reads->count > 0) {
-        if (read_at(reads, 0)->id != 0)
+        if (read_at(reads, 0)->id != 0) {
             finish_read(raft, read_at(reads, 0), 0, false);
+        }
         pop_read(reads);
     }
     raft_assert(reads->assigned == 0);
@@ -187,8 +198,9 @@ void raft_read_expire(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;
     while (reads->count > 0 && read_at(reads, 0)->deadline_ms <= raft->now_ms) {
-        if (read_at(reads, 0)->id != 0)
+        if (read_at(reads, 0)->id != 0) {
             finish_read(raft, read_at(reads, 0), 0, false);
+        }
         pop_read(reads);
     }
 }
@@ -209,8 +221,9 @@ void raft_read_check_invariants(const struct raft *raft)
     for (uint32_t i = 0; i < reads->count; i++) {
         const struct raft_read *read = read_at(reads, i);
         raft_assert((read->round != 0) == (i < reads->assigned));
-        if (i >= reads->assigned)
+        if (i >= reads->assigned) {
             break;
+        }
         raft_assert(read->round >= previous_round && read->round <= reads->last_round);
         raft_assert(read->index >= raft->noop_index && read->index <= raft->log.commit);
         previous_round = read->round;

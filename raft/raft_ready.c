@@ -22,8 +22,9 @@ bool raft_has_ready(const struct raft *raft)
 
 static void number_persist(struct raft *raft, struct raft_ready *ready)
 {
-    if (!raft->hard_state_dirty && !raft_log_has_unsaved(&raft->log))
+    if (!raft->hard_state_dirty && !raft_log_has_unsaved(&raft->log)) {
         return;
+    }
     ready->sequence =
         raft_log_issue_persist(&raft->log, raft->now_ms, &ready->entries, &ready->entries_count);
     ready->hard_state = raft->hard_state;
@@ -38,12 +39,14 @@ static void number_persist(struct raft *raft, struct raft_ready *ready)
 void raft_take_ready(struct raft *raft, struct raft_ready *ready)
 {
     *ready = (struct raft_ready){0};
-    if (raft->role == RAFT_LEADER)
+    if (raft->role == RAFT_LEADER) {
         raft_replication_send(raft);
+    }
     number_persist(raft, ready);
     raft_outbox_split(&raft->outbox, raft_hard_state_is_durable(raft), raft->log.durable, ready);
-    if (ready->messages_after_persist_count > 0)
+    if (ready->messages_after_persist_count > 0) {
         ready->after_sequence = raft->log.persists.last_sequence;
+    }
 
     ready->reads = raft->reads.results;
     ready->reads_count = raft->reads.results_count;
@@ -64,12 +67,15 @@ void raft_take_ready(struct raft *raft, struct raft_ready *ready)
 void raft_ready_deinit(struct raft_ready *ready)
 {
     raft_assert(ready != NULL);
-    for (uint32_t i = 0; i < ready->entries_count; i++)
+    for (uint32_t i = 0; i < ready->entries_count; i++) {
         raft_payload_unref(ready->entries[i].payload);
-    for (uint32_t i = 0; i < ready->messages_now_count; i++)
+    }
+    for (uint32_t i = 0; i < ready->messages_now_count; i++) {
         raft_message_deinit(&ready->messages_now[i]);
-    for (uint32_t i = 0; i < ready->messages_after_persist_count; i++)
+    }
+    for (uint32_t i = 0; i < ready->messages_after_persist_count; i++) {
         raft_message_deinit(&ready->messages_after_persist[i]);
+    }
     free(ready->entries);
     free(ready->messages_now);
     free(ready->messages_after_persist);

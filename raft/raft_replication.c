@@ -30,8 +30,9 @@ uint64_t raft_replication_majority_value(uint64_t *values, uint32_t count)
     for (uint32_t i = 1; i < count; i++) {
         uint64_t value = values[i];
         uint32_t at = i;
-        for (; at > 0 && values[at - 1] < value; at--)
+        for (; at > 0 && values[at - 1] < value; at--) {
             values[at] = values[at - 1];
+        }
         values[at] = value;
     }
     return values[count / 2]; /* in falling order, count / 2 + 1 values are at least this */
@@ -40,8 +41,9 @@ uint64_t raft_replication_majority_value(uint64_t *values, uint32_t count)
 void raft_replication_start(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         raft_progress_reset(&raft->progress[i], raft->log.last_index + 1, raft->now_ms);
+    }
     raft->reads.confirmed_round = raft->reads.last_round;
     raft->heartbeat_deadline_ms = raft->now_ms + raft->config.heartbeat_interval_ms;
     raft->quorum_deadline_ms = raft->now_ms + raft->config.election_timeout_ms;
@@ -73,8 +75,9 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 static void note_commit_told(struct raft_progress *progress, uint64_t commit)
 {
-    if (commit > progress->commit_told)
+    if (commit > progress->commit_told) {
         progress->commit_told = commit;
+    }
 }
 
 /* Sends an APPEND after progress->next - 1 with the given entries, which are copied. */
@@ -116,8 +119,9 @@ static uint32_t gather_entries(const struct raft *raft, uint64_t first, struct r
     for (uint64_t index = first; index <= raft->log.last_index && count < APPEND_ENTRIES_MAX; index++) {
         const struct raft_entry *entry = raft_log_cached(&raft->log, index);
         uint64_t size = raft_entry_bytes(entry);
-        if (count > 0 && *bytes + size > raft->config.append_bytes_max)
+        if (count > 0 && *bytes + size > raft->config.append_bytes_max) {
             break;
+        }
         *bytes += size;
         count++;
     }
@@ -139,14 +143,16 @@ static void send_probe(struct raft *raft, uint32_t slot, uint64_t *round)
 {
     struct raft_progress *progress = &raft->progress[slot];
     raft_assert(progress->state == RAFT_PROGRESS_PROBE);
-    if (progress->probe_sent)
+    if (progress->probe_sent) {
         return;
+    }
     struct raft_entry *entries = NULL;
     uint32_t count = 0;
     uint64_t bytes;
     /* A repeated probe, and one whose entries would have to be read from disk, goes without entries. */
-    if (!progress->ask_again && has_cached(raft, progress->next))
+    if (!progress->ask_again && has_cached(raft, progress->next)) {
         count = gather_entries(raft, progress->next, &entries, &bytes);
+    }
     progress->probe_sent = true;
     progress->ask_again = false;
     progress->moved_ms = raft->now_ms;
@@ -184,8 +190,9 @@ static void ask_in_snapshot(struct raft *raft, uint32_t slot, uint64_t *round)
 {
     struct raft_progress *progress = &raft->progress[slot];
     raft_assert(progress->state == RAFT_PROGRESS_SNAPSHOT);
-    if (!progress->ask_again)
+    if (!progress->ask_again) {
         return;
+    }
     progress->ask_again = false;
     progress->moved_ms = raft->now_ms;
     progress->next = raft->log.base.index + 1;
@@ -196,8 +203,9 @@ static void ask_in_snapshot(struct raft *raft, uint32_t slot, uint64_t *round)
 static void send_to(struct raft *raft, uint32_t slot, uint64_t round)
 {
     struct raft_progress *progress = &raft->progress[slot];
-    if (progress->state != RAFT_PROGRESS_SNAPSHOT && progress->next <= raft->log.base.index)
+    if (progress->state != RAFT_PROGRESS_SNAPSHOT && progress->next <= raft->log.base.index) {
         raft_progress_become_snapshot(progress);
+    }
     switch (progress->state) {
     case RAFT_PROGRESS_PROBE:
         send_probe(raft, slot, &round);
@@ -209,21 +217,24 @@ static void send_to(struct raft *raft, uint32_t slot, uint64_t round)
         ask_in_snapshot(raft, slot, &round);
         break;
     }
-    if (round != 0)
+    if (round != 0) {
         send_heartbeat(raft, slot, round);
+    }
 }
 
 void raft_replication_send(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
     uint64_t round = 0;
-    if (raft->heartbeat_due || raft_read_wants_round(raft))
+    if (raft->heartbeat_due || raft_read_wants_round(raft)) {
         round = raft_read_start_round(raft);
+    }
     raft->heartbeat_due = false;
     raft->replication_due = false;
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i != raft->self)
+        if (i != raft->self) {
             send_to(raft, i, round);
+        }
     }
 }
 
@@ -233,8 +244,9 @@ void raft_replication_send(struct raft *raft)
 static uint64_t quorum_contact_ms(const struct raft *raft)
 {
     uint64_t contacts[RAFT_NODES_MAX];
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         contacts[i] = i == raft->self ? raft->now_ms : raft->progress[i].contact_ms;
+    }
     return raft_replication_majority_value(contacts, raft->config.voters_count);
 }
 
@@ -243,8 +255,9 @@ static bool has_commit_news(const struct raft *raft)
 {
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         const struct raft_progress *progress = &raft->progress[i];
-        if (i != raft->self && progress->commit_told < min_u64(progress->match, raft->log.commit))
+        if (i != raft->self && progress->commit_told < min_u64(progress->match, raft->log.commit)) {
             return true;
+        }
     }
     return false;
 }
@@ -278,8 +291,9 @@ uint64_t raft_replication_deadline_ms(const struct raft *raft)
     raft_assert(raft->role == RAFT_LEADER);
     uint64_t deadline = min_u64(raft->heartbeat_deadline_ms, raft->quorum_deadline_ms);
     uint64_t oldest = raft_persists_oldest_ms(&raft->log.persists);
-    if (oldest != UINT64_MAX)
+    if (oldest != UINT64_MAX) {
         deadline = min_u64(deadline, oldest + raft->config.disk_stall_timeout_ms);
+    }
     return min_u64(deadline, raft->commit_news_deadline_ms);
 }
 
@@ -289,30 +303,37 @@ void raft_replication_maybe_commit(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
     uint64_t matches[RAFT_NODES_MAX];
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         matches[i] = i == raft->self ? raft->log.durable : raft->progress[i].match;
+    }
     uint64_t held = raft_replication_majority_value(matches, raft->config.voters_count);
     raft_assert(held <= raft->log.last_index);
     /* Thesis 3.6.2: only entries of the own term are committed by counting; from the no-op on, all are. */
-    if (held < raft->noop_index || !raft_log_commit_to(&raft->log, held))
+    if (held < raft->noop_index || !raft_log_commit_to(&raft->log, held)) {
         return;
-    if (raft->commit_news_deadline_ms == RAFT_NEVER_MS && !raft_is_single(raft))
+    }
+    if (raft->commit_news_deadline_ms == RAFT_NEVER_MS && !raft_is_single(raft)) {
         raft->commit_news_deadline_ms =
             raft->now_ms + 1 + raft->config.heartbeat_interval_ms / COMMIT_NEWS_PART;
+    }
 }
 
 static void on_accepted(struct raft *raft, uint32_t slot, struct raft_entry_id log)
 {
     struct raft_progress *progress = &raft->progress[slot];
     /* A follower of this term acknowledges only what is in our log, or in what we have compacted. */
-    if (log.index > raft->log.last_index)
+    if (log.index > raft->log.last_index) {
         return;
-    if (log.index >= raft->log.base.index && !raft_log_holds(&raft->log, log))
+    }
+    if (log.index >= raft->log.base.index && !raft_log_holds(&raft->log, log)) {
         return;
-    if (!raft_progress_acknowledge(progress, log.index, raft->now_ms))
+    }
+    if (!raft_progress_acknowledge(progress, log.index, raft->now_ms)) {
         return;
-    if (progress->state != RAFT_PROGRESS_REPLICATE && progress->match >= raft->log.base.index)
+    }
+    if (progress->state != RAFT_PROGRESS_REPLICATE && progress->match >= raft->log.base.index) {
         raft_progress_become_replicate(progress);
+    }
     raft->replication_due = true;
     raft_replication_maybe_commit(raft);
     raft_transfer_maybe_finish(raft);
@@ -325,27 +346,32 @@ static void on_refused(struct raft *raft, uint32_t slot, const struct raft_messa
     struct raft_entry_id found;
     uint64_t may_match =
         raft->log.base.index == 0 ? 0 : raft->log.base.index - 1; /* compacted, or the start */
-    if (hint.index < raft->log.base.index)
+    if (hint.index < raft->log.base.index) {
         may_match = hint.index;
-    else if (raft_log_find_at_most(&raft->log, hint.index, hint.term, &found))
+    } else if (raft_log_find_at_most(&raft->log, hint.index, hint.term, &found)) {
         may_match = found.index;
-    if (progress->state == RAFT_PROGRESS_SNAPSHOT && may_match < raft->log.base.index)
+    }
+    if (progress->state == RAFT_PROGRESS_SNAPSHOT && may_match < raft->log.base.index) {
         return;
-    if (raft_progress_refuse(progress, message->log.index, may_match))
+    }
+    if (raft_progress_refuse(progress, message->log.index, may_match)) {
         raft->replication_due = true;
+    }
 }
 
 void raft_replication_on_append_response(struct raft *raft, const struct raft_message *message)
 {
     raft_assert(message->type == RAFT_MESSAGE_APPEND_RESPONSE);
     raft_assert(message->term == raft->hard_state.term);
-    if (raft->role != RAFT_LEADER)
+    if (raft->role != RAFT_LEADER) {
         return;
+    }
     uint32_t slot = raft_find_slot(raft, message->from);
-    if (message->reject)
+    if (message->reject) {
         on_refused(raft, slot, message);
-    else
+    } else {
         on_accepted(raft, slot, message->log);
+    }
 }
 
 /* It answers heartbeats: does it owe us an answer to an APPEND for so long that one was lost? */
@@ -365,8 +391,9 @@ static bool owes_answer(const struct raft *raft, const struct raft_progress *pro
 
 static void maybe_ask_again(struct raft *raft, struct raft_progress *progress)
 {
-    if (!owes_answer(raft, progress))
+    if (!owes_answer(raft, progress)) {
         return;
+    }
     progress->probe_sent = false;
     progress->ask_again = true;
     raft->replication_due = true;
@@ -375,8 +402,9 @@ static void maybe_ask_again(struct raft *raft, struct raft_progress *progress)
 void raft_replication_on_heartbeat_response(struct raft *raft, const struct raft_message *message)
 {
     raft_assert(message->type == RAFT_MESSAGE_HEARTBEAT_RESPONSE);
-    if (raft->role != RAFT_LEADER || message->round > raft->reads.last_round)
+    if (raft->role != RAFT_LEADER || message->round > raft->reads.last_round) {
         return;
+    }
     struct raft_progress *progress = &raft->progress[raft_find_slot(raft, message->from)];
     maybe_ask_again(raft, progress);
     raft_transfer_maybe_finish(raft);
@@ -390,8 +418,9 @@ void raft_replication_on_unreachable(struct raft *raft, uint32_t slot)
 {
     raft_assert(raft->role == RAFT_LEADER && slot != raft->self);
     struct raft_progress *progress = &raft->progress[slot];
-    if (progress->state != RAFT_PROGRESS_REPLICATE)
+    if (progress->state != RAFT_PROGRESS_REPLICATE) {
         return;
+    }
     raft_progress_become_probe(progress, progress->match + 1);
     /* Nothing is sent into the broken connection: the first answer to a heartbeat starts the probe. */
     progress->probe_sent = true;
@@ -406,8 +435,9 @@ void raft_replication_on_log_read(struct raft *raft, uint32_t slot, const struct
     progress->log_read_id = 0;
     raft->replication_due = true;
     if (entries_count > 0 &&
-        (entries[0].id.index != progress->next || progress->next <= raft->log.base.index))
+        (entries[0].id.index != progress->next || progress->next <= raft->log.base.index)) {
         return; /* an answer moved `next` meanwhile: what is due now is found out anew */
+    }
 
     uint64_t bytes = 0;
     bool usable = entries_count > 0;
@@ -420,8 +450,9 @@ void raft_replication_on_log_read(struct raft *raft, uint32_t slot, const struct
         progress->probe_sent = true;
         return;
     }
-    if (raft_progress_is_full(progress, raft->config.inflight_bytes_max))
+    if (raft_progress_is_full(progress, raft->config.inflight_bytes_max)) {
         return;
+    }
     struct raft_entry *copies = raft_memory_allocate(entries_count, sizeof *copies);
     for (uint32_t i = 0; i < entries_count; i++) {
         copies[i] = entries[i];

@@ -18,8 +18,9 @@ static void leave_role(struct raft *raft)
     raft->heartbeat_due = false;
     raft->replication_due = false;
     raft->noop_index = 0;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++)
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         raft->progress[i].log_read_id = 0; /* reads for followers are abandoned */
+    }
 }
 
 static void set_term(struct raft *raft, uint64_t term, raft_node_id vote)
@@ -35,8 +36,9 @@ void raft_become_follower(struct raft *raft, uint64_t term)
 {
     raft_assert(term >= raft->hard_state.term);
     leave_role(raft);
-    if (term > raft->hard_state.term)
+    if (term > raft->hard_state.term) {
         set_term(raft, term, RAFT_NODE_NONE);
+    }
     if (raft->role == RAFT_LEADER) {
         raft->term_leader_gone = true;
         raft_election_reset_timer(raft);
@@ -81,8 +83,9 @@ void raft_follow_leader(struct raft *raft, raft_node_id leader)
 {
     raft_assert(raft->role != RAFT_LEADER && leader != raft->config.id);
     raft_assert(raft->term_leader == RAFT_NODE_NONE || raft->term_leader == leader);
-    if (raft->role != RAFT_FOLLOWER)
+    if (raft->role != RAFT_FOLLOWER) {
         raft_become_follower(raft, raft->hard_state.term);
+    }
     raft_assert(raft->leader == RAFT_NODE_NONE || raft->leader == leader);
     raft->leader = leader;
     raft->term_leader = leader;

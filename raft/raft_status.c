@@ -52,11 +52,13 @@ void raft_get_status(const struct raft *raft, struct raft_status *status)
         .applied = log->applied,
         .unstable_bytes = raft_log_bytes_after(log, log->durable),
     };
-    if (raft->role != RAFT_LEADER)
+    if (raft->role != RAFT_LEADER) {
         return;
+    }
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i != raft->self)
+        if (i != raft->self) {
             get_peer_status(raft, i, &status->peers[status->peers_count++]);
+        }
     }
     raft_assert(status->peers_count == raft->config.voters_count - 1);
 }

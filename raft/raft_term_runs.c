@@ -14,10 +14,11 @@ static uint32_t count_begun(const struct raft_term_runs *runs, uint64_t index)
     uint32_t high = runs->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (runs->items[middle].first_index <= index)
+        if (runs->items[middle].first_index <= index) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -29,10 +30,11 @@ static uint32_t count_terms(const struct raft_term_runs *runs, uint64_t term)
     uint32_t high = runs->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (runs->items[middle].term <= term)
+        if (runs->items[middle].term <= term) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -50,8 +52,9 @@ void raft_term_runs_append(struct raft_term_runs *runs, uint64_t index, uint64_t
         const struct raft_term_run *last = &runs->items[runs->count - 1];
         raft_assert(last->first_index < index);
         raft_assert(last->term <= term);
-        if (last->term == term)
+        if (last->term == term) {
             return;
+        }
     }
     runs->items = raft_memory_reserve(runs->items, &runs->capacity, runs->count + 1, sizeof *runs->items);
     runs->items[runs->count++] = (struct raft_term_run){.first_index = index, .term = term};
@@ -76,8 +79,9 @@ void raft_term_runs_compact(struct raft_term_runs *runs, uint64_t base_index, ui
     uint32_t dropped = begun - 1; /* the run that holds base_index + 1 stays */
     runs->count -= dropped;
     memmove(runs->items, runs->items + dropped, runs->count * sizeof *runs->items);
-    if (runs->items[0].first_index <= base_index)
+    if (runs->items[0].first_index <= base_index) {
         runs->items[0].first_index = base_index + 1;
+    }
 }
 
 uint64_t raft_term_runs_term(const struct raft_term_runs *runs, uint64_t index)
@@ -93,10 +97,12 @@ uint64_t raft_term_runs_last_at_most(const struct raft_term_runs *runs, uint64_t
     uint32_t begun = count_begun(runs, index);
     uint32_t low_enough = count_terms(runs, term);
     raft_assert(begun > 0);
-    if (low_enough >= begun)
+    if (low_enough >= begun) {
         return index;
-    if (low_enough == 0)
+    }
+    if (low_enough == 0) {
         return 0;
+    }
     raft_assert(runs->items[low_enough].first_index <= index);
     return runs->items[low_enough].first_index - 1;
 }

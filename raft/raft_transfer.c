@@ -19,25 +19,31 @@ static uint32_t find_target(const struct raft *raft, raft_node_id wanted)
     }
     uint32_t best = RAFT_SLOT_NONE;
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (!could_take_over(raft, i))
+        if (!could_take_over(raft, i)) {
             continue;
-        if (best == RAFT_SLOT_NONE || raft->progress[i].match > raft->progress[best].match)
+        }
+        if (best == RAFT_SLOT_NONE || raft->progress[i].match > raft->progress[best].match) {
             best = i;
+        }
     }
     return best;
 }
 
 bool raft_transfer_leadership(struct raft *raft, raft_node_id target)
 {
-    if (raft->role != RAFT_LEADER)
+    if (raft->role != RAFT_LEADER) {
         return false;
-    if (target == RAFT_NODE_NONE && raft->transfer.transferee != RAFT_NODE_NONE)
+    }
+    if (target == RAFT_NODE_NONE && raft->transfer.transferee != RAFT_NODE_NONE) {
         return true; /* under way */
+    }
     uint32_t slot = find_target(raft, target);
-    if (slot == RAFT_SLOT_NONE)
+    if (slot == RAFT_SLOT_NONE) {
         return false;
-    if (raft->transfer.transferee == raft->voters[slot])
+    }
+    if (raft->transfer.transferee == raft->voters[slot]) {
         return true;
+    }
     raft->transfer = (struct raft_transfer){
         .transferee = raft->voters[slot],
         .deadline_ms = raft->now_ms + raft->config.election_timeout_ms,
@@ -51,15 +57,18 @@ bool raft_transfer_leadership(struct raft *raft, raft_node_id target)
 void raft_transfer_maybe_finish(struct raft *raft)
 {
     struct raft_transfer *transfer = &raft->transfer;
-    if (transfer->transferee == RAFT_NODE_NONE)
+    if (transfer->transferee == RAFT_NODE_NONE) {
         return;
+    }
     raft_assert(raft->role == RAFT_LEADER);
     uint32_t slot = raft_find_slot(raft, transfer->transferee);
-    if (raft->progress[slot].match != raft->log.last_index)
+    if (raft->progress[slot].match != raft->log.last_index) {
         return;
+    }
     if (transfer->asked_ms != RAFT_NEVER_MS &&
-        raft->now_ms - transfer->asked_ms < raft->config.heartbeat_interval_ms)
+        raft->now_ms - transfer->asked_ms < raft->config.heartbeat_interval_ms) {
         return;
+    }
     transfer->asked_ms = raft->now_ms;
     struct raft_message order = raft_new_message(raft, RAFT_MESSAGE_TIMEOUT_NOW, transfer->transferee);
     raft_send(raft, &order);
@@ -73,8 +82,9 @@ void raft_transfer_abandon(struct raft *raft)
 void raft_transfer_tick(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
-    if (raft->transfer.transferee != RAFT_NODE_NONE && raft->now_ms >= raft->transfer.deadline_ms)
+    if (raft->transfer.transferee != RAFT_NODE_NONE && raft->now_ms >= raft->transfer.deadline_ms) {
         raft_transfer_abandon(raft);
+    }
 }
 
 uint64_t raft_transfer_deadline_ms(const struct raft *raft)

@@ -8,10 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum {
-    CHUNK_BYTES_MIN = 4 * 1024,
-    CHUNK_BYTES_MAX = 1024 * 1024
-};
+enum { CHUNK_BYTES_MIN = 4 * 1024, CHUNK_BYTES_MAX = 1024 * 1024 };
 
 struct buffer_arena_chunk {
     struct buffer_arena_chunk *next;

@@ -72,9 +72,7 @@ void lmdb_environment_get_usage(MDB_env *environment, uint64_t *file_bytes, uint
 int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_bytes)
 {
     /* LMDB keeps its free pages in table 0: id of the freeing transaction -> how many, and which. */
-    enum {
-        FREE_TABLE = 0
-    };
+    enum { FREE_TABLE = 0 };
     MDB_cursor *cursor = NULL;
     MDB_stat statistics = {0};
     int result = mdb_stat(read_transaction, FREE_TABLE, &statistics);

@@ -10,10 +10,7 @@
 #include "storage_bytes.h"
 #include "storage_error.h"
 
-enum {
-    IDENTITY_HEAD_BYTES = 40,
-    IDENTITY_MEMBER_BYTES = 16
-};
+enum { IDENTITY_HEAD_BYTES = 40, IDENTITY_MEMBER_BYTES = 16 };
 
 _Static_assert(IDENTITY_HEAD_BYTES + IDENTITY_MEMBER_BYTES * LOG_MEMBERS_MAX <= LOG_STATE_BODY_BYTES_MAX,
                "an identity fits into a record of the table state");

@@ -4,9 +4,7 @@
 #include "storage_bytes.h"
 #include "storage_hash.h"
 
-enum {
-    CHECKSUM_OFFSET = 16
-};
+enum { CHECKSUM_OFFSET = 16 };
 
 static uint64_t log_record_checksum(const uint8_t *record, size_t record_size, uint64_t index)
 {

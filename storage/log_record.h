@@ -17,10 +17,7 @@
 
 #include <stdbool.h>
 
-enum {
-    LOG_RECORD_HEAD_BYTES = 24,
-    LOG_RECORD_FORM = 1
-};
+enum { LOG_RECORD_HEAD_BYTES = 24, LOG_RECORD_FORM = 1 };
 
 /* Writes LOG_RECORD_HEAD_BYTES + entry->size bytes. */
 void log_record_encode(uint8_t *record, const struct log_entry *entry);

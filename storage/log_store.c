@@ -20,9 +20,7 @@
 #define WHAT_TO_DO                                                                                           \
     "Keep the directory for inspection, replace this node's disk and let the node join again empty"
 
-enum {
-    TABLES_MAX = 8
-};
+enum { TABLES_MAX = 8 };
 
 MDB_env *log_store_environment(const struct log_store *store)
 {

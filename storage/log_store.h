@@ -39,10 +39,7 @@ struct log_hard_state {
     uint64_t vote;
 };
 
-enum {
-    LOG_MEMBERS_MAX = 15,
-    LOG_ADDRESS_BYTES_MAX = 255
-};
+enum { LOG_MEMBERS_MAX = 15, LOG_ADDRESS_BYTES_MAX = 255 };
 
 struct log_member {
     uint64_t node_id;

@@ -24,10 +24,7 @@
 #define LOG_STATE_MAP_GENERATION "map_generation"
 #define LOG_STATE_IDENTITY       "identity"
 
-enum {
-    LOG_STATE_FORM = 1,
-    LOG_STATE_BODY_BYTES_MAX = 512
-};
+enum { LOG_STATE_FORM = 1, LOG_STATE_BODY_BYTES_MAX = 512 };
 
 struct log_store {
     MDB_env *environment;

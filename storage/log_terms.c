@@ -4,9 +4,7 @@
 #include "storage_bytes.h"
 #include "storage_hash.h"
 
-enum {
-    TERM_RECORD_BYTES = 16
-};
+enum { TERM_RECORD_BYTES = 16 };
 
 static uint64_t log_terms_checksum(uint64_t first_index, uint64_t term)
 {

@@ -4,9 +4,7 @@
 #include "storage_bytes.h"
 #include "storage_hash.h"
 
-enum {
-    HASHED_HEAD_BYTES = 24
-};
+enum { HASHED_HEAD_BYTES = 24 };
 
 static void map_record_encode_head(uint8_t *head, const struct map_value *value)
 {

@@ -17,9 +17,7 @@
 #define WHAT_TO_DO                                                                                           \
     "Keep the directory for inspection, replace this node's disk and let the node join again empty"
 
-enum {
-    TABLES_MAX = 8
-};
+enum { TABLES_MAX = 8 };
 
 const char *map_store_error(const struct map_store *store)
 {

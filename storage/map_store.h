@@ -25,9 +25,7 @@
 #include <stdatomic.h>
 
 /* Values up to this size lie on the page of their header, so that checking them costs no further read. */
-enum {
-    MAP_STORE_SMALL_VALUE_BYTES = 1024
-};
+enum { MAP_STORE_SMALL_VALUE_BYTES = 1024 };
 
 enum map_store_check {
     MAP_STORE_CHECK_SMALL, /* check the hash of small values: the caller wants the header */
@@ -104,9 +102,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
 
 /* MAP_KEY_PREFIX and the key, into `prefixed`. */
-enum {
-    MAP_PREFIXED_KEY_BYTES_MAX = MAP_KEY_BYTES_MAX + 1
-};
+enum { MAP_PREFIXED_KEY_BYTES_MAX = MAP_KEY_BYTES_MAX + 1 };
 MDB_val map_store_prefix_key(uint8_t prefixed[MAP_PREFIXED_KEY_BYTES_MAX], const uint8_t *key,
                              size_t key_size);
 

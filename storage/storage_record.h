@@ -17,9 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    STORAGE_RECORD_HEAD_BYTES = 16
-};
+enum { STORAGE_RECORD_HEAD_BYTES = 16 };
 
 /* Fills the head of a record whose body already stands at record + STORAGE_RECORD_HEAD_BYTES. */
 void storage_record_seal(uint8_t *record, const char *name, uint32_t version, size_t body_size);

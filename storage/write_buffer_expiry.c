@@ -8,9 +8,7 @@
 
 #include <assert.h>
 
-enum {
-    HEAP_STALE_MIN = 64
-};
+enum { HEAP_STALE_MIN = 64 };
 
 static bool write_buffer_expires_before(const struct write_buffer_expiry *left,
                                         const struct write_buffer_expiry *right)

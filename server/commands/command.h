@@ -23,11 +23,11 @@
 #include <stdint.h>
 
 enum {
-    COMMAND_RULES_VERSION = 1,            /* of the state machine; entries carry the one they were made for */
+    COMMAND_RULES_VERSION = 1, /* of the state machine; entries carry the one they were made for */
     COMMAND_ARGUMENTS_MAX = 1024 * 1024,
     COMMAND_REQUEST_BYTES_MAX = 16 * 1024 * 1024,
     COMMAND_REPLY_BYTES_MAX = 64 * 1024 * 1024, /* of one MGET; others cannot reach it */
-    COMMAND_PURGE_KEYS_MAX = 256,         /* keys that one purge removes */
+    COMMAND_PURGE_KEYS_MAX = 256,               /* keys that one purge removes */
 };
 
 enum command_flag {
@@ -69,15 +69,15 @@ typedef const char *(*command_check)(const struct command *command, const struct
                                      uint32_t count, char *buffer, size_t buffer_bytes);
 
 struct command {
-    const char *name;      /* lower case; "client|setname" forms are rows of `subcommands` */
-    uint16_t opcode;       /* on disk and between nodes: never change or reuse a number */
-    int16_t arity;         /* as Redis counts: the name included, negative: at least */
+    const char *name; /* lower case; "client|setname" forms are rows of `subcommands` */
+    uint16_t opcode;  /* on disk and between nodes: never change or reuse a number */
+    int16_t arity;    /* as Redis counts: the name included, negative: at least */
     uint16_t flags;
     int16_t first_key, last_key, key_step; /* as in COMMAND; 0: no keys */
     command_function run;
-    command_check check;   /* may be NULL */
-    const char *group;     /* "string", "generic", "connection", "server", "cluster" */
-    const char *since;     /* Redis version, or "kvd 0.1" */
+    command_check check; /* may be NULL */
+    const char *group;   /* "string", "generic", "connection", "server", "cluster" */
+    const char *since;   /* Redis version, or "kvd 0.1" */
     const char *complexity;
     const char *summary;
     const char *syntax;    /* the arguments as the help shows them: "key value [NX | XX] [GET] ..." */

@@ -14,18 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    DOCS_NODES_MAX = 32,
-    DOCS_WORD_BYTES_MAX = 32,
-    DOCS_NODE_NONE = -1
-};
+enum { DOCS_NODES_MAX = 32, DOCS_WORD_BYTES_MAX = 32, DOCS_NODE_NONE = -1 };
 
-enum docs_type {
-    DOCS_NAME,
-    DOCS_TOKEN,
-    DOCS_BLOCK,
-    DOCS_ONEOF
-};
+enum docs_type { DOCS_NAME, DOCS_TOKEN, DOCS_BLOCK, DOCS_ONEOF };
 
 struct docs_node {
     enum docs_type type;
@@ -54,16 +45,18 @@ static int docs_add(struct docs_tree *tree, enum docs_type type)
 static int *docs_end(struct docs_tree *tree, int *first)
 {
     int *link = first;
-    while (*link != DOCS_NODE_NONE)
+    while (*link != DOCS_NODE_NONE) {
         link = &tree->nodes[*link].next;
+    }
     return link;
 }
 
 static int docs_count(const struct docs_tree *tree, int first)
 {
     int count = 0;
-    for (int i = first; i != DOCS_NODE_NONE; i = tree->nodes[i].next)
+    for (int i = first; i != DOCS_NODE_NONE; i = tree->nodes[i].next) {
         count++;
+    }
     return count;
 }
 
@@ -71,10 +64,12 @@ static int docs_count(const struct docs_tree *tree, int first)
  */
 static size_t docs_peek(struct docs_tree *tree)
 {
-    while (*tree->at == ' ')
+    while (*tree->at == ' ') {
         tree->at++;
-    if (*tree->at == '\0')
+    }
+    if (*tree->at == '\0') {
         return 0;
+    }
     size_t size = strcspn(tree->at, " []<>|");
     return size == 0 ? 1 : size;
 }
@@ -87,8 +82,9 @@ static bool docs_peek_is(struct docs_tree *tree, const char *word)
 
 static bool docs_take(struct docs_tree *tree, const char *word)
 {
-    if (!docs_peek_is(tree, word))
+    if (!docs_peek_is(tree, word)) {
         return false;
+    }
     tree->at += strlen(word);
     return true;
 }
@@ -128,8 +124,9 @@ static int docs_parse_token(struct docs_tree *tree)
     if (docs_count(tree, first) != 1) {
         node = docs_add(tree, first == DOCS_NODE_NONE ? DOCS_TOKEN : DOCS_BLOCK);
         tree->nodes[node].first_child = first;
-        for (size_t i = 0; i < sizeof token; i++)
+        for (size_t i = 0; i < sizeof token; i++) {
             tree->nodes[node].name[i] = (char)tolower((unsigned char)token[i]);
+        }
     }
     memcpy(tree->nodes[node].token, token, sizeof token);
     return node;
@@ -141,8 +138,9 @@ static void docs_mark_repeated(struct docs_tree *tree, int *first, int repeated_
     int skipped = docs_count(tree, *first) - repeated_count;
     assert(skipped >= 0 && repeated_count > 0);
     int *link = first;
-    while (skipped-- > 0)
+    while (skipped-- > 0) {
         link = &tree->nodes[*link].next;
+    }
     if (repeated_count > 1) {
         int block = docs_add(tree, DOCS_BLOCK);
         memcpy(tree->nodes[block].name, "data", sizeof "data");
@@ -171,8 +169,9 @@ static int docs_parse_choice(struct docs_tree *tree, const char *end)
     } while (docs_take(tree, "|"));
     bool closed = docs_take(tree, end);
     assert(closed);
-    if (tree->nodes[first].next == DOCS_NODE_NONE)
+    if (tree->nodes[first].next == DOCS_NODE_NONE) {
         return first;
+    }
     int node = docs_add(tree, DOCS_ONEOF);
     memcpy(tree->nodes[node].name, "option", sizeof "option");
     tree->nodes[node].first_child = first;
@@ -190,8 +189,9 @@ static bool docs_take_repetition(struct docs_tree *tree, int *count)
             docs_take_word(tree, word);
             ++*count;
         }
-        if (docs_take(tree, "...") && docs_take(tree, "]"))
+        if (docs_take(tree, "...") && docs_take(tree, "]")) {
             return true;
+        }
     }
     tree->at = start;
     return false;
@@ -239,13 +239,17 @@ static const char *docs_type_name(const struct docs_node *node)
     case DOCS_NAME:
         break;
     }
-    if (strcmp(node->name, "key") == 0 || strcmp(node->name, "pattern") == 0)
+    if (strcmp(node->name, "key") == 0 || strcmp(node->name, "pattern") == 0) {
         return node->name;
-    if (strncmp(node->name, "unix-time", strlen("unix-time")) == 0)
+    }
+    if (strncmp(node->name, "unix-time", strlen("unix-time")) == 0) {
         return "unix-time";
-    for (size_t i = 0; i < sizeof INTEGERS / sizeof INTEGERS[0]; i++)
-        if (strcmp(node->name, INTEGERS[i]) == 0)
+    }
+    for (size_t i = 0; i < sizeof INTEGERS / sizeof INTEGERS[0]; i++) {
+        if (strcmp(node->name, INTEGERS[i]) == 0) {
             return "integer";
+        }
+    }
     return "string";
 }
 
@@ -284,10 +288,12 @@ static void docs_reply_nodes(struct reply *reply, const struct docs_tree *tree, 
         if (flags_count > 0) {
             reply_bulk_text(reply, "flags");
             reply_set(reply, flags_count);
-            if (node->optional)
+            if (node->optional) {
                 reply_simple(reply, "optional");
-            if (node->multiple)
+            }
+            if (node->multiple) {
                 reply_simple(reply, "multiple");
+            }
         }
         if (!is_leaf) {
             reply_bulk_text(reply, "arguments");
@@ -320,13 +326,16 @@ static void docs_reply_entry(struct reply *reply, const struct command *command,
     reply_bulk_text(reply, "complexity");
     reply_bulk_text(reply,
                     subcommand == NULL ? command->complexity : "O(1), or O(N) where N is what is listed");
-    if (syntax[0] != '\0')
+    if (syntax[0] != '\0') {
         docs_reply_arguments(reply, syntax, command->first_key != 0);
-    if (!has_rows)
+    }
+    if (!has_rows) {
         return;
+    }
     size_t count = 0;
-    while (command->subcommands[count].name != NULL)
+    while (command->subcommands[count].name != NULL) {
         count++;
+    }
     reply_bulk_text(reply, "subcommands");
     reply_map(reply, count);
     for (size_t i = 0; i < count; i++) {
@@ -341,14 +350,16 @@ static void docs_reply_named(struct command_context *context)
 {
     size_t found = 0;
     for (int pass = 0; pass < 2; pass++) { /* first only counted: unknown names are left out */
-        if (pass == 1)
+        if (pass == 1) {
             reply_map(context->reply, found);
+        }
         for (uint32_t i = 2; i < context->arguments_count; i++) {
             const struct command_subcommand *subcommand;
             const struct command *command = command_find_full(&context->arguments[i], &subcommand);
             char name[64];
-            if (command == NULL)
+            if (command == NULL) {
                 continue;
+            }
             if (pass == 0) {
                 found++;
                 continue;

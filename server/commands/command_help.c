@@ -24,8 +24,9 @@ void command_help(struct command_context *context)
     const struct command *command = context->command;
     bool runs_alone = command->run != NULL;
     size_t rows_count = 0;
-    while (command->subcommands[rows_count].name != NULL)
+    while (command->subcommands[rows_count].name != NULL) {
         rows_count++;
+    }
     struct byte_buffer line = {0};
     reply_array(context->reply, 1 + (runs_alone ? 2u : 0u) + 2 * rows_count);
     append_upper(&line, command->name);
@@ -38,8 +39,9 @@ void command_help(struct command_context *context)
     }
     for (const struct command_subcommand *row = command->subcommands; row->name != NULL; row++) {
         append_upper(&line, row->name);
-        if (row->syntax[0] != '\0')
+        if (row->syntax[0] != '\0') {
             command_text_append(&line, " %s", row->syntax);
+        }
         send_line(context, &line);
         command_text_append(&line, "    %s", row->summary);
         send_line(context, &line);

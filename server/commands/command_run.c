@@ -16,8 +16,9 @@ bool command_arity_fits(int arity, uint32_t count)
 /* Key positions: first, and one past the last; false when the command has no keys. */
 static bool key_range(const struct command *command, uint32_t count, uint32_t *first, uint32_t *end)
 {
-    if (command->first_key == 0 || (uint32_t)command->first_key >= count)
+    if (command->first_key == 0 || (uint32_t)command->first_key >= count) {
         return false;
+    }
     *first = (uint32_t)command->first_key;
     *end = command->last_key < 0 ? count + 1 - (uint32_t)-command->last_key : (uint32_t)command->last_key + 1;
     assert(*end <= count);
@@ -46,10 +47,13 @@ static const char *check_sizes(const struct command *command, const struct argum
             }
         }
     }
-    if ((command->flags & COMMAND_WRITE) != 0)
-        for (uint32_t i = 1; i < count; i++)
-            if (arguments[i].size > MAP_VALUE_BYTES_MAX)
+    if ((command->flags & COMMAND_WRITE) != 0) {
+        for (uint32_t i = 1; i < count; i++) {
+            if (arguments[i].size > MAP_VALUE_BYTES_MAX) {
                 return ERROR_STRING_TOO_LONG;
+            }
+        }
+    }
     return NULL;
 }
 
@@ -62,10 +66,12 @@ const char *command_validate(const struct command *command, const struct argumen
         return buffer;
     }
     const char *error = check_sizes(command, arguments, count, buffer, buffer_bytes);
-    if (error == NULL && command->check != NULL)
+    if (error == NULL && command->check != NULL) {
         error = command->check(command, arguments, count, buffer, buffer_bytes);
-    if (error != NULL && error != buffer)
+    }
+    if (error != NULL && error != buffer) {
         snprintf(buffer, buffer_bytes, "%s", error);
+    }
     return error == NULL ? NULL : buffer;
 }
 
@@ -93,18 +99,21 @@ static void run_subcommand(struct command_context *context)
     const struct argument *word = &context->arguments[1];
     const char *name = context->command->name;
     for (const struct command_subcommand *row = context->command->subcommands; row->name != NULL; row++) {
-        if (!command_word_is(word, row->name))
+        if (!command_word_is(word, row->name)) {
             continue;
-        if (command_arity_fits(row->arity, context->arguments_count))
+        }
+        if (command_arity_fits(row->arity, context->arguments_count)) {
             row->run(context);
-        else
+        } else {
             reply_error_format(context->reply, "ERR wrong number of arguments for '%s|%s' command", name,
                                row->name);
+        }
         return;
     }
     char upper[32] = {0};
-    for (size_t i = 0; name[i] != '\0' && i + 1 < sizeof upper; i++)
+    for (size_t i = 0; name[i] != '\0' && i + 1 < sizeof upper; i++) {
         upper[i] = (char)(name[i] & ~0x20);
+    }
     int size = word->size > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)word->size;
     reply_error_format(context->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", size,
                        (const char *)word->bytes, upper);
@@ -114,10 +123,11 @@ void command_run(struct command_context *context)
 {
     const struct command *command = context->command;
     assert(context->arguments_count > 0);
-    if (!command_arity_fits(command->arity, context->arguments_count))
+    if (!command_arity_fits(command->arity, context->arguments_count)) {
         reply_error_format(context->reply, "ERR wrong number of arguments for '%s' command", command->name);
-    else if (command->subcommands != NULL && context->arguments_count > 1)
+    } else if (command->subcommands != NULL && context->arguments_count > 1) {
         run_subcommand(context);
-    else
+    } else {
         command->run(context);
+    }
 }

@@ -90,22 +90,26 @@ const struct command *command_table(uint32_t *count)
 
 const struct command *command_by_opcode(uint16_t opcode)
 {
-    if (opcode < OPCODES_END)
+    if (opcode < OPCODES_END) {
         return OPCODE_INDEX[opcode] == 0 ? NULL : &TABLE[OPCODE_INDEX[opcode] - 1];
+    }
     return opcode == COMMAND_OPCODE_PURGE ? &PURGE : NULL;
 }
 
 const struct command *command_find(const uint8_t *name, size_t size)
 {
-    if (size == 0 || size > COMMAND_NAME_BYTES_MAX)
+    if (size == 0 || size > COMMAND_NAME_BYTES_MAX) {
         return NULL;
+    }
     /* Names are letters only, and no other byte becomes a letter when its bit 0x20 is set. */
     char lower[COMMAND_NAME_BYTES_MAX + 1] = {0};
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         lower[i] = (char)(name[i] | 0x20);
+    }
     uint8_t row = NAME_INDEX[command_name_hash(COMMAND_NAME_HASH_MULTIPLIER, lower, size)];
-    if (row == 0)
+    if (row == 0) {
         return NULL;
+    }
     const struct command *command = &TABLE[row - 1];
     return strcmp(command->name, lower) == 0 ? command : NULL;
 }

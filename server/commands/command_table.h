@@ -6,10 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum {
-    COMMAND_NAME_BYTES_MAX = 15,
-    COMMAND_NAME_INDEX_SIZE = 256
-};
+enum { COMMAND_NAME_BYTES_MAX = 15, COMMAND_NAME_INDEX_SIZE = 256 };
 
 #define COMMAND_NAME_HASH_MULTIPLIER UINT64_C(0x6b12c56f19de033d)
 

@@ -13,17 +13,17 @@ static uint8_t lower_case(uint8_t byte)
 
 bool command_word_is(const struct argument *word, const char *lower)
 {
-    for (size_t i = 0; i < word->size; i++)
-        if (lower[i] == '\0' || lower_case(word->bytes[i]) != (uint8_t)lower[i])
+    for (size_t i = 0; i < word->size; i++) {
+        if (lower[i] == '\0' || lower_case(word->bytes[i]) != (uint8_t)lower[i]) {
             return false;
+        }
+    }
     return lower[word->size] == '\0';
 }
 
 void command_text_append(struct byte_buffer *text, const char *format, ...)
 {
-    enum {
-        FIRST_TRY_BYTES = 256
-    };
+    enum { FIRST_TRY_BYTES = 256 };
     size_t room = FIRST_TRY_BYTES;
     for (;;) {
         char *to = (char *)byte_buffer_reserve(text, room);
@@ -57,8 +57,9 @@ static uint8_t glob_fold(const struct glob *glob, uint8_t byte)
 static bool glob_match_class(struct glob *glob, uint8_t byte)
 {
     bool negated = glob->at < glob->end && *glob->at == '^';
-    if (negated)
+    if (negated) {
         glob->at++;
+    }
     bool found = false;
     while (glob->at < glob->end && *glob->at != ']') {
         const uint8_t *at = glob->at;
@@ -82,8 +83,9 @@ static bool glob_match_class(struct glob *glob, uint8_t byte)
         }
         found = found || (byte >= low && byte <= high);
     }
-    if (glob->at < glob->end)
+    if (glob->at < glob->end) {
         glob->at++;
+    }
     return found != negated;
 }
 
@@ -99,8 +101,9 @@ static bool glob_match_byte(struct glob *glob, uint8_t byte)
     case '[':
         return glob_match_class(glob, folded);
     case '\\':
-        if (glob->at < glob->end)
+        if (glob->at < glob->end) {
             element = *glob->at++;
+        }
         return glob_fold(glob, element) == folded;
     default:
         return glob_fold(glob, element) == folded;
@@ -125,14 +128,16 @@ bool command_glob_match(const uint8_t *pattern, size_t pattern_size, const uint8
             i++;
             continue;
         }
-        if (after_star == NULL)
+        if (after_star == NULL) {
             return false;
+        }
         /* The last star takes one byte more. Earlier stars need no second try: what lies between two stars
          * was found as far left as it can be. */
         glob.at = after_star;
         i = ++star_end;
     }
-    while (glob.at < glob.end && *glob.at == '*')
+    while (glob.at < glob.end && *glob.at == '*') {
         glob.at++;
+    }
     return glob.at == glob.end;
 }

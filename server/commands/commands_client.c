@@ -15,17 +15,20 @@ enum { LIST_IDS_MAX = 1024 }; /* of one CLIENT LIST ID: each is compared with ea
 /* Visible characters only, so that CLIENT LIST stays one line of words. */
 static bool is_plain_word(const struct argument *word)
 {
-    for (size_t i = 0; i < word->size; i++)
-        if (word->bytes[i] < '!' || word->bytes[i] > '~')
+    for (size_t i = 0; i < word->size; i++) {
+        if (word->bytes[i] < '!' || word->bytes[i] > '~') {
             return false;
+        }
+    }
     return true;
 }
 
 static void copy_word(char to[CLIENT_NAME_BYTES_MAX], const struct argument *word)
 {
     assert(word->size < CLIENT_NAME_BYTES_MAX);
-    if (word->size > 0)
+    if (word->size > 0) {
         memcpy(to, word->bytes, word->size);
+    }
     to[word->size] = '\0';
 }
 
@@ -47,16 +50,18 @@ bool command_set_client_name(struct command_context *context, const struct argum
 
 static void client_setname(struct command_context *context)
 {
-    if (command_set_client_name(context, &context->arguments[2]))
+    if (command_set_client_name(context, &context->arguments[2])) {
         reply_simple(context->reply, "OK");
+    }
 }
 
 static void client_getname(struct command_context *context)
 {
-    if (context->client->name[0] == '\0')
+    if (context->client->name[0] == '\0') {
         reply_null(context->reply);
-    else
+    } else {
         reply_bulk_text(context->reply, context->client->name);
+    }
 }
 
 static void client_id(struct command_context *context)
@@ -91,10 +96,11 @@ static void client_setinfo(struct command_context *context)
 static void client_no_evict(struct command_context *context)
 {
     const struct argument *word = &context->arguments[2];
-    if (command_word_is(word, "on") || command_word_is(word, "off"))
+    if (command_word_is(word, "on") || command_word_is(word, "off")) {
         reply_simple(context->reply, "OK");
-    else
+    } else {
         reply_error(context->reply, ERROR_SYNTAX);
+    }
 }
 
 /* ---- LIST, INFO ---- */
@@ -146,8 +152,9 @@ static void list_visit(void *listing_pointer, const struct client_info *client)
         wanted = number_parse_int64(listing->ids[i].bytes, listing->ids[i].size, &id) &&
                  (uint64_t)id == client->id;
     }
-    if (wanted)
+    if (wanted) {
         append_client(&listing->text, client, listing->now_ms);
+    }
 }
 
 /* True when kvd may have clients of that type: "normal" only. */
@@ -155,8 +162,9 @@ static bool list_parse_type(struct command_context *context, const struct argume
 {
     *is_normal = command_word_is(word, "normal");
     if (*is_normal || command_word_is(word, "master") || command_word_is(word, "replica") ||
-        command_word_is(word, "slave") || command_word_is(word, "pubsub"))
+        command_word_is(word, "slave") || command_word_is(word, "pubsub")) {
         return true;
+    }
     int size = word->size > 128 ? 128 : (int)word->size;
     reply_error_format(context->reply, "ERR Unknown client type '%.*s'", size, (const char *)word->bytes);
     return false;
@@ -169,8 +177,9 @@ static void client_list(struct command_context *context)
     struct client_listing listing = {.now_ms = context->node->now_ms};
     bool any = true;
     if (count == 4 && command_word_is(&arguments[2], "type")) {
-        if (!list_parse_type(context, &arguments[3], &any))
+        if (!list_parse_type(context, &arguments[3], &any)) {
             return;
+        }
     } else if (count > 3 && command_word_is(&arguments[2], "id")) {
         listing.ids = arguments + 3;
         listing.ids_count = count - 3;
@@ -189,13 +198,15 @@ static void client_list(struct command_context *context)
         reply_error(context->reply, ERROR_SYNTAX);
         return;
     }
-    if (any)
+    if (any) {
         context->node->for_each_client(context->node->clients, list_visit, &listing);
-    if (byte_buffer_size(&listing.text) == 0)
+    }
+    if (byte_buffer_size(&listing.text) == 0) {
         reply_verbatim_text(context->reply, "", 0);
-    else
+    } else {
         reply_verbatim_text(context->reply, (const char *)byte_buffer_front(&listing.text),
                             byte_buffer_size(&listing.text));
+    }
     byte_buffer_deinit(&listing.text);
 }
 

@@ -17,17 +17,21 @@
 static uint32_t addressed_members(const struct node_view *node, const struct node_view_member **members)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < node->members_count; i++)
-        if (node->members[i].port != 0)
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        if (node->members[i].port != 0) {
             members[count++] = &node->members[i];
+        }
+    }
     return count;
 }
 
 static const struct node_view_member *own_member(const struct node_view *node)
 {
-    for (uint32_t i = 0; i < node->members_count; i++)
-        if (node->members[i].is_self)
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        if (node->members[i].is_self) {
             return &node->members[i];
+        }
+    }
     return NULL;
 }
 
@@ -37,8 +41,9 @@ static void cluster_slots(struct command_context *context)
     const struct node_view_member *members[NODE_VIEW_MEMBERS_MAX];
     uint32_t count = addressed_members(context->node, members);
     reply_array(reply, count == 0 ? 0 : 1);
-    if (count == 0)
+    if (count == 0) {
         return;
+    }
     reply_array(reply, 2 + count);
     reply_integer(reply, 0);
     reply_integer(reply, KEY_SLOTS_COUNT - 1);
@@ -55,8 +60,9 @@ static void cluster_slots(struct command_context *context)
 
 static uint64_t replication_offset(const struct node_view *node, const struct node_view_member *member)
 {
-    if (member->is_self)
+    if (member->is_self) {
         return node->applied_index;
+    }
     return member->progress_known ? member->match_index : 0;
 }
 
@@ -86,8 +92,9 @@ static void cluster_shards(struct command_context *context)
     const struct node_view_member *members[NODE_VIEW_MEMBERS_MAX];
     uint32_t count = addressed_members(context->node, members);
     reply_array(reply, count == 0 ? 0 : 1);
-    if (count == 0)
+    if (count == 0) {
         return;
+    }
     reply_map(reply, 2);
     reply_bulk_text(reply, "slots");
     reply_array(reply, 2);
@@ -95,8 +102,9 @@ static void cluster_shards(struct command_context *context)
     reply_integer(reply, KEY_SLOTS_COUNT - 1);
     reply_bulk_text(reply, "nodes");
     reply_array(reply, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         reply_shard_node(reply, context->node, members[i], i == 0);
+    }
 }
 
 /* ---- NODES, REPLICAS ---- */
@@ -139,8 +147,9 @@ static void cluster_replicas(struct command_context *context)
     const struct argument *id = &context->arguments[2];
     uint32_t found = 0;
     while (found < node->members_count && (id->size != strlen(node->members[found].hex_id) ||
-                                           memcmp(id->bytes, node->members[found].hex_id, id->size) != 0))
+                                           memcmp(id->bytes, node->members[found].hex_id, id->size) != 0)) {
         found++;
+    }
     if (found == node->members_count) {
         int size = id->size > 128 ? 128 : (int)id->size;
         reply_error_format(context->reply, "ERR Unknown node %.*s", size, (const char *)id->bytes);
@@ -206,12 +215,13 @@ static void cluster_keys_in_slot(struct command_context *context)
 {
     const struct argument *word = &context->arguments[2];
     int64_t slot;
-    if (!number_parse_int64(word->bytes, word->size, &slot))
+    if (!number_parse_int64(word->bytes, word->size, &slot)) {
         reply_error(context->reply, ERROR_NOT_AN_INTEGER);
-    else if (slot < 0 || slot >= KEY_SLOTS_COUNT)
+    } else if (slot < 0 || slot >= KEY_SLOTS_COUNT) {
         reply_error(context->reply, "ERR Invalid slot");
-    else
+    } else {
         reply_error(context->reply, "ERR This instance keeps no keys by slot: use DBSIZE and SCAN");
+    }
 }
 
 const struct command_subcommand COMMAND_CLUSTER_SUBCOMMANDS[] = {

@@ -10,12 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    ENTRY_ELEMENTS_COUNT = 10,
-    WORDS_MAX = 12,
-    FULL_NAME_BYTES_MAX = 64,
-    LIST_PATTERN_BYTES_MAX = 1024
-};
+enum { ENTRY_ELEMENTS_COUNT = 10, WORDS_MAX = 12, FULL_NAME_BYTES_MAX = 64, LIST_PATTERN_BYTES_MAX = 1024 };
 
 /* A few constant words that are counted before they are sent. */
 struct word_list {
@@ -25,15 +20,17 @@ struct word_list {
 
 static void add_word_if(struct word_list *list, bool condition, const char *word)
 {
-    if (condition && list->count < WORDS_MAX)
+    if (condition && list->count < WORDS_MAX) {
         list->words[list->count++] = word;
+    }
 }
 
 static void reply_word_set(struct reply *reply, const struct word_list *list)
 {
     reply_set(reply, list->count);
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         reply_simple(reply, list->words[i]);
+    }
 }
 
 static void list_flags(const struct command *command, struct word_list *list)
@@ -68,17 +65,19 @@ static void list_categories(const struct command *command, struct word_list *lis
 static void reply_split_set(struct reply *reply, const char *text, bool as_bulk)
 {
     size_t count = text == NULL ? 0 : 1;
-    for (const char *at = text; at != NULL && *at != '\0'; at++)
+    for (const char *at = text; at != NULL && *at != '\0'; at++) {
         count += *at == ' ' ? 1 : 0;
+    }
     reply_set(reply, count);
     for (const char *at = text; count > 0; count--) {
         char word[64];
         size_t size = strcspn(at, " ");
         snprintf(word, sizeof word, "%.*s", (int)size, at);
-        if (as_bulk)
+        if (as_bulk) {
             reply_bulk_text(reply, word);
-        else
+        } else {
             reply_simple(reply, word);
+        }
         at += size + (at[size] == ' ' ? 1 : 0);
     }
 }
@@ -86,8 +85,9 @@ static void reply_split_set(struct reply *reply, const char *text, bool as_bulk)
 static void reply_key_specifications(struct reply *reply, const struct command *command)
 {
     reply_set(reply, command->first_key == 0 ? 0 : 1);
-    if (command->first_key == 0)
+    if (command->first_key == 0) {
         return;
+    }
     reply_map(reply, 3);
     reply_bulk_text(reply, "flags");
     reply_split_set(reply, command->key_flags, false);
@@ -159,11 +159,13 @@ static void reply_entry(struct reply *reply, const struct command *command)
     reply_split_set(reply, command->tips, true);
     reply_key_specifications(reply, command);
     size_t subcommands_count = 0;
-    while (command->subcommands != NULL && command->subcommands[subcommands_count].name != NULL)
+    while (command->subcommands != NULL && command->subcommands[subcommands_count].name != NULL) {
         subcommands_count++;
+    }
     reply_set(reply, subcommands_count);
-    for (size_t i = 0; i < subcommands_count; i++)
+    for (size_t i = 0; i < subcommands_count; i++) {
         reply_subcommand_entry(reply, command, &command->subcommands[i]);
+    }
 }
 
 void command_command(struct command_context *context)
@@ -171,8 +173,9 @@ void command_command(struct command_context *context)
     uint32_t count;
     const struct command *table = command_table(&count);
     reply_array(context->reply, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         reply_entry(context->reply, &table[i]);
+    }
 }
 
 /* ---- names ---- */
@@ -184,8 +187,9 @@ const struct command *command_find_full(const struct argument *name,
     size_t size = bar == NULL ? name->size : (size_t)(bar - name->bytes);
     const struct command *command = command_find(name->bytes, size);
     *subcommand = NULL;
-    if (command == NULL || bar == NULL)
+    if (command == NULL || bar == NULL) {
         return command;
+    }
     const struct argument rest = {.bytes = bar + 1, .size = name->size - size - 1};
     for (const struct command_subcommand *row = command->subcommands; row != NULL && row->name != NULL;
          row++) {
@@ -207,12 +211,13 @@ static void command_info_subcommand(struct command_context *context)
     for (uint32_t i = 2; i < context->arguments_count; i++) {
         const struct command_subcommand *subcommand;
         const struct command *command = command_find_full(&context->arguments[i], &subcommand);
-        if (command == NULL)
+        if (command == NULL) {
             reply_null(context->reply);
-        else if (subcommand != NULL)
+        } else if (subcommand != NULL) {
             reply_subcommand_entry(context->reply, command, subcommand);
-        else
+        } else {
             reply_entry(context->reply, command);
+        }
     }
 }
 
@@ -225,12 +230,7 @@ static void command_count(struct command_context *context)
 
 /* ---- LIST ---- */
 
-enum list_filter {
-    LIST_ALL,
-    LIST_NONE,
-    LIST_CATEGORY,
-    LIST_PATTERN
-};
+enum list_filter { LIST_ALL, LIST_NONE, LIST_CATEGORY, LIST_PATTERN };
 
 static bool is_listed(const struct command *command, const char *name, enum list_filter filter,
                       const struct argument *word)
@@ -243,9 +243,11 @@ static bool is_listed(const struct command *command, const char *name, enum list
         return false;
     case LIST_CATEGORY:
         list_categories(command, &categories);
-        for (size_t i = 0; i < categories.count; i++)
-            if (command_word_is(word, categories.words[i] + 1)) /* without its '@' */
+        for (size_t i = 0; i < categories.count; i++) {
+            if (command_word_is(word, categories.words[i] + 1)) { /* without its '@' */
                 return true;
+            }
+        }
         return false;
     case LIST_PATTERN:
         return word->size <= LIST_PATTERN_BYTES_MAX &&
@@ -261,12 +263,13 @@ static void command_list(struct command_context *context)
     const struct argument *word = NULL;
     if (context->arguments_count == 5 && command_word_is(&arguments[2], "filterby")) {
         word = &arguments[4];
-        if (command_word_is(&arguments[3], "module"))
+        if (command_word_is(&arguments[3], "module")) {
             filter = LIST_NONE;
-        else if (command_word_is(&arguments[3], "aclcat"))
+        } else if (command_word_is(&arguments[3], "aclcat")) {
             filter = LIST_CATEGORY;
-        else if (command_word_is(&arguments[3], "pattern"))
+        } else if (command_word_is(&arguments[3], "pattern")) {
             filter = LIST_PATTERN;
+        }
     }
     if (context->arguments_count != 2 && filter == LIST_ALL) {
         reply_error(context->reply, ERROR_SYNTAX);
@@ -287,13 +290,15 @@ static void command_list(struct command_context *context)
                 listed++;
             }
             row = row == NULL ? table[i].subcommands : row + 1;
-            if (row == NULL || row->name == NULL)
+            if (row == NULL || row->name == NULL) {
                 break;
+            }
         }
     }
     reply_array(context->reply, listed);
-    if (listed > 0 && context->reply->out != NULL)
+    if (listed > 0 && context->reply->out != NULL) {
         byte_buffer_append(context->reply->out, byte_buffer_front(&names), byte_buffer_size(&names));
+    }
     byte_buffer_deinit(&names);
 }
 
@@ -322,11 +327,13 @@ static void reply_keys(struct command_context *context, bool with_flags)
         command->last_key < 0 ? count - (uint32_t)-command->last_key : (uint32_t)command->last_key;
     reply_array(context->reply, (last - first) / step + 1);
     for (uint32_t i = first; i <= last; i += step) {
-        if (with_flags)
+        if (with_flags) {
             reply_array(context->reply, 2);
+        }
         reply_bulk(context->reply, arguments[i].bytes, arguments[i].size);
-        if (with_flags)
+        if (with_flags) {
             reply_split_set(context->reply, command->key_flags, false);
+        }
     }
 }
 

@@ -15,20 +15,22 @@ const char *command_check_ping(const struct command *command, const struct argum
                                uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)arguments;
-    if (count <= 2)
+    if (count <= 2) {
         return NULL;
+    }
     snprintf(buffer, buffer_bytes, "ERR wrong number of arguments for '%s' command", command->name);
     return buffer;
 }
 
 void command_ping(struct command_context *context)
 {
-    if (context->arguments_count == 1)
+    if (context->arguments_count == 1) {
         reply_simple(context->reply, "PONG");
-    else if (context->arguments_count == 2)
+    } else if (context->arguments_count == 2) {
         reply_bulk(context->reply, context->arguments[1].bytes, context->arguments[1].size);
-    else
+    } else {
         reply_error(context->reply, "ERR wrong number of arguments for 'ping' command");
+    }
 }
 
 void command_echo(struct command_context *context)
@@ -49,10 +51,11 @@ static void reply_auth_error(struct command_context *context, const struct argum
 
 void command_auth(struct command_context *context)
 {
-    if (context->arguments_count > 3)
+    if (context->arguments_count > 3) {
         reply_error(context->reply, ERROR_SYNTAX);
-    else
+    } else {
         reply_auth_error(context, context->arguments_count == 3 ? &context->arguments[1] : NULL);
+    }
 }
 
 static void reply_hello(struct command_context *context)
@@ -106,8 +109,9 @@ void command_hello(struct command_context *context)
         }
         name = &arguments[++i];
     }
-    if (name != NULL && !command_set_client_name(context, name))
+    if (name != NULL && !command_set_client_name(context, name)) {
         return;
+    }
     if (version != 0) {
         context->client->protocol = (int)version;
         context->reply->protocol = (int)version;
@@ -121,15 +125,16 @@ void command_select(struct command_context *context)
 {
     int64_t index;
     const struct argument *word = &context->arguments[1];
-    if (!number_parse_int64(word->bytes, word->size, &index))
+    if (!number_parse_int64(word->bytes, word->size, &index)) {
         reply_error(context->reply, ERROR_NOT_AN_INTEGER);
-    else if (index < INT32_MIN || index > INT32_MAX)
+    } else if (index < INT32_MIN || index > INT32_MAX) {
         reply_error(context->reply,
                     "ERR value is out of range, value must between -2147483648 and 2147483647"); /* sic */
-    else if (index != 0)
+    } else if (index != 0) {
         reply_error(context->reply, "ERR SELECT is not allowed in cluster mode");
-    else
+    } else {
         reply_simple(context->reply, "OK");
+    }
 }
 
 void command_quit(struct command_context *context)

@@ -48,8 +48,9 @@ const char *command_check_decrby(const struct command *command, const struct arg
 {
     (void)command, (void)count, (void)buffer, (void)buffer_bytes;
     int64_t number;
-    if (!number_parse_int64(arguments[2].bytes, arguments[2].size, &number))
+    if (!number_parse_int64(arguments[2].bytes, arguments[2].size, &number)) {
         return ERROR_NOT_AN_INTEGER;
+    }
     return number == INT64_MIN ? "ERR decrement would overflow" : NULL;
 }
 

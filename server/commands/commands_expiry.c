@@ -35,10 +35,12 @@ static const char *expire_parse_options(const struct argument *arguments, uint32
             return buffer;
         }
     }
-    if (options->nx && (options->xx || options->gt || options->lt))
+    if (options->nx && (options->xx || options->gt || options->lt)) {
         return "ERR NX and XX, GT or LT options at the same time are not compatible";
-    if (options->gt && options->lt)
+    }
+    if (options->gt && options->lt) {
         return "ERR GT and LT options at the same time are not compatible";
+    }
     return NULL;
 }
 
@@ -48,15 +50,18 @@ static const char *expire_parse(const struct command *command, const struct argu
                                 int64_t *when_ms, char *buffer, size_t buffer_bytes)
 {
     const char *error = expire_parse_options(arguments, count, options, buffer, buffer_bytes);
-    if (error != NULL)
+    if (error != NULL) {
         return error;
+    }
     int64_t number;
-    if (!number_parse_int64(arguments[2].bytes, arguments[2].size, &number))
+    if (!number_parse_int64(arguments[2].bytes, arguments[2].size, &number)) {
         return ERROR_NOT_AN_INTEGER;
+    }
     bool is_seconds = command->run == command_expire || command->run == command_expireat;
     if (!__builtin_mul_overflow(number, is_seconds ? MS_PER_SECOND : 1, &number) &&
-        !__builtin_add_overflow(number, base_ms, when_ms))
+        !__builtin_add_overflow(number, base_ms, when_ms)) {
         return NULL;
+    }
     snprintf(buffer, buffer_bytes, "ERR invalid expire time in '%s' command", command->name);
     return buffer;
 }
@@ -75,12 +80,15 @@ static bool expire_applies(const struct expire_options *options, const struct ma
 {
     bool has_expiry = value->expiry_ms != 0;
     int64_t current_ms = (int64_t)value->expiry_ms;
-    if (options->nx && has_expiry)
+    if (options->nx && has_expiry) {
         return false;
-    if (options->xx && !has_expiry)
+    }
+    if (options->xx && !has_expiry) {
         return false;
-    if (options->gt && (!has_expiry || when_ms <= current_ms))
+    }
+    if (options->gt && (!has_expiry || when_ms <= current_ms)) {
         return false;
+    }
     return !(options->lt && has_expiry && when_ms >= current_ms);
 }
 
@@ -102,10 +110,11 @@ static void expire_run(struct command_context *context, bool is_relative)
         reply_integer(context->reply, 0);
         return;
     }
-    if (when_ms <= 0)
+    if (when_ms <= 0) {
         map_delete(context->map, key->bytes, key->size);
-    else
+    } else {
         key_store_expiry(context, key, (uint64_t)when_ms);
+    }
     reply_integer(context->reply, 1);
 }
 
@@ -171,7 +180,8 @@ void command_persist(struct command_context *context)
     const struct argument *key = &context->arguments[1];
     struct map_value value;
     bool changes = key_find(context, key, &value) && value.expiry_ms != 0;
-    if (changes)
+    if (changes) {
         key_store_expiry(context, key, 0);
+    }
     reply_integer(context->reply, changes ? 1 : 0);
 }

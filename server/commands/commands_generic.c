@@ -21,8 +21,9 @@ void command_del(struct command_context *context)
         struct map_value value;
         /* What has expired goes, too, but does not count. */
         bool found = key_find(context, key, &value);
-        if (map_delete(context->map, key->bytes, key->size) && found)
+        if (map_delete(context->map, key->bytes, key->size) && found) {
             removed++;
+        }
     }
     reply_integer(context->reply, removed);
 }
@@ -32,8 +33,9 @@ void command_exists(struct command_context *context)
     int64_t found = 0;
     for (uint32_t i = 1; i < context->arguments_count; i++) {
         struct map_value value;
-        if (key_find(context, &context->arguments[i], &value))
+        if (key_find(context, &context->arguments[i], &value)) {
             found++;
+        }
     }
     reply_integer(context->reply, found);
 }
@@ -66,8 +68,9 @@ const char *command_check_flush(const struct command *command, const struct argu
 {
     (void)command, (void)buffer, (void)buffer_bytes;
     if (count == 1 ||
-        (count == 2 && (command_word_is(&arguments[1], "async") || command_word_is(&arguments[1], "sync"))))
+        (count == 2 && (command_word_is(&arguments[1], "async") || command_word_is(&arguments[1], "sync")))) {
         return NULL;
+    }
     return ERROR_SYNTAX;
 }
 
@@ -95,23 +98,28 @@ struct scan_options {
 static const char *scan_parse(const struct argument *arguments, uint32_t count, struct scan_options *options)
 {
     *options = (struct scan_options){.count = SCAN_COUNT_DEFAULT};
-    if (!number_parse_uint64(arguments[1].bytes, arguments[1].size, &options->cursor))
+    if (!number_parse_uint64(arguments[1].bytes, arguments[1].size, &options->cursor)) {
         return "ERR invalid cursor";
+    }
     for (uint32_t i = 2; i < count; i += 2) {
         const struct argument *word = &arguments[i];
-        if (i + 1 == count)
+        if (i + 1 == count) {
             return ERROR_SYNTAX;
+        }
         const struct argument *value = &arguments[i + 1];
         if (command_word_is(word, "count")) {
             int64_t number;
-            if (!number_parse_int64(value->bytes, value->size, &number))
+            if (!number_parse_int64(value->bytes, value->size, &number)) {
                 return ERROR_NOT_AN_INTEGER;
-            if (number < 1)
+            }
+            if (number < 1) {
                 return ERROR_SYNTAX;
+            }
             options->count = number > SCAN_COUNT_MAX ? SCAN_COUNT_MAX : (size_t)number;
         } else if (command_word_is(word, "match")) {
-            if (value->size > SCAN_PATTERN_BYTES_MAX)
+            if (value->size > SCAN_PATTERN_BYTES_MAX) {
                 return "ERR pattern is too long";
+            }
             options->pattern = value->size == 1 && value->bytes[0] == '*' ? NULL : value;
         } else if (command_word_is(word, "type")) {
             options->type = value;
@@ -142,12 +150,15 @@ static void scan_visit(void *walk_pointer, const uint8_t *key, size_t key_size, 
     struct scan_walk *walk = walk_pointer;
     const struct scan_options *options = walk->options;
     if (options->pattern != NULL &&
-        !command_glob_match(options->pattern->bytes, options->pattern->size, key, key_size, false))
+        !command_glob_match(options->pattern->bytes, options->pattern->size, key, key_size, false)) {
         return;
-    if (options->type != NULL && !command_word_is(options->type, type_name(value->type)))
+    }
+    if (options->type != NULL && !command_word_is(options->type, type_name(value->type))) {
         return;
-    if (!key_is_visible(walk->context, value))
+    }
+    if (!key_is_visible(walk->context, value)) {
         return;
+    }
     struct reply reply = {.out = &walk->keys, .protocol = walk->context->reply->protocol};
     reply_bulk(&reply, key, key_size);
     walk->keys_count++;
@@ -167,8 +178,9 @@ void command_scan(struct command_context *context)
     reply_array(context->reply, 2);
     reply_bulk(context->reply, cursor, number_write_uint64(cursor, next));
     reply_array(context->reply, walk.keys_count);
-    if (context->reply->out != NULL && walk.keys_count > 0)
+    if (context->reply->out != NULL && walk.keys_count > 0) {
         byte_buffer_append(context->reply->out, byte_buffer_front(&walk.keys), byte_buffer_size(&walk.keys));
+    }
     byte_buffer_deinit(&walk.keys);
 }
 
@@ -191,10 +203,12 @@ void command_purge(struct command_context *context)
         return;
     }
     uint64_t until_ms = 0;
-    for (int i = PURGE_TIME_BYTES - 1; i >= 0; i--)
+    for (int i = PURGE_TIME_BYTES - 1; i >= 0; i--) {
         until_ms = until_ms << 8 | context->arguments[1].bytes[i];
+    }
     /* Never what has not expired by log time yet, whoever proposed it. */
-    if (until_ms > context->log_time_ms)
+    if (until_ms > context->log_time_ms) {
         until_ms = context->log_time_ms;
+    }
     reply_integer(context->reply, (int64_t)map_purge(context->map, until_ms, COMMAND_PURGE_KEYS_MAX));
 }

@@ -14,9 +14,11 @@ typedef unsigned long long ull;
 
 static const struct node_view_member *find_leader(const struct node_view *node)
 {
-    for (uint32_t i = 0; i < node->members_count; i++)
-        if (node->leader_id != 0 && node->members[i].node_id == node->leader_id)
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        if (node->leader_id != 0 && node->members[i].node_id == node->leader_id) {
             return &node->members[i];
+        }
+    }
     return NULL;
 }
 
@@ -54,8 +56,9 @@ static void write_clients(struct byte_buffer *text, const struct node_view *node
 {
     command_text_append(text, "connected_clients:%llu\r\n", (ull)node->clients_connected);
     uint32_t links = 0;
-    for (uint32_t i = 0; i < node->members_count; i++)
+    for (uint32_t i = 0; i < node->members_count; i++) {
         links += !node->members[i].is_self && node->members[i].connected ? 1 : 0;
+    }
     command_text_append(text, "cluster_connections:%u\r\nmaxclients:%llu\r\n", links, (ull)node->clients_max);
     command_text_append(text, "blocked_clients:0\r\n");
     command_text_append(text, "commands_parked:%llu\r\nreads_pending:%llu\r\nwrites_pending:%llu\r\n",
@@ -99,16 +102,18 @@ static void write_stats(struct byte_buffer *text, const struct node_view *node)
 static void write_replicas(struct byte_buffer *text, const struct node_view *node)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < node->members_count; i++)
+    for (uint32_t i = 0; i < node->members_count; i++) {
         count += !node->members[i].is_self && node->members[i].connected ? 1 : 0;
+    }
     command_text_append(text, "connected_slaves:%u\r\n", count);
     uint32_t number = 0;
     for (uint32_t i = 0; i < node->members_count; i++) {
         const struct node_view_member *member = &node->members[i];
-        if (!member->is_self && member->connected)
+        if (!member->is_self && member->connected) {
             command_text_append(text, "slave%u:ip=%s,port=%u,state=online,offset=%llu,lag=0\r\n", number++,
                                 member->host, member->port,
                                 (ull)(member->progress_known ? member->match_index : 0));
+        }
     }
 }
 
@@ -141,8 +146,9 @@ static void write_cluster(struct byte_buffer *text, const struct node_view *node
 
 static void write_keyspace(struct byte_buffer *text, const struct node_view *node)
 {
-    if (node->key_count > 0)
+    if (node->key_count > 0) {
         command_text_append(text, "db0:keys=%llu,expires=0,avg_ttl=0\r\n", (ull)node->key_count);
+    }
 }
 
 static void write_raft(struct byte_buffer *text, const struct node_view *node)
@@ -161,20 +167,20 @@ static const struct {
     {"cluster", "Cluster", write_cluster}, {"keyspace", "Keyspace", write_keyspace},
     {"raft", "Raft", write_raft},
 };
-enum {
-    SECTIONS_COUNT = sizeof SECTIONS / sizeof SECTIONS[0]
-};
+enum { SECTIONS_COUNT = sizeof SECTIONS / sizeof SECTIONS[0] };
 
 static void choose_sections(const struct command_context *context, bool wanted[SECTIONS_COUNT])
 {
-    for (size_t row = 0; row < SECTIONS_COUNT; row++)
+    for (size_t row = 0; row < SECTIONS_COUNT; row++) {
         wanted[row] = context->arguments_count == 1;
+    }
     for (uint32_t i = 1; i < context->arguments_count; i++) {
         const struct argument *word = &context->arguments[i];
         bool all = command_word_is(word, "all") || command_word_is(word, "default") ||
                    command_word_is(word, "everything");
-        for (size_t row = 0; row < SECTIONS_COUNT; row++)
+        for (size_t row = 0; row < SECTIONS_COUNT; row++) {
             wanted[row] = wanted[row] || all || command_word_is(word, SECTIONS[row].name);
+        }
     }
 }
 
@@ -184,8 +190,9 @@ void command_info(struct command_context *context)
     choose_sections(context, wanted);
     struct byte_buffer text = {0};
     for (size_t row = 0; row < SECTIONS_COUNT; row++) {
-        if (!wanted[row])
+        if (!wanted[row]) {
             continue;
+        }
         command_text_append(&text, "%s# %s\r\n", byte_buffer_size(&text) > 0 ? "\r\n" : "",
                             SECTIONS[row].title);
         SECTIONS[row].write(&text, context->node);

@@ -56,8 +56,9 @@ static void write_leader_address(const struct status_writer *writer, const struc
     command_text_append(writer->text, "%sleader_address:", writer->prefix);
     for (uint32_t i = 0; i < node->members_count; i++) {
         const struct node_view_member *member = &node->members[i];
-        if (node->leader_id != 0 && member->node_id == node->leader_id && member->port != 0)
+        if (node->leader_id != 0 && member->node_id == node->leader_id && member->port != 0) {
             command_text_append(writer->text, "%s:%u", member->host, member->port);
+        }
     }
     command_text_append(writer->text, "%s", writer->line_end);
 }
@@ -109,8 +110,9 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_text(&writer, "version", node->version);
     write_text(&writer, "build", node->build);
     write_number(&writer, "members", node->members_count);
-    for (uint32_t i = 0; i < node->members_count; i++)
+    for (uint32_t i = 0; i < node->members_count; i++) {
         write_member(&writer, &node->members[i]);
+    }
 }
 
 static void raft_status(struct command_context *context)

@@ -32,8 +32,9 @@ static void config_get(struct command_context *context)
     size_t count = 0;
     for (uint32_t i = 2; i < context->arguments_count; i++) {
         const struct argument *pattern = &context->arguments[i];
-        if (pattern->size > CONFIG_PATTERN_BYTES_MAX)
+        if (pattern->size > CONFIG_PATTERN_BYTES_MAX) {
             continue;
+        }
         for (size_t row = 0; row < CONFIG_ANSWERS_COUNT; row++) {
             const char *name = CONFIG_ANSWERS[row].name;
             if (!wanted[row] && command_glob_match(pattern->bytes, pattern->size, (const uint8_t *)name,

@@ -11,13 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum expiry_kind {
-    EXPIRY_NONE,
-    EXPIRY_EX,
-    EXPIRY_PX,
-    EXPIRY_EXAT,
-    EXPIRY_PXAT
-};
+enum expiry_kind { EXPIRY_NONE, EXPIRY_EX, EXPIRY_PX, EXPIRY_EXAT, EXPIRY_PXAT };
 
 struct set_options {
     bool nx, xx, get, keep_ttl, persist;
@@ -78,8 +72,9 @@ static const char *set_parse_expiry(const struct command *command, enum expiry_k
                                     char *buffer, size_t buffer_bytes)
 {
     int64_t number;
-    if (!number_parse_int64(word->bytes, word->size, &number))
+    if (!number_parse_int64(word->bytes, word->size, &number)) {
         return ERROR_NOT_AN_INTEGER;
+    }
     bool is_seconds = kind == EXPIRY_EX || kind == EXPIRY_EXAT;
     bool is_relative = kind == EXPIRY_EX || kind == EXPIRY_PX;
     bool fits = number > 0 && !(is_seconds && number > INT64_MAX / 1000);
@@ -90,8 +85,9 @@ static const char *set_parse_expiry(const struct command *command, enum expiry_k
             *expiry_ms += base_ms;
         }
     }
-    if (fits)
+    if (fits) {
         return NULL;
+    }
     snprintf(buffer, buffer_bytes, "ERR invalid expire time in '%s' command", command->name);
     return buffer;
 }
@@ -103,10 +99,12 @@ static const char *set_parse(const struct command *command, const struct argumen
                              size_t buffer_bytes)
 {
     *expiry_ms = 0;
-    if (!set_parse_options(arguments, count, 3, false, options))
+    if (!set_parse_options(arguments, count, 3, false, options)) {
         return ERROR_SYNTAX;
-    if (options->expiry == EXPIRY_NONE)
+    }
+    if (options->expiry == EXPIRY_NONE) {
         return NULL;
+    }
     return set_parse_expiry(command, options->expiry, options->expiry_number, base_ms, expiry_ms, buffer,
                             buffer_bytes);
 }
@@ -138,21 +136,26 @@ void command_set(struct command_context *context)
     if (options.nx || options.xx || options.get || options.keep_ttl) {
         struct map_value value;
         found = key_find(context, key, &value);
-        if (found && options.keep_ttl)
+        if (found && options.keep_ttl) {
             expiry_ms = value.expiry_ms;
-        if (found && options.get)
+        }
+        if (found && options.get) {
             reply_bulk(context->reply, value.bytes, value.size);
+        }
     }
     bool refused = (options.nx && found) || (options.xx && !found);
-    if (options.get && !found)
+    if (options.get && !found) {
         reply_null(context->reply);
-    else if (refused && !options.get)
+    } else if (refused && !options.get) {
         reply_null(context->reply);
-    if (refused)
+    }
+    if (refused) {
         return;
+    }
     key_store(context, key, new_value->bytes, new_value->size, expiry_ms);
-    if (!options.get)
+    if (!options.get) {
         reply_simple(context->reply, "OK");
+    }
 }
 
 void command_setnx(struct command_context *context)
@@ -160,8 +163,9 @@ void command_setnx(struct command_context *context)
     const struct argument *key = &context->arguments[1];
     struct map_value value;
     bool found = key_find(context, key, &value);
-    if (!found)
+    if (!found) {
         key_store(context, key, context->arguments[2].bytes, context->arguments[2].size, 0);
+    }
     reply_integer(context->reply, found ? 0 : 1);
 }
 
@@ -236,6 +240,7 @@ void command_getex(struct command_context *context)
         }
     }
     reply_bulk(context->reply, value.bytes, value.size);
-    if (options.expiry != EXPIRY_NONE || (options.persist && value.expiry_ms != 0))
+    if (options.expiry != EXPIRY_NONE || (options.persist && value.expiry_ms != 0)) {
         key_store_expiry(context, key, expiry_ms);
+    }
 }

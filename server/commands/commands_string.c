@@ -9,10 +9,11 @@
 
 static void reply_value_or_null(struct command_context *context, bool found, const struct map_value *value)
 {
-    if (found)
+    if (found) {
         reply_bulk(context->reply, value->bytes, value->size);
-    else
+    } else {
         reply_null(context->reply);
+    }
 }
 
 void command_get(struct command_context *context)
@@ -64,12 +65,15 @@ void command_append(struct command_context *context)
     }
     size_t size = value.size + more->size;
     uint8_t *bytes = malloc(size + 1);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         abort();
-    if (value.size > 0)
+    }
+    if (value.size > 0) {
         memcpy(bytes, value.bytes, value.size);
-    if (more->size > 0)
+    }
+    if (more->size > 0) {
         memcpy(bytes + value.size, more->bytes, more->size);
+    }
     key_store(context, key, bytes, size, value.expiry_ms);
     free(bytes);
     reply_integer(context->reply, (int64_t)size);
@@ -81,8 +85,9 @@ void command_getdel(struct command_context *context)
     struct map_value value;
     bool found = key_find(context, key, &value);
     reply_value_or_null(context, found, &value);
-    if (found)
+    if (found) {
         map_delete(context->map, key->bytes, key->size);
+    }
 }
 
 void command_getset(struct command_context *context)
@@ -98,8 +103,9 @@ const char *command_check_pairs(const struct command *command, const struct argu
                                 uint32_t count, char *buffer, size_t buffer_bytes)
 {
     (void)arguments;
-    if (count % 2 == 1)
+    if (count % 2 == 1) {
         return NULL;
+    }
     snprintf(buffer, buffer_bytes, "ERR wrong number of arguments for '%s' command", command->name);
     return buffer;
 }
@@ -110,8 +116,9 @@ static bool check_pairs(struct command_context *context)
     char buffer[COMMAND_ERROR_BYTES_MAX];
     const char *error = command_check_pairs(context->command, context->arguments, context->arguments_count,
                                             buffer, sizeof buffer);
-    if (error != NULL)
+    if (error != NULL) {
         reply_error(context->reply, error);
+    }
     return error == NULL;
 }
 
@@ -125,16 +132,18 @@ static void store_pairs(struct command_context *context)
 
 void command_mset(struct command_context *context)
 {
-    if (!check_pairs(context))
+    if (!check_pairs(context)) {
         return;
+    }
     store_pairs(context);
     reply_simple(context->reply, "OK");
 }
 
 void command_msetnx(struct command_context *context)
 {
-    if (!check_pairs(context))
+    if (!check_pairs(context)) {
         return;
+    }
     for (uint32_t i = 1; i < context->arguments_count; i += 2) {
         struct map_value value;
         if (key_find(context, &context->arguments[i], &value)) {

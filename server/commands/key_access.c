@@ -10,8 +10,9 @@ static bool is_past(uint64_t expiry_ms, uint64_t now_ms)
 
 bool key_is_visible(struct command_context *context, const struct map_value *value)
 {
-    if (is_past(value->expiry_ms, context->log_time_ms))
+    if (is_past(value->expiry_ms, context->log_time_ms)) {
         return false;
+    }
     if (is_past(value->expiry_ms, context->clock_ms)) {
         assert((context->command->flags & COMMAND_WRITE) == 0); /* for writes the two times are one */
         context->met_due_key = true;
@@ -44,8 +45,9 @@ void key_store(struct command_context *context, const struct argument *key, cons
 
 void key_store_expiry(struct command_context *context, const struct argument *key, uint64_t expiry_ms)
 {
-    if (is_past(expiry_ms, context->log_time_ms))
+    if (is_past(expiry_ms, context->log_time_ms)) {
         map_delete(context->map, key->bytes, key->size);
-    else
+    } else {
         map_put_expiry(context->map, key->bytes, key->size, context->version, expiry_ms);
+    }
 }

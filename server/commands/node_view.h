@@ -1,5 +1,5 @@
-/* node_view.h: what a node knows about itself and its cluster, as plain data for INFO, CLUSTER, RAFT STATUS, HELLO.
- * Filled by the replica before it runs a COMMAND_NEEDS_VIEW command; valid during that call. */
+/* node_view.h: what a node knows about itself and its cluster, as plain data for INFO, CLUSTER, RAFT STATUS,
+ * HELLO. Filled by the replica before it runs a COMMAND_NEEDS_VIEW command; valid during that call. */
 #ifndef NODE_VIEW_H
 #define NODE_VIEW_H
 
@@ -11,18 +11,19 @@
 enum { NODE_VIEW_MEMBERS_MAX = 15, NODE_HOST_BYTES_MAX = 256 };
 
 struct node_view_member {
-    uint64_t node_id;      /* 1, 2, 3 ... */
-    char hex_id[41];       /* 40 hex digits, the same on every node */
-    char host[NODE_HOST_BYTES_MAX]; /* client address of the listener that this client came in by; "" unknown yet */
-    uint16_t port;         /* 0 unknown yet */
+    uint64_t node_id; /* 1, 2, 3 ... */
+    char hex_id[41];  /* 40 hex digits, the same on every node */
+    /* Client address of the listener that this client came in by; "" unknown yet. */
+    char host[NODE_HOST_BYTES_MAX];
+    uint16_t port; /* 0 unknown yet */
     char bus_host[NODE_HOST_BYTES_MAX];
     uint16_t bus_port;
     bool is_self;
     bool is_leader;
-    bool connected;        /* a bus connection to it stands; true for self */
+    bool connected; /* a bus connection to it stands; true for self */
     /* known to the leader only */
     bool progress_known;
-    const char *progress;  /* "probe", "replicate", "snapshot" */
+    const char *progress; /* "probe", "replicate", "snapshot" */
     uint64_t match_index;
     uint64_t next_index;
     bool recently_active;
@@ -31,34 +32,34 @@ struct node_view_member {
 struct node_view {
     /* this node */
     uint64_t node_id;
-    const char *version;       /* "0.1.0" */
-    const char *build;         /* git description */
-    uint64_t now_ms;           /* monotonic */
-    uint64_t wall_clock_ms;    /* Unix time */
+    const char *version;    /* "0.1.0" */
+    const char *build;      /* git description */
+    uint64_t now_ms;        /* monotonic */
+    uint64_t wall_clock_ms; /* Unix time */
     uint64_t uptime_ms;
     uint64_t process_id;
     const char *data_directory;
-    const char *config_file;   /* "" */
-    uint16_t port;             /* client port of the client's listener, announced */
+    const char *config_file; /* "" */
+    uint16_t port;           /* client port of the client's listener, announced */
     uint16_t bus_port;
     /* consensus */
-    const char *role;          /* raft_role_name(), "forming" before the cluster is formed */
+    const char *role; /* raft_role_name(), "forming" before the cluster is formed */
     uint64_t term;
     uint64_t vote;
-    uint64_t leader_id;        /* 0: none known */
+    uint64_t leader_id; /* 0: none known */
     bool leader_ready;
     uint64_t transferee;
     uint64_t first_index, last_index, last_term, durable_index, commit_index, applied_index;
     uint64_t map_durable_index;
-    uint64_t election_age_ms;  /* how long no leader has been known; 0 when one is */
-    bool state_ok;             /* a leader is known, or the election is younger than the parking time */
+    uint64_t election_age_ms; /* how long no leader has been known; 0 when one is */
+    bool state_ok;            /* a leader is known, or the election is younger than the parking time */
     bool formed;
-    char cluster_id[33];       /* 32 hex digits */
+    char cluster_id[33]; /* 32 hex digits */
     char disk_id[17];
     /* state machine */
     uint64_t key_count, digest, log_time_ms;
     uint32_t rules_version;
-    int64_t clock_skew_ms;     /* of this node against the median of the members; 0 unknown */
+    int64_t clock_skew_ms; /* of this node against the median of the members; 0 unknown */
     /* traffic */
     uint64_t clients_connected, clients_max, clients_total, clients_refused;
     uint64_t commands_total, commands_parked, reads_pending, writes_pending;
@@ -73,7 +74,8 @@ struct node_view {
     struct node_view_member members[NODE_VIEW_MEMBERS_MAX];
 
     /* Calls visit for every connected client, by id. */
-    void (*for_each_client)(void *clients, void (*visit)(void *context, const struct client_info *client), void *context);
+    void (*for_each_client)(void *clients, void (*visit)(void *context, const struct client_info *client),
+                            void *context);
     void *clients;
 };
 

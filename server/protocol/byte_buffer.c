@@ -33,18 +33,22 @@ static void byte_buffer_make_room(struct byte_buffer *buffer, size_t size)
         buffer->end = used;
         return;
     }
-    if (size > SIZE_MAX / 4 || used > SIZE_MAX / 4)
+    if (size > SIZE_MAX / 4 || used > SIZE_MAX / 4) {
         abort();
+    }
     /* Always more than before: a nearly full buffer that is consumed byte by byte must not be copied each
      * time. */
     size_t capacity = buffer->capacity == 0 ? BYTE_BUFFER_CAPACITY_MIN : buffer->capacity * 2;
-    while (capacity - used < size)
+    while (capacity - used < size) {
         capacity *= 2;
+    }
     uint8_t *bytes = malloc(capacity);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         abort();
-    if (used > 0)
+    }
+    if (used > 0) {
         memcpy(bytes, buffer->bytes + buffer->start, used);
+    }
     free(buffer->bytes);
     *buffer = (struct byte_buffer){.bytes = bytes, .end = used, .capacity = capacity};
 }
@@ -52,8 +56,9 @@ static void byte_buffer_make_room(struct byte_buffer *buffer, size_t size)
 uint8_t *byte_buffer_reserve(struct byte_buffer *buffer, size_t size)
 {
     byte_buffer_check(buffer);
-    if (buffer->bytes == NULL || buffer->capacity - buffer->end < size)
+    if (buffer->bytes == NULL || buffer->capacity - buffer->end < size) {
         byte_buffer_make_room(buffer, size);
+    }
     assert(buffer->capacity - buffer->end >= size);
     return buffer->bytes + buffer->end;
 }
@@ -66,8 +71,9 @@ void byte_buffer_commit(struct byte_buffer *buffer, size_t size)
 
 void byte_buffer_append(struct byte_buffer *buffer, const void *bytes, size_t size)
 {
-    if (size == 0)
+    if (size == 0) {
         return;
+    }
     memcpy(byte_buffer_reserve(buffer, size), bytes, size);
     buffer->end += size;
 }
@@ -76,13 +82,15 @@ void byte_buffer_consume(struct byte_buffer *buffer, size_t size)
 {
     assert(size <= byte_buffer_size(buffer));
     buffer->start += size;
-    if (buffer->start == buffer->end)
+    if (buffer->start == buffer->end) {
         buffer->start = buffer->end = 0;
+    }
 }
 
 void byte_buffer_trim(struct byte_buffer *buffer, size_t keep_bytes)
 {
     byte_buffer_check(buffer);
-    if (buffer->start == buffer->end && buffer->capacity > keep_bytes)
+    if (buffer->start == buffer->end && buffer->capacity > keep_bytes) {
         byte_buffer_deinit(buffer);
+    }
 }

@@ -9,10 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-    ARGUMENT_HEADER_BYTES = 4,
-    LENGTH_BYTES = 4
-};
+enum { ARGUMENT_HEADER_BYTES = 4, LENGTH_BYTES = 4 };
 
 static uint32_t load_u32(const uint8_t *from)
 {
@@ -30,8 +27,9 @@ static void store_u32(uint8_t *to, uint32_t value)
 size_t command_codec_size(const struct argument *arguments, uint32_t count)
 {
     size_t size = COMMAND_CODEC_HEADER_BYTES;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         size += ARGUMENT_HEADER_BYTES + arguments[i].size;
+    }
     return size;
 }
 
@@ -42,8 +40,9 @@ void command_codec_write(uint8_t *to, uint16_t opcode, const struct argument *ar
         size_t size = arguments[i].size;
         assert(size <= UINT32_MAX);
         store_u32(at, (uint32_t)size);
-        if (size > 0)
+        if (size > 0) {
             memcpy(at + ARGUMENT_HEADER_BYTES, arguments[i].bytes, size);
+        }
         at += ARGUMENT_HEADER_BYTES + size;
     }
     size_t following = (size_t)(at - to) - LENGTH_BYTES;
@@ -58,28 +57,34 @@ void command_codec_write(uint8_t *to, uint16_t opcode, const struct argument *ar
 
 size_t command_codec_read(const uint8_t *bytes, size_t size, struct encoded_command *command)
 {
-    if (size < COMMAND_CODEC_HEADER_BYTES)
+    if (size < COMMAND_CODEC_HEADER_BYTES) {
         return 0;
+    }
     size_t following = load_u32(bytes);
-    if (following < COMMAND_CODEC_HEADER_BYTES - LENGTH_BYTES || following > size - LENGTH_BYTES)
+    if (following < COMMAND_CODEC_HEADER_BYTES - LENGTH_BYTES || following > size - LENGTH_BYTES) {
         return 0;
-    if (bytes[6] != 0 || bytes[7] != 0)
+    }
+    if (bytes[6] != 0 || bytes[7] != 0) {
         return 0;
+    }
     uint32_t count = load_u32(bytes + 8);
     const uint8_t *body = bytes + COMMAND_CODEC_HEADER_BYTES;
     size_t body_bytes = following - (COMMAND_CODEC_HEADER_BYTES - LENGTH_BYTES);
     size_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (body_bytes - at < ARGUMENT_HEADER_BYTES)
+        if (body_bytes - at < ARGUMENT_HEADER_BYTES) {
             return 0;
+        }
         size_t argument_bytes = load_u32(body + at);
         at += ARGUMENT_HEADER_BYTES;
-        if (body_bytes - at < argument_bytes)
+        if (body_bytes - at < argument_bytes) {
             return 0;
+        }
         at += argument_bytes;
     }
-    if (at != body_bytes)
+    if (at != body_bytes) {
         return 0;
+    }
     *command = (struct encoded_command){
         .opcode = (uint16_t)(bytes[4] | bytes[5] << 8),
         .arguments_count = count,

@@ -34,8 +34,9 @@ static const uint16_t CRC_TABLE[256] = {
 static uint16_t key_slot_checksum(const uint8_t *bytes, size_t size)
 {
     unsigned crc = 0;
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         crc = ((crc << 8) & 0xffffu) ^ CRC_TABLE[(crc >> 8) ^ bytes[i]];
+    }
     return (uint16_t)crc;
 }
 

@@ -5,15 +5,18 @@
 
 bool number_parse_uint64(const uint8_t *bytes, size_t size, uint64_t *value)
 {
-    if (size == 0 || size > NUMBER_TEXT_BYTES_MAX)
+    if (size == 0 || size > NUMBER_TEXT_BYTES_MAX) {
         return false;
+    }
     uint64_t sum = 0;
     for (size_t i = 0; i < size; i++) {
         unsigned digit = (unsigned)bytes[i] - '0';
-        if (digit > 9)
+        if (digit > 9) {
             return false;
-        if (sum > (UINT64_MAX - digit) / 10)
+        }
+        if (sum > (UINT64_MAX - digit) / 10) {
             return false;
+        }
         sum = sum * 10 + digit;
     }
     *value = sum;
@@ -31,14 +34,17 @@ bool number_parse_int64(const uint8_t *bytes, size_t size, int64_t *value)
         bytes++;
         size--;
     }
-    if (size == 0 || bytes[0] < '1' || bytes[0] > '9')
+    if (size == 0 || bytes[0] < '1' || bytes[0] > '9') {
         return false;
+    }
     uint64_t magnitude;
-    if (!number_parse_uint64(bytes, size, &magnitude))
+    if (!number_parse_uint64(bytes, size, &magnitude)) {
         return false;
+    }
     uint64_t limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
-    if (magnitude > limit)
+    if (magnitude > limit) {
         return false;
+    }
     *value = (int64_t)(negative ? 0 - magnitude : magnitude);
     return true;
 }
@@ -57,8 +63,9 @@ size_t number_write_uint64(char *to, uint64_t value)
 
 size_t number_write_int64(char *to, int64_t value)
 {
-    if (value >= 0)
+    if (value >= 0) {
         return number_write_uint64(to, (uint64_t)value);
+    }
     to[0] = '-';
     return 1 + number_write_uint64(to + 1, 0 - (uint64_t)value);
 }

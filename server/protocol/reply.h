@@ -21,8 +21,8 @@ struct reply {
     int protocol;            /* 2 or 3 */
 };
 
-void reply_simple(struct reply *reply, const char *text);                      /* +text */
-void reply_error(struct reply *reply, const char *text);                       /* -text, code included */
+void reply_simple(struct reply *reply, const char *text); /* +text */
+void reply_error(struct reply *reply, const char *text);  /* -text, code included */
 void reply_error_format(struct reply *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void reply_integer(struct reply *reply, int64_t value);
 void reply_bulk(struct reply *reply, const void *bytes, size_t size);

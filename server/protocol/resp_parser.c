@@ -79,11 +79,13 @@ static void resp_parser_add_argument(struct resp_parser *parser, size_t offset, 
         uint32_t capacity =
             parser->arguments_capacity == 0 ? ARGUMENTS_CAPACITY_MIN : parser->arguments_capacity * 2;
         struct argument *arguments = realloc(parser->arguments, capacity * sizeof *arguments);
-        if (arguments == NULL)
+        if (arguments == NULL) {
             abort();
+        }
         size_t *offsets = realloc(parser->offsets, capacity * sizeof *offsets);
-        if (offsets == NULL)
+        if (offsets == NULL) {
             abort();
+        }
         parser->arguments = arguments;
         parser->offsets = offsets;
         parser->arguments_capacity = capacity;
@@ -96,9 +98,11 @@ static void resp_parser_add_argument(struct resp_parser *parser, size_t offset, 
 static enum resp_parser_result resp_parser_finish(struct resp_parser *parser, const uint8_t *base,
                                                   size_t size, size_t *consumed)
 {
-    if (base != NULL)
-        for (uint32_t i = 0; i < parser->arguments_count; i++)
+    if (base != NULL) {
+        for (uint32_t i = 0; i < parser->arguments_count; i++) {
             parser->arguments[i].bytes = base + parser->offsets[i];
+        }
+    }
     *consumed = size;
     resp_parser_reset(parser);
     return RESP_PARSER_REQUEST;
@@ -106,11 +110,7 @@ static enum resp_parser_result resp_parser_finish(struct resp_parser *parser, co
 
 /* ---- lines ---- */
 
-enum line_result {
-    LINE_FOUND,
-    LINE_NEED_MORE,
-    LINE_TOO_LONG
-};
+enum line_result { LINE_FOUND, LINE_NEED_MORE, LINE_TOO_LONG };
 
 /* Finds `end` from parser->position on; *line_size is without it. A line longer than inline_bytes_max is too
  * long, whether or not its end is there. */
@@ -125,19 +125,14 @@ static enum line_result resp_parser_find_line(struct resp_parser *parser, const 
         *line_size = (size_t)(found - bytes) - parser->position;
         return LINE_FOUND;
     }
-    if (size >= limit)
+    if (size >= limit) {
         return LINE_TOO_LONG;
+    }
     parser->scanned = size;
     return LINE_NEED_MORE;
 }
 
-enum header_result {
-    HEADER_READ,
-    HEADER_NEED_MORE,
-    HEADER_TOO_LONG,
-    HEADER_INVALID,
-    HEADER_WRONG_MARK
-};
+enum header_result { HEADER_READ, HEADER_NEED_MORE, HEADER_TOO_LONG, HEADER_INVALID, HEADER_WRONG_MARK };
 
 /* Reads "<mark><number>\r\n" at parser->position and steps over it. `mark` 0: any. */
 static enum header_result resp_parser_read_header(struct resp_parser *parser, const uint8_t *bytes,
@@ -171,10 +166,12 @@ static enum header_result resp_parser_read_header(struct resp_parser *parser, co
         parser->scanned = parser->position + line_size; /* the CR is looked at again when the LF is there */
         return HEADER_NEED_MORE;
     }
-    if (line[0] != (uint8_t)mark)
+    if (line[0] != (uint8_t)mark) {
         return HEADER_WRONG_MARK;
-    if (line[line_size + 1] != '\n' || !number_parse_int64(line + 1, line_size - 1, number))
+    }
+    if (line[line_size + 1] != '\n' || !number_parse_int64(line + 1, line_size - 1, number)) {
         return HEADER_INVALID;
+    }
     parser->position += line_size + 2;
     parser->scanned = 0;
     return HEADER_READ;
@@ -203,10 +200,12 @@ static enum resp_parser_result resp_parser_read_bulk_size(struct resp_parser *pa
     case HEADER_READ:
         break;
     }
-    if (bulk_size < 0 || (uint64_t)bulk_size > parser->limits.bulk_bytes_max)
+    if (bulk_size < 0 || (uint64_t)bulk_size > parser->limits.bulk_bytes_max) {
         return resp_parser_fail(parser, "invalid bulk length");
-    if ((size_t)bulk_size > parser->limits.request_bytes_max - parser->request_bytes)
+    }
+    if ((size_t)bulk_size > parser->limits.request_bytes_max - parser->request_bytes) {
         return resp_parser_fail(parser, "too big request");
+    }
     parser->bulk_size = (size_t)bulk_size;
     parser->bulk_size_known = true;
     return RESP_PARSER_REQUEST;
@@ -218,15 +217,18 @@ static enum resp_parser_result resp_parser_feed_array(struct resp_parser *parser
     while (parser->arguments_count < parser->arguments_expected) {
         if (!parser->bulk_size_known) {
             enum resp_parser_result result = resp_parser_read_bulk_size(parser, bytes, size);
-            if (result != RESP_PARSER_REQUEST)
+            if (result != RESP_PARSER_REQUEST) {
                 return result;
+            }
         }
         size_t position = parser->position;
-        if (size - position < parser->bulk_size + 2)
+        if (size - position < parser->bulk_size + 2) {
             return RESP_PARSER_NEED_MORE;
+        }
         const uint8_t *end = bytes + position + parser->bulk_size;
-        if (end[0] != '\r' || end[1] != '\n')
+        if (end[0] != '\r' || end[1] != '\n') {
             return resp_parser_fail(parser, "invalid bulk length");
+        }
         resp_parser_add_argument(parser, position, parser->bulk_size);
         parser->request_bytes += parser->bulk_size;
         parser->position = position + parser->bulk_size + 2;
@@ -252,8 +254,9 @@ static enum resp_parser_result resp_parser_read_count(struct resp_parser *parser
     case HEADER_READ:
         break;
     }
-    if (count > (int64_t)parser->limits.arguments_max)
+    if (count > (int64_t)parser->limits.arguments_max) {
         return resp_parser_fail(parser, "invalid multibulk length");
+    }
     parser->in_array = true;
     parser->arguments_expected = count < 0 ? 0 : (uint32_t)count;
     return RESP_PARSER_REQUEST;
@@ -269,21 +272,26 @@ static bool is_blank(uint8_t byte)
 
 static int hex_digit(uint8_t byte)
 {
-    if (byte >= '0' && byte <= '9')
+    if (byte >= '0' && byte <= '9') {
         return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
+    }
+    if (byte >= 'a' && byte <= 'f') {
         return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
+    }
+    if (byte >= 'A' && byte <= 'F') {
         return byte - 'A' + 10;
+    }
     return -1;
 }
 
 static bool has_prefix(const uint8_t *bytes, size_t size, const char *lower)
 {
     size_t i = 0;
-    for (; lower[i] != '\0'; i++)
-        if (i >= size || (bytes[i] | 0x20) != (uint8_t)lower[i])
+    for (; lower[i] != '\0'; i++) {
+        if (i >= size || (bytes[i] | 0x20) != (uint8_t)lower[i]) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -362,11 +370,13 @@ static bool inline_read_word(struct inline_cursor *cursor)
 {
     while (cursor->at < cursor->end) {
         uint8_t byte = *cursor->at;
-        if (byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n')
+        if (byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n') {
             return true;
+        }
         cursor->at++;
-        if (byte == '"' || byte == '\'')
+        if (byte == '"' || byte == '\'') {
             return inline_read_quoted(cursor, byte);
+        }
         *cursor->to++ = byte;
     }
     return true;
@@ -385,8 +395,9 @@ static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parse
         break;
     }
     size_t request_size = line_size + 1;
-    if (line_size > 0 && bytes[line_size - 1] == '\r')
+    if (line_size > 0 && bytes[line_size - 1] == '\r') {
         line_size--;
+    }
     if (inline_is_forbidden(bytes, line_size)) {
         resp_parser_reset(parser);
         return RESP_PARSER_FORBIDDEN;
@@ -395,19 +406,23 @@ static enum resp_parser_result resp_parser_feed_inline(struct resp_parser *parse
     uint8_t *memory = byte_buffer_reserve(&parser->inline_bytes, line_size + 1);
     struct inline_cursor cursor = {.at = bytes, .end = bytes + line_size, .to = memory};
     for (;;) {
-        while (cursor.at < cursor.end && is_blank(*cursor.at))
+        while (cursor.at < cursor.end && is_blank(*cursor.at)) {
             cursor.at++;
-        if (cursor.at == cursor.end)
+        }
+        if (cursor.at == cursor.end) {
             break;
+        }
         uint8_t *word = cursor.to;
-        if (!inline_read_word(&cursor))
+        if (!inline_read_word(&cursor)) {
             return resp_parser_fail(parser, "unbalanced quotes in request");
+        }
         size_t word_size = (size_t)(cursor.to - word);
         parser->request_bytes += word_size;
         if (parser->arguments_count >= parser->limits.arguments_max ||
             word_size > parser->limits.bulk_bytes_max ||
-            parser->request_bytes > parser->limits.request_bytes_max)
+            parser->request_bytes > parser->limits.request_bytes_max) {
             return resp_parser_fail(parser, "too big inline request");
+        }
         resp_parser_add_argument(parser, (size_t)(word - memory), word_size);
     }
     size_t written = (size_t)(cursor.to - memory);
@@ -420,15 +435,19 @@ enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8
                                          size_t *consumed)
 {
     if (!parser->in_array) {
-        if (parser->position == 0 && parser->scanned == 0)
+        if (parser->position == 0 && parser->scanned == 0) {
             resp_parser_begin(parser);
-        if (size == 0)
+        }
+        if (size == 0) {
             return RESP_PARSER_NEED_MORE;
-        if (bytes[0] != '*')
+        }
+        if (bytes[0] != '*') {
             return resp_parser_feed_inline(parser, bytes, size, consumed);
+        }
         enum resp_parser_result result = resp_parser_read_count(parser, bytes, size);
-        if (result != RESP_PARSER_REQUEST)
+        if (result != RESP_PARSER_REQUEST) {
             return result;
+        }
     }
     assert(parser->position <= size);
     return resp_parser_feed_array(parser, bytes, size, consumed);
@@ -436,8 +455,9 @@ enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8
 
 size_t resp_parser_bytes_wanted(const struct resp_parser *parser)
 {
-    if (parser->bulk_size_known)
+    if (parser->bulk_size_known) {
         return parser->position + parser->bulk_size + 2;
+    }
     return parser->position + 1;
 }
 

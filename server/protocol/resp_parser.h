@@ -29,10 +29,10 @@ struct argument {
 };
 
 struct resp_limits {
-    size_t inline_bytes_max;   /* 64 KiB in Redis */
-    uint32_t arguments_max;    /* of one request */
-    size_t bulk_bytes_max;     /* of one argument */
-    size_t request_bytes_max;  /* of all arguments of one request together */
+    size_t inline_bytes_max;  /* 64 KiB in Redis */
+    uint32_t arguments_max;   /* of one request */
+    size_t bulk_bytes_max;    /* of one argument */
+    size_t request_bytes_max; /* of all arguments of one request together */
 };
 
 enum resp_parser_result {
@@ -51,13 +51,13 @@ struct resp_parser {
     char error[128];
     /* private */
     uint32_t arguments_capacity;
-    size_t *offsets;           /* of the arguments found so far, from the start of the request */
+    size_t *offsets; /* of the arguments found so far, from the start of the request */
     bool in_array;
     uint32_t arguments_expected;
     bool bulk_size_known;
     size_t bulk_size;
-    size_t position;           /* bytes of the request already understood */
-    size_t scanned;            /* bytes in which no line end was found yet; 0 or > position */
+    size_t position; /* bytes of the request already understood */
+    size_t scanned;  /* bytes in which no line end was found yet; 0 or > position */
     size_t request_bytes;
     struct byte_buffer inline_bytes;
 };
@@ -74,8 +74,8 @@ enum resp_parser_result resp_parser_feed(struct resp_parser *parser, const uint8
  * for reading large bulks in one go. At most limits.bulk_bytes_max + 2 above what was given so far. */
 size_t resp_parser_bytes_wanted(const struct resp_parser *parser);
 
-/* The memory that the arguments found so far take beside their bytes: of many short ones it is a multiple of what
- * arrived. */
+/* The memory that the arguments found so far take beside their bytes: of many short ones it is a multiple of
+ * what arrived. */
 size_t resp_parser_memory_bytes(const struct resp_parser *parser);
 
 #endif

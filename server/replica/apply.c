@@ -1,7 +1,8 @@
 /* apply.c: committed entries into the map; checkpoints of the map; purging of expired keys.
  *
- * Applying is deterministic: it depends on the entries only (pitfall 30). Time is the entry's stamp, kept from going back by the map's log
- * time; a value's version is {log index, number of the command in the entry}.
+ * Applying is deterministic: it depends on the entries only (pitfall 30). Time is the entry's stamp, kept
+ * from going back by the map's log time; a value's version is {log index, number of the command in the
+ * entry}.
  */
 #include "replica_internal.h"
 
@@ -52,8 +53,7 @@ static void run_riding_reads(struct replica *replica, struct application *applic
         if (client == NULL) {
             continue;
         }
-        struct encoded_command encoded =
-            client_decode(byte_buffer_front(&batch->reads) + waiter->offset);
+        struct encoded_command encoded = client_decode(byte_buffer_front(&batch->reads) + waiter->offset);
         struct reply reply = {client_reply_target(client, waiter->slot), client->info.protocol};
         run_command(replica, application, &encoded, command_by_opcode(encoded.opcode), &reply, 0);
         client_finish_slot(replica, client, waiter->slot);
@@ -84,8 +84,8 @@ static void apply_command(struct replica *replica, struct application *applicati
     }
 }
 
-/* An entry that we cannot understand was written by a newer kvd, or is damaged in a way that its checksum does not show: going
- * on would make this node differ from the others. */
+/* An entry that we cannot understand was written by a newer kvd, or is damaged in a way that its checksum
+ * does not show: going on would make this node differ from the others. */
 static void stop_on_bad_entry(struct replica *replica, const struct raft_entry *entry, const char *what)
 {
     char reason[256];
@@ -140,8 +140,8 @@ static bool apply_commands(struct replica *replica, const struct raft_entry *ent
     for (uint32_t i = 0; i < header.commands_count; i++) {
         run_riding_reads(replica, &application);
         struct encoded_command encoded;
-        position += command_codec_read(entry->payload->bytes + position, entry->payload->size - position,
-                                       &encoded);
+        position +=
+            command_codec_read(entry->payload->bytes + position, entry->payload->size - position, &encoded);
         const struct command *command = command_by_opcode(encoded.opcode);
         if (command->opcode == COMMAND_OPCODE_PURGE) {
             replica->purge_in_flight = false;

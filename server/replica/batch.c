@@ -1,8 +1,8 @@
 /* batch.c: commands on their way through the log.
  *
- * Writes that arrive are encoded back to back into the open batch; sealing proposes it as one entry. The batch then waits, with the
- * clients of its commands in order, for the entry to be committed. There is no timer: while entries are in flight the next
- * batch gathers.
+ * Writes that arrive are encoded back to back into the open batch; sealing proposes it as one entry. The
+ * batch then waits, with the clients of its commands in order, for the entry to be committed. There is no
+ * timer: while entries are in flight the next batch gathers.
  *
  * What a client is told (design, "Answers"):
  * - its entry is applied, with the term it was proposed in: the real result;
@@ -11,8 +11,8 @@
  * - it could not even be proposed within that time: -CLUSTERDOWN, for it was certainly not appended.
  * Truncation of the own log proves nothing.
  *
- * A read rides only in a batch that was not sealed when it arrived: a paused old leader may find acknowledgements of an older
- * entry in its sockets, and must not answer a newer read with it.
+ * A read rides only in a batch that was not sealed when it arrived: a paused old leader may find
+ * acknowledgements of an older entry in its sockets, and must not answer a newer read with it.
  */
 #include "replica_internal.h"
 
@@ -30,8 +30,8 @@ enum {
 };
 
 static const char CLUSTERDOWN_ERROR[] = "CLUSTERDOWN The cluster is down";
-static const char UNKNOWN_ERROR[] =
-    "UNKNOWN the write may or may not have happened: its outcome was not known in time; do not retry it blindly";
+static const char UNKNOWN_ERROR[] = "UNKNOWN the write may or may not have happened: its outcome was not "
+                                    "known in time; do not retry it blindly";
 
 /* ---- lists --------------------------------------------------------------------------------------- */
 
@@ -225,9 +225,9 @@ void batch_return_unsealed(struct replica *replica)
     replica->purge_in_flight = false;
 }
 
-/* Terms never decrease along a log: once an entry of term T is committed at index i, no entry of an older term can be
- * committed at i or beyond, and no other entry at i. Batches are in the order of their proposal, so their terms ascend, and none of
- * them stands before the entry that is being applied. */
+/* Terms never decrease along a log: once an entry of term T is committed at index i, no entry of an older
+ * term can be committed at i or beyond, and no other entry at i. Batches are in the order of their proposal,
+ * so their terms ascend, and none of them stands before the entry that is being applied. */
 struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id)
 {
     while (replica->in_flight.first != NULL) {
@@ -257,7 +257,8 @@ static void expire_waiters(struct replica *replica, struct batch *batch)
             continue;
         }
         waiter->client = NULL;
-        /* A read is tried again, unless later commands of its connection are on their way: it would see them. */
+        /* A read is tried again, unless later commands of its connection are on their way: it would see
+         * them. */
         if (waiter->is_read && client->open && client->proposed_count == 1) {
             client_requeue_slot(replica, client, waiter->slot, waiter_encoded(batch, waiter));
             continue;
@@ -275,8 +276,8 @@ static void expire_waiters(struct replica *replica, struct batch *batch)
     batch->waiters_count = 0;
 }
 
-/* It was never proposed: what a leader can get no place for (nobody acknowledges its entries, or the map is full) must
- * not wait for ever. */
+/* It was never proposed: what a leader can get no place for (nobody acknowledges its entries, or the map is
+ * full) must not wait for ever. */
 static void refuse_unsealed(struct replica *replica, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->waiters_count; i++) {
@@ -296,7 +297,8 @@ static bool is_expired(const struct replica *replica, const struct batch *batch)
     return replica->now_ms - batch->begun_ms >= replica->options.command_timeout_ms;
 }
 
-/* Batches are in the order in which they were begun. One that was proposed stays until its outcome is known. */
+/* Batches are in the order in which they were begun. One that was proposed stays until its outcome is
+ * known. */
 void batch_expire(struct replica *replica)
 {
     for (struct batch *batch = replica->in_flight.first; batch != NULL && is_expired(replica, batch);

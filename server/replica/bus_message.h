@@ -1,8 +1,8 @@
 /* bus_message.h: what nodes say to each other, as structs; bus_codec.h turns them into frames and back.
  *
- * Each ordered pair of nodes has a connection of its own: a node dials every other member and *sends* on the connection
- * that it dialled; it *receives* on those that it accepted. The dialler says HELLO first; the other side answers HELLO
- * or REFUSED; only then do messages flow.
+ * Each ordered pair of nodes has a connection of its own: a node dials every other member and *sends* on the
+ * connection that it dialled; it *receives* on those that it accepted. The dialler says HELLO first; the
+ * other side answers HELLO or REFUSED; only then do messages flow.
  */
 #ifndef BUS_MESSAGE_H
 #define BUS_MESSAGE_H
@@ -28,7 +28,8 @@ enum {
 enum bus_message_type {
     BUS_MESSAGE_HELLO = 1,
     BUS_MESSAGE_REFUSED = 2,
-    BUS_MESSAGE_PROOF = 3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
+    BUS_MESSAGE_PROOF =
+        3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
     BUS_MESSAGE_FORMATION = 4,
     BUS_MESSAGE_RAFT = 5,
 };
@@ -41,9 +42,9 @@ struct bus_listener_address {
 };
 
 enum bus_formation_state { /* same numbers as enum log_formation */
-    BUS_FORMATION_NONE = 0,
-    BUS_FORMATION_PREPARED = 1,
-    BUS_FORMATION_FORMED = 2,
+                           BUS_FORMATION_NONE = 0,
+                           BUS_FORMATION_PREPARED = 1,
+                           BUS_FORMATION_FORMED = 2,
 };
 
 /* Who a node is (pitfall 28: identities of cluster, node and disk). */
@@ -54,7 +55,7 @@ struct bus_hello {
     uint64_t disk_id;
     uint64_t cluster_id[2]; /* 0 while BUS_FORMATION_NONE */
     enum bus_formation_state formation;
-    uint64_t members_hash;  /* of the configured initial members: ids, not addresses */
+    uint64_t members_hash; /* of the configured initial members: ids, not addresses */
     uint32_t listeners_count;
     struct bus_listener_address listeners[BUS_LISTENERS_MAX];
     uint8_t nonce[BUS_NONCE_BYTES]; /* filled and checked by the transport */

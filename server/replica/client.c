@@ -1,8 +1,8 @@
 /* client.c: one client's queue of requests.
  *
- * Requests are begun in order and answered in order; in between they may wait in different places (a batch, a read round,
- * parked). A reply whose turn has not come is kept in its slot; usually it is its turn, and the reply is written straight into
- * the client's output.
+ * Requests are begun in order and answered in order; in between they may wait in different places (a batch, a
+ * read round, parked). A reply whose turn has not come is kept in its slot; usually it is its turn, and the
+ * reply is written straight into the client's output.
  *
  * A client whose connection is gone lives on, without output, until nothing in flight refers to it.
  */
@@ -17,7 +17,7 @@
 enum {
     SLOTS_CAPACITY_MIN = 8,
     OUTPUT_KEEP_BYTES = 16 * 1024,
-    OUTPUT_LIMIT_FACTOR = 16, /* times client_pending_bytes_max: a client that asks for more than it reads */
+    OUTPUT_LIMIT_FACTOR = 16,  /* times client_pending_bytes_max: a client that asks for more than it reads */
     OUTPUT_STUCK_MS_MAX = 500, /* how long others wait for a client that takes nothing at all */
     OUTPUT_FULL_MS_MAX = 5000, /* ... for those that take their replies slowly */
 };
@@ -56,7 +56,8 @@ struct slot *client_push_slot(struct replica *replica, struct replica_client *cl
 }
 
 /* What the slot counts for in the limits from now on. */
-static void count_slot(struct replica *replica, struct replica_client *client, struct slot *slot, size_t bytes)
+static void count_slot(struct replica *replica, struct replica_client *client, struct slot *slot,
+                       size_t bytes)
 {
     assert(client->pending_bytes >= slot->bytes && replica->pending_bytes >= slot->bytes);
     client->pending_bytes -= slot->bytes;
@@ -246,7 +247,8 @@ void client_mark_parked(struct replica *replica, struct replica_client *client)
     }
     /* The time-out is looked at no later than the oldest waiting command needs it. */
     if (client->next_slot < client->end_slot) {
-        uint64_t due_ms = client_slot(client, client->next_slot)->waiting_since_ms + replica->options.parking_ms;
+        uint64_t due_ms =
+            client_slot(client, client->next_slot)->waiting_since_ms + replica->options.parking_ms;
         if (due_ms < replica->parked_next_ms) {
             replica->parked_next_ms = due_ms;
         }
@@ -280,7 +282,8 @@ bool replica_client_wants_input(struct replica *replica, struct replica_client *
     if (client->closing) {
         return false;
     }
-    if (replica->shutting_down && replica->drain_until_ms != 0 && replica->now_ms >= replica->drain_until_ms) {
+    if (replica->shutting_down && replica->drain_until_ms != 0 &&
+        replica->now_ms >= replica->drain_until_ms) {
         return false; /* what was read is answered, no more is taken */
     }
     if (!has_room(replica, client)) {
@@ -379,7 +382,8 @@ void client_drop_behind(struct replica *replica, struct replica_client *client, 
     client->end_slot = number + 1;
 }
 
-/* What it was owed is dropped, and nothing more is written: a reply after a gap would pass for another command's. */
+/* What it was owed is dropped, and nothing more is written: a reply after a gap would pass for another
+ * command's. */
 static void cut_off(struct replica *replica, struct replica_client *client)
 {
     replica_log(replica, REPLICA_LOG_WARNING, "client-output-limit", "client=%llu address=%s",
@@ -478,7 +482,8 @@ void replica_client_close(struct replica *replica, struct replica_client *client
     byte_buffer_deinit(&client->output);
     count_output(replica, client);
     drop_unbegun_slots(replica, client);
-    /* Either list would lead to freed memory; both are short-lived, so taking it out by walking is cheap enough. */
+    /* Either list would lead to freed memory; both are short-lived, so taking it out by walking is cheap
+     * enough. */
     if (client->ready) {
         struct replica_client **link = &replica->ready_first;
         struct replica_client *before = NULL;

@@ -1,9 +1,10 @@
 /* disk_job.h: work on the disk that the replica asks for, and that is done off the loop.
  *
- * A job is made by the replica, handed out through replica_io.submit, run whole by disk_job_run() on a thread of the runtime (or
- * at a seeded moment by the simulator), and given back with replica_on_disk_job_done(). Jobs of one queue run in the order
- * in which they were submitted and are given back in that order; the queues are independent.
- * While it is out, a job's memory belongs to whoever runs it; payload references in it are not touched.
+ * A job is made by the replica, handed out through replica_io.submit, run whole by disk_job_run() on a thread
+ * of the runtime (or at a seeded moment by the simulator), and given back with replica_on_disk_job_done().
+ * Jobs of one queue run in the order in which they were submitted and are given back in that order; the
+ * queues are independent. While it is out, a job's memory belongs to whoever runs it; payload references in
+ * it are not touched.
  */
 #ifndef DISK_JOB_H
 #define DISK_JOB_H
@@ -36,18 +37,18 @@ struct disk_job {
     struct log_store *log;
 
     /* LOG_WRITE */
-    struct log_write write;           /* its entries point to `log_entries` */
+    struct log_write write; /* its entries point to `log_entries` */
     struct log_entry *log_entries;
-    struct raft_entry *entries;       /* hold the references */
+    struct raft_entry *entries; /* hold the references */
     uint32_t entries_count, entries_capacity;
     struct log_hard_state hard_state;
-    uint64_t sequence;                /* of the last raft_ready in it */
+    uint64_t sequence; /* of the last raft_ready in it */
     /* IDENTITY */
     struct log_identity identity;
     /* CHECKPOINT */
     struct map_checkpoint *checkpoint;
     /* LOG_READ */
-    struct raft_log_read read;        /* `entries` get the result */
+    struct raft_log_read read; /* `entries` get the result */
 
     /* result */
     enum storage_status status;

@@ -1,15 +1,17 @@
 /* dispatch.c: what happens to a command.
  *
- * Local commands are answered when all earlier ones of their connection are. Writes go into a batch on the leader; elsewhere they
- * are redirected to it, or parked while nobody is known to lead. Reads are served here when a read index (or their place in an
- * entry) makes them linearizable.
+ * Local commands are answered when all earlier ones of their connection are. Writes go into a batch on the
+ * leader; elsewhere they are redirected to it, or parked while nobody is known to lead. Reads are served here
+ * when a read index (or their place in an entry) makes them linearizable.
  *
  * The rules of order, per connection:
  * - a write waits while an earlier read of its connection waits for a read index;
  * - a read rides in the entry when its connection has writes on their way;
- * - nothing new is proposed while commands proposed in another term are undecided: they would come back before it.
+ * - nothing new is proposed while commands proposed in another term are undecided: they would come back
+ * before it.
  *
- * -CLUSTERDOWN is sent only for what was certainly not appended (redis-cluster-contract, rule 5), after the parking time.
+ * -CLUSTERDOWN is sent only for what was certainly not appended (redis-cluster-contract, rule 5), after the
+ * parking time.
  */
 #include "replica_internal.h"
 
@@ -80,16 +82,17 @@ static enum begin_result begin_local(struct replica *replica, const struct reque
 
 /* ---- redirects ----------------------------------------------------------------------------------- */
 
-/* A leader that others may be sent to: another node, and heard of recently. Two nodes that point at each other make redis-cli
- * loop for ever (contract, rule 7), so a hint that may be old is no hint. (The core forgets a leader whose connection
- * broke until it is heard of again.) */
+/* A leader that others may be sent to: another node, and heard of recently. Two nodes that point at each
+ * other make redis-cli loop for ever (contract, rule 7), so a hint that may be old is no hint. (The core
+ * forgets a leader whose connection broke until it is heard of again.) */
 bool dispatch_has_fresh_leader(const struct replica *replica)
 {
     raft_node_id leader = raft_leader(replica->raft);
     if (leader == RAFT_NODE_NONE || leader == replica->options.node_id) {
         return false;
     }
-    return replica->now_ms - raft_leader_contact_ms(replica->raft) <= replica->options.election_timeout_ms / 2;
+    return replica->now_ms - raft_leader_contact_ms(replica->raft) <=
+           replica->options.election_timeout_ms / 2;
 }
 
 static const struct bus_listener_address *fresh_leader_address(const struct replica *replica,
@@ -140,7 +143,8 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     if (replica->raft == NULL) {
         return WAIT_LEADER;
     }
-    if (client->reading_count > 0 || is_fenced(replica, client) || client_output_is_full(replica, client, false)) {
+    if (client->reading_count > 0 || is_fenced(replica, client) ||
+        client_output_is_full(replica, client, false)) {
         return WAIT_ORDER;
     }
     if (!replica_leads(replica)) {

@@ -1,6 +1,7 @@
 /* entry_codec.h: the payload of a log entry: a header, then commands back to back (command_codec.h).
  *
- * Header (little-endian, 16 bytes):  u8 format (1) | u8 zero | u16 rules version | u32 commands | u64 leader's clock, Unix ms
+ * Header (little-endian, 16 bytes):
+ *   u8 format (1) | u8 zero | u16 rules version | u32 commands | u64 leader's clock, Unix ms
  * One entry costs one LMDB put, one checksum and one message on each node, however many commands it carries.
  */
 #ifndef ENTRY_CODEC_H

@@ -1,18 +1,20 @@
 /* formation.c: how a new cluster comes to be (design section 4, "First start and empty disks").
  *
- * Formation is unanimous. The initial member with the lowest id proposes: when all others have said hello, with their disk ids, it
- * stores {cluster id, every member's disk id} as PREPARED and sends it (PROPOSE). Each member stores it as PREPARED and says so
- * (ACCEPT). When all have, the proposer stores FORMED and says so (COMMIT). Whoever is FORMED may vote; nobody else.
+ * Formation is unanimous. The initial member with the lowest id proposes: when all others have said hello,
+ * with their disk ids, it stores {cluster id, every member's disk id} as PREPARED and sends it (PROPOSE).
+ * Each member stores it as PREPARED and says so (ACCEPT). When all have, the proposer stores FORMED and says
+ * so (COMMIT). Whoever is FORMED may vote; nobody else.
  *
- * A node that meets a FORMED one neither proposes nor gives up what it has PREPARED: the cluster exists, and either this node
- * belongs to it and is told so by COMMIT, or it does not and is refused.
+ * A node that meets a FORMED one neither proposes nor gives up what it has PREPARED: the cluster exists, and
+ * either this node belongs to it and is told so by COMMIT, or it does not and is refused.
  *
- * Why it is safe: COMMIT comes only from a FORMED node, and the first one to be FORMED is the proposer after it has had every
- * member's ACCEPT of this very record. A PREPARED record may be replaced by another proposal, for the proposer itself is not FORMED as
- * long as it proposes. A message counts only for exactly the record that it carries.
+ * Why it is safe: COMMIT comes only from a FORMED node, and the first one to be FORMED is the proposer after
+ * it has had every member's ACCEPT of this very record. A PREPARED record may be replaced by another
+ * proposal, for the proposer itself is not FORMED as long as it proposes. A message counts only for exactly
+ * the record that it carries.
  *
- * Lost messages: the proposer repeats PROPOSE, a PREPARED member repeats ACCEPT to everybody; a FORMED node answers ACCEPT with
- * COMMIT.
+ * Lost messages: the proposer repeats PROPOSE, a PREPARED member repeats ACCEPT to everybody; a FORMED node
+ * answers ACCEPT with COMMIT.
  */
 #include "replica_internal.h"
 
@@ -69,7 +71,8 @@ static void send_step_to_all(struct replica *replica, enum bus_formation_step st
 
 static bool is_same_record(const struct log_identity *identity, const struct bus_formation *message)
 {
-    if (identity->cluster_id[0] != message->cluster_id[0] || identity->cluster_id[1] != message->cluster_id[1] ||
+    if (identity->cluster_id[0] != message->cluster_id[0] ||
+        identity->cluster_id[1] != message->cluster_id[1] ||
         identity->members_count != message->members_count) {
         return false;
     }
@@ -143,7 +146,8 @@ static void propose(struct replica *replica)
     if (has_met_formed(replica) || !make_proposal(replica, &proposal)) {
         return;
     }
-    if (replica->identity.formation == LOG_FORMATION_PREPARED && has_same_disks(&replica->identity, &proposal)) {
+    if (replica->identity.formation == LOG_FORMATION_PREPARED &&
+        has_same_disks(&replica->identity, &proposal)) {
         if (have_all_accepted(replica)) {
             store_formed(replica);
         } else {
@@ -165,8 +169,7 @@ void formation_start(struct replica *replica)
     if (replica->identity.formation == LOG_FORMATION_FORMED) {
         return;
     }
-    replica_log(replica, REPLICA_LOG_INFO, "forming",
-                "members=%u state=%s", replica->peers_count,
+    replica_log(replica, REPLICA_LOG_INFO, "forming", "members=%u state=%s", replica->peers_count,
                 replica->identity.formation == LOG_FORMATION_NONE ? "new" : "prepared");
 }
 
@@ -203,7 +206,8 @@ static void on_propose(struct replica *replica, uint64_t peer, const struct bus_
             .disk_id = message->members[i].disk_id,
         };
     }
-    if (replica->identity.formation == LOG_FORMATION_PREPARED && is_same_record(&replica->identity, message)) {
+    if (replica->identity.formation == LOG_FORMATION_PREPARED &&
+        is_same_record(&replica->identity, message)) {
         send_step(replica, peer, BUS_FORMATION_ACCEPT);
         return;
     }
@@ -217,7 +221,8 @@ void formation_on_message(struct replica *replica, uint64_t peer, const struct b
     if (replica->identity_job_out) {
         return; /* it will be said again */
     }
-    bool same = replica->identity.formation != LOG_FORMATION_NONE && is_same_record(&replica->identity, message);
+    bool same =
+        replica->identity.formation != LOG_FORMATION_NONE && is_same_record(&replica->identity, message);
     bool formed = replica->identity.formation == LOG_FORMATION_FORMED;
     switch (message->step) {
     case BUS_FORMATION_PROPOSE:

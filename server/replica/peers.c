@@ -1,7 +1,9 @@
-/* peers.c: what is known of the other members: who they are, where their clients' addresses are, what their clocks say.
+/* peers.c: what is known of the other members: who they are, where their clients' addresses are, what their
+ * clocks say.
  *
- * Identity (pitfall 28): a member is its node id *and* the disk that it had when the cluster was formed. A node that comes with the
- * id of a member but another disk has lost what it promised, and is refused; so is a node of another cluster.
+ * Identity (pitfall 28): a member is its node id *and* the disk that it had when the cluster was formed. A
+ * node that comes with the id of a member but another disk has lost what it promised, and is refused; so is a
+ * node of another cluster.
  */
 #include "replica_internal.h"
 
@@ -120,8 +122,9 @@ static bool check_against_formed(const struct replica *replica, const struct bus
     const struct log_identity *identity = &replica->identity;
     const struct log_member *member = find_formed_member(replica, hello->from);
     if (member == NULL) {
-        return refuse(refused, BUS_REFUSAL_NOT_A_MEMBER, "node %" PRIu64 " is not a member of cluster %016" PRIx64,
-                      hello->from, identity->cluster_id[0]);
+        return refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
+                      "node %" PRIu64 " is not a member of cluster %016" PRIx64, hello->from,
+                      identity->cluster_id[0]);
     }
     if (hello->formation == BUS_FORMATION_FORMED && (hello->cluster_id[0] != identity->cluster_id[0] ||
                                                      hello->cluster_id[1] != identity->cluster_id[1])) {
@@ -131,11 +134,12 @@ static bool check_against_formed(const struct replica *replica, const struct bus
                       hello->from, hello->cluster_id[0], identity->cluster_id[0]);
     }
     if (member->disk_id != hello->disk_id) {
-        return refuse(refused, BUS_REFUSAL_DISK,
-                      "node %" PRIu64 " is known with disk %016" PRIx64 " but came with disk %016" PRIx64
-                      ": its data directory was emptied or replaced, so it may have forgotten votes and writes that it "
-                      "confirmed. Put the old data directory back to rejoin; an empty one must not take this id",
-                      hello->from, member->disk_id, hello->disk_id);
+        return refuse(
+            refused, BUS_REFUSAL_DISK,
+            "node %" PRIu64 " is known with disk %016" PRIx64 " but came with disk %016" PRIx64
+            ": its data directory was emptied or replaced, so it may have forgotten votes and writes that it "
+            "confirmed. Put the old data directory back to rejoin; an empty one must not take this id",
+            hello->from, member->disk_id, hello->disk_id);
     }
     return true;
 }
@@ -152,8 +156,8 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
     }
     if (hello->to != replica->options.node_id || hello->from == replica->options.node_id) {
         return refuse(refused, BUS_REFUSAL_ADDRESS,
-                      "this is node %" PRIu64 "; node %" PRIu64
-                      " came looking for node %" PRIu64 " here: check the addresses and ids",
+                      "this is node %" PRIu64 "; node %" PRIu64 " came looking for node %" PRIu64
+                      " here: check the addresses and ids",
                       replica->options.node_id, hello->from, hello->to);
     }
     const struct peer *peer = peers_find_const(replica, hello->from);
@@ -176,7 +180,8 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
     }
     if (peer->hello_known && (peer->accepted || peer->dialled) && peer->hello.disk_id != hello->disk_id) {
         return refuse(refused, BUS_REFUSAL_DISK,
-                      "another node with id %" PRIu64 " is already connected: ids must be different", hello->from);
+                      "another node with id %" PRIu64 " is already connected: ids must be different",
+                      hello->from);
     }
     return true;
 }
@@ -226,8 +231,8 @@ void replica_on_peer_contact(struct replica *replica, uint64_t node_id)
     }
 }
 
-/* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops only when a
- * majority of the others says so: one that errs must not stop it. */
+/* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
+ * only when a majority of the others says so: one that errs must not stop it. */
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
@@ -259,8 +264,8 @@ void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall
     }
 }
 
-/* Its clock, as it goes on since it was heard of, less ours as it is now: a jump of our own clock shows at once, before anything
- * is stamped by it. */
+/* Its clock, as it goes on since it was heard of, less ours as it is now: a jump of our own clock shows at
+ * once, before anything is stamped by it. */
 static int64_t clock_offset_ms(const struct replica *replica, const struct peer *peer)
 {
     return peer->clock_ahead_ms - (int64_t)(replica->wall_clock_ms - replica->now_ms);
@@ -273,8 +278,8 @@ static int compare_offsets(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The median of the known members' clocks, this one's (0) among them, less our own. Of an even number the middle one nearer
- * to ours counts, so that two nodes do not pull each other. */
+/* The median of the known members' clocks, this one's (0) among them, less our own. Of an even number the
+ * middle one nearer to ours counts, so that two nodes do not pull each other. */
 static int64_t median_offset_ms(const struct replica *replica)
 {
     int64_t offsets[RAFT_NODES_MAX];
@@ -312,14 +317,16 @@ uint64_t peers_stamp_ms(const struct replica *replica)
 
 void peers_maybe_warn_of_clock(struct replica *replica)
 {
-    if (replica->now_ms - replica->clock_warned_ms < CLOCK_WARNING_INTERVAL_MS && replica->clock_warned_ms != 0) {
+    if (replica->now_ms - replica->clock_warned_ms < CLOCK_WARNING_INTERVAL_MS &&
+        replica->clock_warned_ms != 0) {
         return;
     }
     int64_t skew_ms = peers_clock_skew_ms(replica);
     if (llabs(skew_ms) > CLOCK_SKEW_MS_MAX) {
         replica->clock_warned_ms = replica->now_ms;
         replica_log(replica, REPLICA_LOG_WARNING, "clock-skew",
-                    "skew_ms=%lld advice=\"this node's clock is far from the members' median; check its time service\"",
+                    "skew_ms=%lld advice=\"this node's clock is far from the members' median; check its time "
+                    "service\"",
                     (long long)skew_ms);
     }
 }

@@ -1,7 +1,8 @@
 /* persist.c: what the core wants sent and written, and in which order.
  *
- * "Send now" leaves at once. What is to be made durable gathers in one LOG_WRITE job; while one is with the disk the next fills: that is
- * the group commit. "Send after persisted" waits here until the jobs that back it are done (thesis 3.8, pitfalls 9 and 10).
+ * "Send now" leaves at once. What is to be made durable gathers in one LOG_WRITE job; while one is with the
+ * disk the next fills: that is the group commit. "Send after persisted" waits here until the jobs that back
+ * it are done (thesis 3.8, pitfalls 9 and 10).
  */
 #include "replica_internal.h"
 
@@ -36,7 +37,8 @@ static void hold_message(struct replica *replica, uint64_t after_sequence, struc
 
 static void release_messages(struct replica *replica)
 {
-    while (replica->held_first != NULL && replica->held_first->after_sequence <= replica->persisted_sequence) {
+    while (replica->held_first != NULL &&
+           replica->held_first->after_sequence <= replica->persisted_sequence) {
         struct held_message *held = replica->held_first;
         replica->held_first = held->next;
         if (replica->held_first == NULL) {
@@ -138,7 +140,8 @@ void persist_take_ready(struct replica *replica)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
-/* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow followers. */
+/* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow
+ * followers. */
 static void add_compaction(struct replica *replica, struct disk_job *job)
 {
     struct log_store_usage usage;
@@ -162,7 +165,8 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (keep_from + 1 > status.first_index) {
         /* Large entries must not make a whole tail go in one step. */
         uint64_t entries = status.durable_index - status.first_index + 1;
-        uint64_t excess = (usage.entries_bytes - replica->options.log_tail_bytes) * entries / usage.entries_bytes + 1;
+        uint64_t excess =
+            (usage.entries_bytes - replica->options.log_tail_bytes) * entries / usage.entries_bytes + 1;
         job->write.compact_to = keep_from;
         job->write.compact_entries_max =
             excess < COMPACT_ENTRIES_PER_JOB ? (uint32_t)excess : COMPACT_ENTRIES_PER_JOB;

@@ -1,9 +1,9 @@
 /* reads.c: reads that wait for a read index (thesis 6.4).
  *
- * Reads that arrive during a turn gather; at its end one try is made for all of them, with an id of its own (pitfall 2). A try answers only
- * reads that arrived before it started. A confirmed round is served once its index is applied. A failed one (the leader changed,
- * was not confirmed, did not answer) gives its reads back to their clients' queues: reads may always be tried again, until the
- * command time-out is over.
+ * Reads that arrive during a turn gather; at its end one try is made for all of them, with an id of its own
+ * (pitfall 2). A try answers only reads that arrived before it started. A confirmed round is served once its
+ * index is applied. A failed one (the leader changed, was not confirmed, did not answer) gives its reads back
+ * to their clients' queues: reads may always be tried again, until the command time-out is over.
  */
 #include "replica_internal.h"
 
@@ -138,8 +138,8 @@ uint64_t reads_deadline_ms(const struct replica *replica)
 
 /* ---- serving ------------------------------------------------------------------------------------- */
 
-/* The key is past its expiry by our clock, and log time has not caught up: the read rides in an entry, whose stamp moves log
- * time past it. Nobody but a leader meets such keys. */
+/* The key is past its expiry by our clock, and log time has not caught up: the read rides in an entry, whose
+ * stamp moves log time past it. Nobody but a leader meets such keys. */
 static void ride_after_expiry(struct replica *replica, struct replica_client *client, uint64_t number,
                               const struct command_context *context)
 {

@@ -14,10 +14,11 @@ enum {
     RAFT_UNSTABLE_BYTES_MAX = 64 << 20,
     DISK_STALL_ELECTION_TIMEOUTS = 5,
     SHUTDOWN_DRAIN_MS = 150, /* after the hand-over: clients are still told where the leader is */
-    TURN_ROUNDS_MAX = 8, /* of "propose, send, apply" within one turn */
+    TURN_ROUNDS_MAX = 8,     /* of "propose, send, apply" within one turn */
 };
 
-void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format,
+                 ...)
 {
     char fields[1024];
     va_list arguments;
@@ -35,7 +36,8 @@ void replica_stop(struct replica *replica, enum replica_exit code, const char *r
     }
 }
 
-/* A node that is about to hand leadership over takes nothing new; alone in its cluster it has nobody to hand over to. */
+/* A node that is about to hand leadership over takes nothing new; alone in its cluster it has nobody to hand
+ * over to. */
 bool replica_leads(const struct replica *replica)
 {
     return replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER &&
@@ -67,23 +69,26 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
                                   struct storage_error *error)
 {
     if (meta->applied_index > state->last.index) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "the map has applied entry %llu but the log ends at %llu: one of them was replaced or damaged; "
-                       "replace this node",
-                       (unsigned long long)meta->applied_index, (unsigned long long)state->last.index);
+        (void)snprintf(
+            error->text, sizeof error->text,
+            "the map has applied entry %llu but the log ends at %llu: one of them was replaced or damaged; "
+            "replace this node",
+            (unsigned long long)meta->applied_index, (unsigned long long)state->last.index);
         return false;
     }
     if (meta->applied_index < state->base.index) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "the log begins after entry %llu but the map has applied only %llu: one of them was replaced or "
-                       "damaged; replace this node",
-                       (unsigned long long)state->base.index, (unsigned long long)meta->applied_index);
+        (void)snprintf(
+            error->text, sizeof error->text,
+            "the log begins after entry %llu but the map has applied only %llu: one of them was replaced or "
+            "damaged; replace this node",
+            (unsigned long long)state->base.index, (unsigned long long)meta->applied_index);
         return false;
     }
     return true;
 }
 
-/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is configured. */
+/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is
+ * configured. */
 static bool check_members(const struct replica *replica, struct storage_error *error)
 {
     const struct log_identity *identity = &replica->identity;
@@ -93,7 +98,8 @@ static bool check_members(const struct replica *replica, struct storage_error *e
     }
     if (!same) {
         (void)snprintf(error->text, sizeof error->text,
-                       "the cluster was formed with %u members, and the configuration names %u, or others: configure the "
+                       "the cluster was formed with %u members, and the configuration names %u, or others: "
+                       "configure the "
                        "members that it was formed with",
                        identity->members_count, replica->peers_count);
     }
@@ -201,8 +207,8 @@ static void take_members(struct replica *replica)
     replica->members_hash = peers_hash_members(replica);
 }
 
-struct replica *replica_create(const struct replica_options *options, const struct replica_io *io, uint64_t now_ms,
-                               uint64_t wall_clock_ms, struct storage_error *error)
+struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
+                               uint64_t now_ms, uint64_t wall_clock_ms, struct storage_error *error)
 {
     struct replica *replica = calloc(1, sizeof *replica);
     if (replica == NULL) {
@@ -337,7 +343,8 @@ static void work(struct replica *replica)
 
 static bool is_anything_in_flight(const struct replica *replica)
 {
-    for (const struct replica_client *client = replica->clients_first; client != NULL; client = client->next) {
+    for (const struct replica_client *client = replica->clients_first; client != NULL;
+         client = client->next) {
         if (client->first_slot != client->end_slot || byte_buffer_size(&client->output) > 0) {
             return true;
         }

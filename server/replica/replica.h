@@ -1,10 +1,12 @@
-/* replica.h: one node's whole behaviour: Raft, storage and commands together, without a socket, a thread or a clock.
+/* replica.h: one node's whole behaviour: Raft, storage and commands together, without a socket, a thread or a
+ * clock.
  *
- * Everything between a parsed command and the disk is a deterministic function of the inputs below, so that the simulator runs the
- * very code that the server runs. The world is reached only through `struct replica_io`.
+ * Everything between a parsed command and the disk is a deterministic function of the inputs below, so that
+ * the simulator runs the very code that the server runs. The world is reached only through `struct
+ * replica_io`.
  *
- * One *turn*: replica_set_time(), any number of inputs, replica_end_turn(). The end of the turn is the one place where
- * batches are sealed, messages and disk jobs leave, entries are applied and replies become ready.
+ * One *turn*: replica_set_time(), any number of inputs, replica_end_turn(). The end of the turn is the one
+ * place where batches are sealed, messages and disk jobs leave, entries are applied and replies become ready.
  */
 #ifndef REPLICA_H
 #define REPLICA_H
@@ -27,11 +29,11 @@ enum replica_log_level { REPLICA_LOG_DEBUG, REPLICA_LOG_INFO, REPLICA_LOG_WARNIN
 /* Why a node stops by itself; the process exits with this number. */
 enum replica_exit {
     REPLICA_EXIT_OK = 0,
-    REPLICA_EXIT_USAGE = 2,     /* bad flags or configuration */
-    REPLICA_EXIT_START = 3,     /* cannot start: a port in use, a directory that is not ours ... */
-    REPLICA_EXIT_REFUSED = 4,   /* the cluster refuses this node: wrong or empty disk, another cluster */
-    REPLICA_EXIT_DISK = 5,      /* a write failed: start again, or replace the node if it fails again */
-    REPLICA_EXIT_CORRUPT = 6,   /* what is on disk is damaged: replace this node's disk */
+    REPLICA_EXIT_USAGE = 2,   /* bad flags or configuration */
+    REPLICA_EXIT_START = 3,   /* cannot start: a port in use, a directory that is not ours ... */
+    REPLICA_EXIT_REFUSED = 4, /* the cluster refuses this node: wrong or empty disk, another cluster */
+    REPLICA_EXIT_DISK = 5,    /* a write failed: start again, or replace the node if it fails again */
+    REPLICA_EXIT_CORRUPT = 6, /* what is on disk is damaged: replace this node's disk */
 };
 
 struct replica_client;
@@ -39,18 +41,20 @@ struct replica_client;
 /* The world. `context` is passed back in each call. */
 struct replica_io {
     void *context;
-    /* Sends a message to a peer, or drops it when there is no connection. The message is the caller's: encode or copy it now.
-     * Raft messages for one peer that arrive do so in order. */
+    /* Sends a message to a peer, or drops it when there is no connection. The message is the caller's: encode
+     * or copy it now. Raft messages for one peer that arrive do so in order. */
     void (*send)(void *context, uint64_t peer, const struct bus_message *message);
     /* Takes a job until replica_on_disk_job_done(). */
     void (*submit)(void *context, struct disk_job *job);
-    /* There is output to take from this client, or its state (wants input, closing) changed. Once per turn and client at most. */
+    /* There is output to take from this client, or its state (wants input, closing) changed. Once per turn
+     * and client at most. */
     void (*client_ready)(void *context, struct replica_client *client, void *connection);
     /* Stop the process with this code, after this turn. */
     void (*stop)(void *context, enum replica_exit code, const char *reason);
     /* One event: `event` is a word, `fields` is "key=value key=value" (may be ""). */
     void (*log)(void *context, enum replica_log_level level, const char *event, const char *fields);
-    /* Numbers that only the runtime knows, for INFO: fill what you know in *view (clients_*, memory_*, *_bytes_total, ports ...). */
+    /* Numbers that only the runtime knows, for INFO: fill what you know in *view (clients_*, memory_*,
+     * *_bytes_total, ports ...). */
     void (*fill_view)(void *context, struct node_view *view);
 };
 
@@ -64,16 +68,18 @@ struct replica_options {
     uint64_t node_id;
     const struct replica_member *members; /* copied; the configured initial members, this node included */
     uint32_t members_count;
-    const struct bus_listener_address *listeners; /* copied; own client listeners: name and announced address */
+    const struct bus_listener_address
+        *listeners; /* copied; own client listeners: name and announced address */
     uint32_t listeners_count;
 
     /* Randomness from outside. */
     uint64_t seed;
     uint64_t new_cluster_id[2]; /* used if this node is the one that proposes the cluster */
 
-    struct log_store *log;           /* both stay the caller's */
-    struct log_identity identity;    /* as stored; disk_id is set and durable */
-    /* Opened when the cluster is formed (the map's hash seed is the cluster's): returns NULL and fills error. */
+    struct log_store *log;        /* both stay the caller's */
+    struct log_identity identity; /* as stored; disk_id is set and durable */
+    /* Opened when the cluster is formed (the map's hash seed is the cluster's): returns NULL and fills
+     * error. */
     struct map *(*open_map)(void *context, uint64_t hash_seed, struct storage_error *error);
     const char *data_directory; /* for INFO */
     const char *config_file;
@@ -81,16 +87,19 @@ struct replica_options {
     uint32_t election_timeout_ms;
     uint32_t heartbeat_interval_ms;
     uint32_t unreachable_delay_ms;
-    uint32_t parking_ms;         /* how long a command waits for a leader before -CLUSTERDOWN: 1000 */
-    uint32_t command_timeout_ms; /* before -UNKNOWN: 5000 */
+    uint32_t parking_ms;            /* how long a command waits for a leader before -CLUSTERDOWN: 1000 */
+    uint32_t command_timeout_ms;    /* before -UNKNOWN: 5000 */
     uint32_t entries_in_flight_max; /* entries of this leader that are proposed and not committed */
-    uint32_t entry_bytes_max;    /* an entry is sealed when it has this many bytes (one larger command still fits) */
+    /* an entry is sealed when it has this many bytes (one larger command still fits) */
+    uint32_t entry_bytes_max;
     uint64_t checkpoint_log_bytes; /* a checkpoint starts after this many bytes of applied log: 64 MiB */
     uint32_t checkpoint_idle_ms;   /* ... or after this time without writes */
-    uint64_t log_tail_bytes;     /* log kept for slow followers behind the durable map */
-    uint64_t client_pending_bytes_max; /* requests and replies of one client in flight before its input is held back */
-    uint64_t pending_bytes_max;        /* ... of all clients */
-    bool follower_reads_stale;   /* READONLY connections: answer from the local map as it is, instead of by read index */
+    uint64_t log_tail_bytes;       /* log kept for slow followers behind the durable map */
+    /* requests and replies of one client in flight before its input is held back */
+    uint64_t client_pending_bytes_max;
+    uint64_t pending_bytes_max; /* ... of all clients */
+    /* READONLY connections: answer from the local map as it is, instead of by read index */
+    bool follower_reads_stale;
 };
 
 struct replica;
@@ -108,17 +117,20 @@ void replica_set_time(struct replica *replica, uint64_t now_ms, uint64_t wall_cl
 void replica_end_turn(struct replica *replica);
 /* When the next turn is due if nothing happens before (monotonic; UINT64_MAX: never). */
 uint64_t replica_deadline_ms(const struct replica *replica);
-/* True when there is more to do at once (a long replay, a long command): the next turn should not wait for events. */
+/* True when there is more to do at once (a long replay, a long command): the next turn should not wait for
+ * events. */
 bool replica_is_busy(const struct replica *replica);
 
 /* ---- peers ---- */
 
 /* What this node says of itself to `peer`. */
 void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello);
-/* Judges a hello, from a dialler or as an answer. True: welcome. False: refused->code and reason say why; say so to the other side. */
+/* Judges a hello, from a dialler or as an answer. True: welcome. False: refused->code and reason say why; say
+ * so to the other side. */
 bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
                          struct bus_message *refused);
-/* A connection that we dialled to `peer` stands, and its hello was accepted: messages sent from now on arrive. */
+/* A connection that we dialled to `peer` stands, and its hello was accepted: messages sent from now on
+ * arrive. */
 void replica_on_peer_connected(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
 /* A hello of a peer that dialled us was accepted. */
 void replica_on_peer_hello(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
@@ -159,7 +171,8 @@ struct client_info *replica_client_info(struct replica_client *client);
 
 /* ---- stopping ---- */
 
-/* SIGTERM: hands leadership over; then, when all that is in flight is answered or its time is over, calls io.stop(OK). */
+/* SIGTERM: hands leadership over; then, when all that is in flight is answered or its time is over, calls
+ * io.stop(OK). */
 void replica_begin_shutdown(struct replica *replica);
 
 /* ---- looking ---- */

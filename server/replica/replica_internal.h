@@ -20,12 +20,12 @@
 #include <assert.h>
 
 enum {
-    READ_ROUNDS_MAX = 4,             /* read index tries without an answer */
-    APPLY_BYTES_PER_TURN = 2 << 20,  /* payload applied before other events get their turn */
+    READ_ROUNDS_MAX = 4,            /* read index tries without an answer */
+    APPLY_BYTES_PER_TURN = 2 << 20, /* payload applied before other events get their turn */
     APPLY_ENTRIES_PER_TURN = 4096,
     COMPACT_ENTRIES_PER_JOB = 256,
     FORMATION_RETRY_MS = 500,
-    CLOCK_SKEW_MS_MAX = 1000,        /* a leader further off the members' median stamps by the median */
+    CLOCK_SKEW_MS_MAX = 1000, /* a leader further off the members' median stamps by the median */
     CLOCK_WARNING_INTERVAL_MS = 60000,
 };
 
@@ -42,7 +42,7 @@ enum slot_state {
 struct slot {
     const struct command *command; /* NULL: `reply` was an error from the start */
     enum slot_state state;
-    uint32_t bytes;         /* counted in pending_bytes */
+    uint32_t bytes; /* counted in pending_bytes */
     uint64_t waiting_since_ms;
     uint64_t read_begun_ms; /* when a read index was first asked for on its behalf; 0: never */
     uint8_t *encoded;       /* command_codec form */
@@ -54,24 +54,26 @@ struct replica_client {
     struct client_info info;
     void *connection;
     /* Requests [first_slot, end_slot) are unanswered; slot n lives at slots[n & (slots_capacity - 1)].
-     * Those before next_slot have been begun (or lost their entry and are QUEUED again: then next_slot was moved back). */
+     * Those before next_slot have been begun (or lost their entry and are QUEUED again: then next_slot was
+     * moved back). */
     struct slot *slots;
     uint32_t slots_capacity;
     uint64_t first_slot, next_slot, end_slot;
     uint32_t proposed_count; /* slots in SLOT_PROPOSED */
     uint32_t reading_count;  /* slots in SLOT_READING */
-    uint64_t proposed_term;  /* the term in which they were proposed: later writes wait while it is another
-                                than the present one, so that a pipeline's order survives a change of leader */
-    uint64_t pending_bytes;  /* of unanswered requests */
+    /* The term in which they were proposed: later writes wait while it is another than the present one, so
+     * that a pipeline's order survives a change of leader. */
+    uint64_t proposed_term;
+    uint64_t pending_bytes; /* of unanswered requests */
     struct byte_buffer output;
-    size_t output_counted;   /* of `output`, in the replica's output_bytes */
+    size_t output_counted;    /* of `output`, in the replica's output_bytes */
     uint64_t output_moved_ms; /* when the client last took some of it, or had taken all */
-    bool open;               /* the connection is there */
-    bool closing;            /* QUIT: no request is taken any more */
-    bool cut_off;            /* asked for more than it reads: nothing is written to it any more, close it */
-    bool ready;              /* on the ready list */
-    bool throttled;          /* was told not to read */
-    bool parked;             /* on the parked list */
+    bool open;                /* the connection is there */
+    bool closing;             /* QUIT: no request is taken any more */
+    bool cut_off;             /* asked for more than it reads: nothing is written to it any more, close it */
+    bool ready;               /* on the ready list */
+    bool throttled;           /* was told not to read */
+    bool parked;              /* on the parked list */
     struct replica_client *ready_next, *parked_next;
 };
 
@@ -93,8 +95,8 @@ struct batch {
     struct waiter *waiters;   /* in order; one for each command, and the reads between them */
     uint32_t waiters_count, waiters_capacity;
     uint32_t commands_count;
-    struct raft_entry_id id;  /* once proposed */
-    uint64_t begun_ms;        /* when its oldest command came */
+    struct raft_entry_id id; /* once proposed */
+    uint64_t begun_ms;       /* when its oldest command came */
 };
 
 struct batch_list {
@@ -137,8 +139,8 @@ struct peer {
     struct replica_member member;
     bool is_self;
     bool hello_known;
-    bool dialled;  /* our connection to it stands */
-    bool accepted; /* its connection to us stands */
+    bool dialled;           /* our connection to it stands */
+    bool accepted;          /* its connection to us stands */
     struct bus_hello hello; /* the last accepted one */
     bool clock_known;
     int64_t clock_ahead_ms; /* its clock less our monotonic one */
@@ -177,13 +179,13 @@ struct replica {
     uint64_t clients_count;
     struct replica_client *ready_first, *ready_last;
     struct replica_client *parked_first;
-    uint64_t pending_bytes; /* of all clients */
-    uint64_t output_bytes;  /* replies of all clients that are not sent yet */
+    uint64_t pending_bytes;        /* of all clients */
+    uint64_t output_bytes;         /* replies of all clients that are not sent yet */
     uint64_t output_full_since_ms; /* 0: there is room for replies */
     uint64_t output_check_ms;      /* when clients_shed_output() has to look again; UINT64_MAX: never */
     bool anybody_throttled;
-    bool redispatch;        /* something changed that may let parked commands go on */
-    uint64_t parked_next_ms; /* when the first parked command's time is over */
+    bool redispatch;            /* something changed that may let parked commands go on */
+    uint64_t parked_next_ms;    /* when the first parked command's time is over */
     struct argument *arguments; /* scratch for decoding */
     uint32_t arguments_capacity;
 
@@ -192,7 +194,7 @@ struct replica {
     struct batch *spare_batches; /* kept for reuse */
     uint32_t spare_batches_count;
 
-    struct reader_list gathering;          /* reads for the next round */
+    struct reader_list gathering;                  /* reads for the next round */
     struct read_round rounds[READ_ROUNDS_MAX * 2]; /* asked for or waiting to be applied; read_id 0: free */
 
     /* disk */
@@ -204,22 +206,23 @@ struct replica {
     uint64_t commit_hint_stored;
     struct map_checkpoint *checkpoint; /* frozen; waits for the log or is being written */
     bool checkpoint_out;
-    uint64_t checkpoint_threshold;     /* log bytes until the next one */
+    uint64_t checkpoint_threshold; /* log bytes until the next one */
     uint64_t last_write_ms;
-    uint32_t reads_out;                /* LOG_READ jobs out */
+    uint32_t reads_out; /* LOG_READ jobs out */
 
     /* purge */
     bool purge_in_flight;
     uint64_t clock_warned_ms;
 
     bool more_to_apply;
-    bool stopping;      /* io.stop was called: nothing leaves any more */
+    bool stopping; /* io.stop was called: nothing leaves any more */
     bool shutting_down;
     uint64_t drain_until_ms; /* when no more input is taken; 0 while there is leadership to hand over */
     uint64_t shutdown_deadline_ms;
 
     /* counters for INFO */
-    uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total, checkpoints_total;
+    uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
+        checkpoints_total;
     struct node_view view; /* scratch */
 };
 
@@ -232,17 +235,20 @@ struct slot *client_push_slot(struct replica *replica, struct replica_client *cl
 bool client_takes_replies(const struct replica_client *client);
 /* Cuts off a client that asks for more than it reads. */
 void client_limit_output(struct replica *replica, struct replica_client *client);
-/* No reply may be added now: this client, or all together, have too much that is not sent yet. Commands that do not read
- * values have short replies, and go on for longer: clients that do not take what they read hold up no writes. */
+/* No reply may be added now: this client, or all together, have too much that is not sent yet. Commands that
+ * do not read values have short replies, and go on for longer: clients that do not take what they read hold
+ * up no writes. */
 bool client_output_is_full(const struct replica *replica, const struct replica_client *client, bool reads);
-/* When all together have too much that is not sent: cuts off those with the most, first of all those that do not read. */
+/* When all together have too much that is not sent: cuts off those with the most, first of all those that do
+ * not read. */
 void clients_shed_output(struct replica *replica);
 uint64_t clients_deadline_ms(const struct replica *replica);
 /* Where the reply of this slot goes: the output if it is the first unanswered one, else its own buffer. */
 struct byte_buffer *client_reply_target(struct replica_client *client, uint64_t number);
 /* The reply of this slot is complete: frees what it held, lets replies that wait behind it out. */
 void client_finish_slot(struct replica *replica, struct replica_client *client, uint64_t number);
-void client_answer_error(struct replica *replica, struct replica_client *client, uint64_t number, const char *text);
+void client_answer_error(struct replica *replica, struct replica_client *client, uint64_t number,
+                         const char *text);
 /* Drops the requests that came after this one: none of them has begun. */
 void client_drop_behind(struct replica *replica, struct replica_client *client, uint64_t number);
 /* Back to "not begun", with a copy of the encoded command (or its own, when `encoded` is NULL). */
@@ -275,12 +281,12 @@ void batch_add_write(struct replica *replica, struct replica_client *client, uin
                      const struct command *command, const struct argument *arguments, uint32_t count);
 void batch_add_read(struct replica *replica, struct replica_client *client, uint64_t slot,
                     const struct command *command, const struct argument *arguments, uint32_t count);
-void batch_seal(struct replica *replica);         /* proposes what may be proposed */
+void batch_seal(struct replica *replica);            /* proposes what may be proposed */
 void batch_return_unsealed(struct replica *replica); /* leadership lost before they were proposed */
-void batch_expire(struct replica *replica);       /* -UNKNOWN */
+void batch_expire(struct replica *replica);          /* -UNKNOWN */
 uint64_t batch_deadline_ms(const struct replica *replica);
-/* The batch that waits for this committed entry, taken off the list; NULL: none. Batches that a committed entry of
- * another term proves lost are given back to their clients. */
+/* The batch that waits for this committed entry, taken off the list; NULL: none. Batches that a committed
+ * entry of another term proves lost are given back to their clients. */
 struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id);
 /* The opposite of taking it. */
 void batch_put_back(struct replica *replica, struct batch *batch);
@@ -291,7 +297,7 @@ void batches_destroy(struct replica *replica);
 void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot);
 void reads_ask(struct replica *replica);
 void reads_on_result(struct replica *replica, const struct raft_read_result *result);
-void reads_serve(struct replica *replica); /* rounds whose index is applied */
+void reads_serve(struct replica *replica);  /* rounds whose index is applied */
 void reads_expire(struct replica *replica); /* -CLUSTERDOWN */
 uint64_t reads_deadline_ms(const struct replica *replica);
 void reads_run(struct replica *replica, struct replica_client *client, uint64_t slot);
@@ -332,8 +338,8 @@ void formation_on_stored(struct replica *replica, const struct log_identity *ide
 
 /* replica.c */
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);
-void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
 bool replica_start_raft(struct replica *replica, struct storage_error *error);
 bool replica_leads(const struct replica *replica);
 

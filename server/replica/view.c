@@ -109,8 +109,7 @@ static void fill_consensus(const struct replica *replica, const struct raft_stat
     if (status->leader == RAFT_NODE_NONE) {
         view->election_age_ms = replica->now_ms - replica->leaderless_since_ms;
     }
-    view->state_ok =
-        status->leader != RAFT_NODE_NONE || view->election_age_ms < replica->options.parking_ms;
+    view->state_ok = status->leader != RAFT_NODE_NONE || view->election_age_ms < replica->options.parking_ms;
     (void)snprintf(view->cluster_id, sizeof view->cluster_id, "%016" PRIx64 "%016" PRIx64,
                    replica->identity.cluster_id[0], replica->identity.cluster_id[1]);
     (void)snprintf(view->disk_id, sizeof view->disk_id, "%016" PRIx64, replica->identity.disk_id);
@@ -147,7 +146,8 @@ static void fill_counters(const struct replica *replica, struct node_view *view)
     view->elections_total = replica->elections_total;
     view->checkpoint_running = replica->checkpoint != NULL;
     view->checkpoints_total = replica->checkpoints_total;
-    for (const struct replica_client *client = replica->clients_first; client != NULL; client = client->next) {
+    for (const struct replica_client *client = replica->clients_first; client != NULL;
+         client = client->next) {
         view->reads_pending += client->reading_count;
         view->writes_pending += client->proposed_count;
         view->commands_parked += client->end_slot - client->next_slot;

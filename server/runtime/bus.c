@@ -8,10 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum {
-    USER_TIMEOUT_MS_MIN = 1000,
-    USER_TIMEOUT_MS_MAX = 30000
-};
+enum { USER_TIMEOUT_MS_MIN = 1000, USER_TIMEOUT_MS_MAX = 30000 };
 
 struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id)
 {

@@ -29,7 +29,7 @@ enum {
     BUS_OUTPUT_BYTES_MAX = 64 * 1024 * 1024, /* queued for one member; RAFT messages beyond it are dropped */
     BUS_HANDSHAKE_BYTES_MAX = 4096,
     BUS_HANDSHAKE_MS = 5000,
-    BUS_GUESTS_MAX = 64, /* accepted connections that have not proved who they are */
+    BUS_GUESTS_MAX = 64,  /* accepted connections that have not proved who they are */
     BUS_LEAVING_MAX = 16, /* refused ones that still take the reason */
     BUS_BACKOFF_MS_MIN = 20,
     BUS_BACKOFF_MS_MAX = 500,

@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    STRANGER_COMPLAINT_INTERVAL_MS = 1000
-};
+enum { STRANGER_COMPLAINT_INTERVAL_MS = 1000 };
 
 /* Trouble with somebody who is not known to be a member; anybody can cause it, so not too often. */
 static void complain_of_stranger(struct bus *bus, const struct bus_link *link, const char *reason)

@@ -9,9 +9,7 @@
 
 static const char purpose[] = "kvd bus proof 1";
 
-enum {
-    SUBJECT_BYTES = sizeof purpose + 1 + 8 + 8 + 2 * BUS_NONCE_BYTES
-};
+enum { SUBJECT_BYTES = sizeof purpose + 1 + 8 + 8 + 2 * BUS_NONCE_BYTES };
 
 static uint8_t *put_number(uint8_t *to, uint64_t value)
 {

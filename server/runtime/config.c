@@ -12,10 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PROBLEM_BYTES_MAX = 200,
-    ORIGIN_BYTES_MAX = 600
-};
+enum { PROBLEM_BYTES_MAX = 200, ORIGIN_BYTES_MAX = 600 };
 
 /* One pass over one source. */
 struct source {
@@ -64,8 +61,8 @@ static void apply(struct source *source, const struct setting *setting, const ch
     assert(place < 64);
     /* A variable that some script forgot to fill must not quietly mean "no members" or "no secret". */
     if (value[strspn(value, " \t")] == '\0') {
-        config_error_add(source->errors, "%s: %s is given without a value; leave it out for the default.", origin,
-                         setting->name);
+        config_error_add(source->errors, "%s: %s is given without a value; leave it out for the default.",
+                         origin, setting->name);
         return;
     }
     if ((source->seen & bit) != 0 && setting->type == SETTING_LIST) {

@@ -52,9 +52,7 @@ static inline bool config_is_text(const struct setting *setting)
 
 /* ---- values ---- */
 
-enum {
-    CONFIG_VALUE_BYTES_MAX = 64
-};
+enum { CONFIG_VALUE_BYTES_MAX = 64 };
 
 /* "500ms", "5s", "2m"; a bare number is milliseconds. */
 bool config_parse_duration(const char *text, uint64_t *ms);

@@ -4,11 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum {
-    HELP_INDENT = 8,
-    HELP_COLUMNS = 92,
-    RANGE_BYTES_MAX = 2 * CONFIG_VALUE_BYTES_MAX + 8
-};
+enum { HELP_INDENT = 8, HELP_COLUMNS = 92, RANGE_BYTES_MAX = 2 * CONFIG_VALUE_BYTES_MAX + 8 };
 
 /* Words, wrapped and indented. */
 static void print_wrapped(FILE *to, const char *text)

@@ -55,7 +55,8 @@ const struct setting config_settings[] = {
      NULL, "SIZE", "Requests and replies of one client in flight before no more is read from it."},
     {GROUP_CLIENTS, "pending-bytes", SETTING_SIZE, AT(pending_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
-     "The same for all clients together. Clients that do not take their replies while others wait for this are cut "
+     "The same for all clients together. Clients that do not take their replies while others wait for this "
+     "are cut "
      "off."},
     {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
@@ -127,9 +128,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-enum {
-    NAME_BYTES_MAX = 40
-};
+enum { NAME_BYTES_MAX = 40 };
 
 /* Levenshtein's distance: insertions, deletions and changes. */
 static size_t distance(const char *a, const char *b)

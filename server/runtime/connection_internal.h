@@ -9,9 +9,7 @@
 
 #include <event2/event_struct.h>
 
-enum {
-    CONNECTIONS_SCRATCH_BYTES = 2 * CONNECTION_READ_BYTES_MAX
-};
+enum { CONNECTIONS_SCRATCH_BYTES = 2 * CONNECTION_READ_BYTES_MAX };
 
 struct connection {
     struct connections *owner;

@@ -8,11 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    ACCEPT_BURST_MAX = 64,
-    PAUSE_MS = 100,
-    COMPLAINT_INTERVAL_MS = 10000
-};
+enum { ACCEPT_BURST_MAX = 64, PAUSE_MS = 100, COMPLAINT_INTERVAL_MS = 10000 };
 
 static void pause_accepting(struct listener *listener, int problem)
 {

@@ -7,9 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    LINE_BYTES_MAX = 4096
-};
+enum { LINE_BYTES_MAX = 4096 };
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 

@@ -15,14 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_format {
-    LOG_FORMAT_TEXT,
-    LOG_FORMAT_JSON
-};
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-enum {
-    LOG_FIELDS_BYTES_MAX = 1500
-};
+enum { LOG_FIELDS_BYTES_MAX = 1500 };
 
 /* "key=value key=value"; {0} is empty. What does not fit is left out. */
 struct log_fields {

@@ -11,9 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum {
-    HOST_BYTES_MAX = 256
-};
+enum { HOST_BYTES_MAX = 256 };
 
 struct resolver_shared {
     pthread_mutex_t mutex; /* of what follows */

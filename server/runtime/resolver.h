@@ -15,9 +15,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum {
-    RESOLVER_ADDRESSES_MAX = 8
-};
+enum { RESOLVER_ADDRESSES_MAX = 8 };
 
 struct resolved_address {
     socklen_t size;

@@ -10,9 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    LISTEN_BACKLOG = 1024
-};
+enum { LISTEN_BACKLOG = 1024 };
 
 static void set_option(int file, int level, int name, int value)
 {

@@ -12,10 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    READ_BYTES = 64 * 1024,
-    LISTEN_BACKLOG = 1024
-};
+enum { READ_BYTES = 64 * 1024, LISTEN_BACKLOG = 1024 };
 
 static const struct resp_limits BENCH_LIMITS = {
     .inline_bytes_max = 64 * 1024,

@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    VALUE_BYTES = 100
-};
+enum { VALUE_BYTES = 100 };
 
 static void on_request(void *context, struct bench_client *client, const struct argument *arguments,
                        uint32_t count)

@@ -31,12 +31,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    FOLLOWERS = 2,
-    IN_FLIGHT_MAX = 64,
-    VALUE_BYTES = 100,
-    OPCODE = 1
-};
+enum { FOLLOWERS = 2, IN_FLIGHT_MAX = 64, VALUE_BYTES = 100, OPCODE = 1 };
 
 struct options {
     uint16_t port;

@@ -11,9 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum {
-    KEPT_ENTRIES_MAX = 1 << 20
-}; /* a power of two; far more than any tail holds */
+enum { KEPT_ENTRIES_MAX = 1 << 20 }; /* a power of two; far more than any tail holds */
 
 static const size_t MAP_BYTES = (size_t)4 << 30;
 

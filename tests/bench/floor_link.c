@@ -12,9 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum {
-    READ_BYTES = 256 * 1024
-};
+enum { READ_BYTES = 256 * 1024 };
 
 struct frame_header {
     uint32_t kind;

@@ -17,12 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    FAKE_CLIENTS_MAX = 32,
-    FAKE_RULES_MAX = 32,
-    FAKE_NAMES_MAX = 64,
-    FAKE_NAME_BYTES_MAX = 32
-};
+enum { FAKE_CLIENTS_MAX = 32, FAKE_RULES_MAX = 32, FAKE_NAMES_MAX = 64, FAKE_NAME_BYTES_MAX = 32 };
 
 struct fake_client {
     int fd; /* -1: free */

@@ -10,9 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    TERMINAL_PATIENCE_MS = 20000
-};
+enum { TERMINAL_PATIENCE_MS = 20000 };
 
 void client_terminal_begin(struct client_terminal *terminal, int (*run)(uint16_t port))
 {

@@ -9,10 +9,7 @@
 
 #include <cmocka.h>
 
-enum {
-    EXPECT_MS_MAX = 15000,
-    LEADER_MS_MAX = 30000
-};
+enum { EXPECT_MS_MAX = 15000, LEADER_MS_MAX = 30000 };
 
 /* ---- connections --------------------------------------------------------------------------------- */
 

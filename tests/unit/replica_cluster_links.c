@@ -11,9 +11,7 @@
 
 #include <cmocka.h>
 
-enum {
-    DIAL_RETRY_MS = 20
-};
+enum { DIAL_RETRY_MS = 20 };
 
 void cluster_drop_messages(struct cluster_link *link)
 {

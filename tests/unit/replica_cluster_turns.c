@@ -11,9 +11,7 @@
 
 #include <cmocka.h>
 
-enum {
-    TURNS_AT_ONE_TIME_MAX = 20000
-};
+enum { TURNS_AT_ONE_TIME_MAX = 20000 };
 
 /* ---- checks -------------------------------------------------------------------------------------- */
 

@@ -20,10 +20,7 @@
 
 #include <cmocka.h>
 
-enum {
-    FLAGS_MAX = 32,
-    PATIENCE_S = 30
-};
+enum { FLAGS_MAX = 32, PATIENCE_S = 30 };
 
 /* In the child; tells the port through `pipe`. Does not return. */
 static void run_node(char **arguments, int count, int pipe_file)

@@ -69,9 +69,7 @@ static inline struct log_store_state testing_log_state(const struct log_store *s
 
 /* ---- the map ---- */
 
-enum {
-    TESTING_MAP_BYTES = 64 * 1024 * 1024
-};
+enum { TESTING_MAP_BYTES = 64 * 1024 * 1024 };
 
 static inline struct map *testing_open_map(const char *directory, size_t map_bytes)
 {

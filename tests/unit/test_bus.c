@@ -338,9 +338,7 @@ static int count_open_files(pid_t pid)
 /* Each is told why, but a flood of them does not use up the files that clients and members need. */
 static void a_flood_of_refused_strangers_holds_few_files_open(void **state)
 {
-    enum {
-        STRANGERS = 300
-    };
+    enum { STRANGERS = 300 };
     struct stage stage;
     int files[STRANGERS], most = 0;
 

@@ -15,12 +15,7 @@
 
 #include <cjson/cJSON.h>
 
-enum form {
-    HUMAN,
-    PLAIN,
-    RAW,
-    JSON
-};
+enum form { HUMAN, PLAIN, RAW, JSON };
 
 static void assert_prints_bytes(const char *reply, size_t size, enum form form, const char *expected)
 {

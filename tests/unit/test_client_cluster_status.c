@@ -12,9 +12,7 @@
 
 #include <cmocka.h>
 
-enum {
-    NODES = 3
-};
+enum { NODES = 3 };
 
 struct fixture {
     struct fake_server *servers[NODES];

@@ -11,9 +11,7 @@
 
 #include <cmocka.h>
 
-enum {
-    WORDS_MAX = 12
-};
+enum { WORDS_MAX = 12 };
 
 struct parsed {
     struct options options;

@@ -13,9 +13,7 @@
 
 #include <cmocka.h>
 
-enum {
-    ARGUMENTS_MAX = 16
-};
+enum { ARGUMENTS_MAX = 16 };
 
 /* One reading; close() it. */
 struct reading {

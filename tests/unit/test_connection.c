@@ -36,9 +36,7 @@ static void requests_in_single_bytes_are_answered(void **state)
 
 static void a_long_pipeline_is_answered_in_order(void **state)
 {
-    enum {
-        COUNT = 20000
-    };
+    enum { COUNT = 20000 };
     struct runtime_child child;
     size_t size = 0;
     char *text = malloc(COUNT * 32), *replies = malloc(COUNT * 16);
@@ -73,9 +71,7 @@ static void a_long_pipeline_is_answered_in_order(void **state)
  */
 static void a_client_that_does_not_read_is_not_read_from(void **state)
 {
-    enum {
-        VALUE_BYTES = 1000000
-    };
+    enum { VALUE_BYTES = 1000000 };
     struct runtime_child child;
     char *value = malloc(VALUE_BYTES + 1);
 
@@ -253,10 +249,7 @@ static void clients_over_the_limit_are_told_so(void **state)
  * requests go on. */
 static void half_sent_requests_do_not_fill_the_memory(void **state)
 {
-    enum {
-        CLIENTS = 30,
-        SENT_BYTES = 200000
-    };
+    enum { CLIENTS = 30, SENT_BYTES = 200000 };
     struct runtime_child child;
     int files[CLIENTS], told = 0;
     char *junk = malloc(SENT_BYTES);
@@ -351,9 +344,7 @@ static void half_sent_requests_of_many_empty_arguments_do_not_fill_the_memory(vo
 
 static void values_of_megabytes_arrive_whole(void **state)
 {
-    enum {
-        VALUE_BYTES = 5000000
-    };
+    enum { VALUE_BYTES = 5000000 };
     struct runtime_child child;
     char *value = malloc(VALUE_BYTES + 1), head[64], *got = malloc(VALUE_BYTES + 64);
 

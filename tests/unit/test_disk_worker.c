@@ -12,9 +12,7 @@
 
 #include <cmocka.h>
 
-enum {
-    JOBS = 3000
-};
+enum { JOBS = 3000 };
 
 /* What the jobs share with the test, by way of job->log, which nobody else looks at here. */
 struct probe {

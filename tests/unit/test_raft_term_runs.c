@@ -44,9 +44,7 @@ static void truncation_and_compaction_agree_with_a_plain_array(void **state)
     (void)state;
     struct raft_random random;
     raft_random_init(&random, 3);
-    enum {
-        COUNT = 300
-    };
+    enum { COUNT = 300 };
     static uint64_t plain[COUNT + 1];
     for (int round = 0; round < 200; round++) {
         struct raft_term_runs runs = {0};

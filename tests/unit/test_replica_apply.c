@@ -10,9 +10,7 @@
 
 #include <cmocka.h>
 
-enum {
-    HOUR_MS = 3600 * 1000
-};
+enum { HOUR_MS = 3600 * 1000 };
 
 static bool has_no_keys(struct cluster *cluster, void *context)
 {

@@ -2,9 +2,7 @@
 #include "disk_job.h"
 #include "storage_testing.h"
 
-enum {
-    LOG_BYTES = 16 << 20
-};
+enum { LOG_BYTES = 16 << 20 };
 
 static struct raft_entry make_entry(uint64_t index, uint64_t term, const char *text)
 {

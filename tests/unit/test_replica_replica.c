@@ -119,7 +119,8 @@ static void test_a_follower_and_a_lone_node_stop_when_all_is_answered(void **sta
     }
 }
 
-/* Or a client's command would lie unread in the socket when the process ends, and the client could not know its fate. */
+/* Or a client's command would lie unread in the socket when the process ends, and the client could not know
+ * its fate. */
 static void test_a_node_that_stops_still_tells_clients_for_a_moment_where_the_leader_is(void **state)
 {
     (void)state;
@@ -245,17 +246,9 @@ static void test_a_quiet_cluster_takes_few_turns(void **state)
 
 /* ---- random faults ------------------------------------------------------------------------------- */
 
-enum {
-    COUNTERS = 3,
-    WORKERS = 8,
-    VALUES_MAX = 4096
-};
+enum { COUNTERS = 3, WORKERS = 8, VALUES_MAX = 4096 };
 
-enum operation {
-    OPERATION_NONE,
-    OPERATION_INCR,
-    OPERATION_GET
-};
+enum operation { OPERATION_NONE, OPERATION_INCR, OPERATION_GET };
 
 struct worker {
     struct cluster_client *client;

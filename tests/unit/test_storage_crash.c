@@ -10,10 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    ROUNDS = 12,
-    MAP_BYTES = 64 * 1024 * 1024
-};
+enum { ROUNDS = 12, MAP_BYTES = 64 * 1024 * 1024 };
 
 /* What the child says after each thing that is durable. */
 struct report {

@@ -12,11 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum fault {
-    FAULT_NONE,
-    FAULT_ERROR,
-    FAULT_SHORT
-};
+enum fault { FAULT_NONE, FAULT_ERROR, FAULT_SHORT };
 
 /* The one place where state is shared with what the library calls: it has no other way in. */
 static struct {

@@ -1,9 +1,7 @@
 /* test_storage_log_identity.c: who a data directory belongs to survives, whole (pitfall 28). */
 #include "storage_testing.h"
 
-enum {
-    MAP_BYTES = 4 * 1024 * 1024
-};
+enum { MAP_BYTES = 4 * 1024 * 1024 };
 
 static void a_new_directory_has_no_identity(void **state)
 {

@@ -7,9 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    MAP_BYTES = 16 * 1024 * 1024
-};
+enum { MAP_BYTES = 16 * 1024 * 1024 };
 
 struct collected {
     size_t count;
@@ -250,9 +248,7 @@ static void the_hint_never_goes_back(void **state)
 /* Random appends, overwrites and compactions against an array. */
 static void random_writes_agree_with_a_model(void **state)
 {
-    enum {
-        INDEX_MAX = 400
-    };
+    enum { INDEX_MAX = 400 };
     uint64_t terms[INDEX_MAX + 2] = {0};
     uint8_t bytes[INDEX_MAX + 2] = {0};
     uint64_t base = 0;

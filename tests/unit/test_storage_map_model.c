@@ -16,13 +16,7 @@ enum {
     SEEDS_COUNT = 6,
 };
 
-enum operation {
-    OPERATION_PUT,
-    OPERATION_EXPIRE,
-    OPERATION_DELETE,
-    OPERATION_CLEAR,
-    OPERATION_PURGE
-};
+enum operation { OPERATION_PUT, OPERATION_EXPIRE, OPERATION_DELETE, OPERATION_CLEAR, OPERATION_PURGE };
 
 struct command {
     enum operation operation;

@@ -6,10 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum {
-    ROUNDS = 15,
-    KEYS_COUNT = 400
-};
+enum { ROUNDS = 15, KEYS_COUNT = 400 };
 
 struct writer {
     struct map_checkpoint *checkpoint;
