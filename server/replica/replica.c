@@ -355,7 +355,7 @@ static bool is_anything_in_flight(const struct replica *replica)
 /* Somebody is there to take leadership over. When the whole cluster is stopped at once, nobody is. */
 static bool can_hand_over(const struct replica *replica)
 {
-    if (replica->raft == NULL || raft_get_role(replica->raft) != RAFT_LEADER) {
+    if (replica->raft == NULL || raft_get_role(replica->raft) != RAFT_LEADER || replica->handed_over) {
         return false;
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -371,6 +371,10 @@ static void tick_shutdown(struct replica *replica)
     if (!replica->shutting_down || replica->stopping) {
         return;
     }
+    /* Once: nodes that all stop together would pass leadership round and round. */
+    if (replica->handing_over && raft_get_role(replica->raft) != RAFT_LEADER) {
+        replica->handed_over = true;
+    }
     bool leads = can_hand_over(replica);
     if (leads) {
         replica->drain_until_ms = 0;
@@ -383,7 +387,10 @@ static void tick_shutdown(struct replica *replica)
         return;
     }
     if (leads && raft_transferee(replica->raft) == RAFT_NODE_NONE) {
-        (void)raft_transfer_leadership(replica->raft, RAFT_NODE_NONE); /* else tried again next turn */
+        /* When it cannot begin now, the next turn tries again. */
+        if (raft_transfer_leadership(replica->raft, RAFT_NODE_NONE)) {
+            replica->handing_over = true;
+        }
     }
 }
 

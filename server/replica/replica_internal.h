@@ -217,6 +217,8 @@ struct replica {
     bool more_to_apply;
     bool stopping; /* io.stop was called: nothing leaves any more */
     bool shutting_down;
+    bool handing_over;       /* stopping: a transfer was begun */
+    bool handed_over;        /* ... and leadership is gone since */
     uint64_t drain_until_ms; /* when no more input is taken; 0 while there is leadership to hand over */
     uint64_t shutdown_deadline_ms;
 
