@@ -3,9 +3,13 @@
 
 #include "storage_error.h"
 #include "storage_file.h"
+#include "storage_memory.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -18,6 +22,22 @@ static size_t lmdb_environment_round_size(size_t map_bytes)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     assert(map_bytes > 0 && map_bytes <= SIZE_MAX - page);
     return (map_bytes + page - 1) / page * page;
+}
+
+/* mdb_env_open(). When the file was new, nothing of it stays after a failure: half a header (the disk was
+ * full) would pass for damage at the next start. */
+static int lmdb_environment_open_file(MDB_env *environment, const char *directory, unsigned flags)
+{
+    struct stat information;
+    char *path = storage_format("%s/data.mdb", directory);
+    bool is_new = stat(path, &information) != 0 ? errno == ENOENT : information.st_size == 0;
+    int result = mdb_env_open(environment, directory, flags, 0600);
+    if (result != 0 && is_new) {
+        int truncated = truncate(path, 0);
+        (void)truncated; /* the failure is reported in any case */
+    }
+    free(path);
+    return result;
 }
 
 enum storage_status lmdb_environment_open(const struct lmdb_environment_options *options,
@@ -33,11 +53,10 @@ enum storage_status lmdb_environment_open(const struct lmdb_environment_options 
         result = mdb_env_set_maxdbs(opened, options->tables_max);
     }
     if (result == 0) {
-        result = mdb_env_open(opened, options->directory, flags, 0600);
+        result = lmdb_environment_open_file(opened, options->directory, flags);
     }
-    int dead_readers = 0;
     if (result == 0) {
-        result = mdb_reader_check(opened, &dead_readers);
+        result = lmdb_environment_clear_readers(opened);
     }
     if (result != 0) {
         mdb_env_close(opened);
@@ -55,6 +74,12 @@ enum storage_status lmdb_environment_open(const struct lmdb_environment_options 
     }
     *environment = opened;
     return STORAGE_OK;
+}
+
+int lmdb_environment_clear_readers(MDB_env *environment)
+{
+    int dead_readers = 0;
+    return mdb_reader_check(environment, &dead_readers);
 }
 
 void lmdb_environment_get_usage(MDB_env *environment, uint64_t *file_bytes, uint64_t *map_bytes)

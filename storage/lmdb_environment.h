@@ -3,7 +3,7 @@
  * Flags are always MDB_NOTLS, and MDB_NORDAHEAD for the map; nothing else can be asked for, so that the
  * unsafe ones (MDB_NOSYNC, MDB_NOMETASYNC, MDB_MAPASYNC, MDB_WRITEMAP, MDB_NOLOCK) cannot slip in; and what
  * LMDB says that it uses is asserted after opening (pitfall 24). The map size is set before opening and never
- * again (pitfall 20). Reader slots left by killed processes are cleared (pitfall 22).
+ * again (pitfall 20). Reader slots left by killed processes are cleared at opening and later (pitfall 22).
  *
  * Never fork() with an open environment, and never open one twice: data_directory's lock sees to the latter
  * (pitfall 25).
@@ -28,6 +28,11 @@ struct lmdb_environment_options {
 enum storage_status lmdb_environment_open(const struct lmdb_environment_options *options,
                                           MDB_env **environment,
                                           struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* Frees the slots of processes (a backup tool, say) that were killed while they read: until then no page
+ * that is freed is used again, and the file grows. Cheap: a look at each slot in use. Any thread; an LMDB
+ * result. */
+int lmdb_environment_clear_readers(MDB_env *environment);
 
 /* Bytes of the file, which never shrinks, and the fixed limit. */
 void lmdb_environment_get_usage(MDB_env *environment, uint64_t *file_bytes, uint64_t *map_bytes);

@@ -65,6 +65,8 @@ enum storage_status log_store_read_identity(struct log_store *store, struct log_
     }
     const uint8_t *body = NULL;
     size_t body_size = 0;
+    struct log_store_state state;
+    log_store_get_state(store, &state);
     enum storage_status status =
         log_store_get_state_record(store, transaction, LOG_STATE_IDENTITY, &body, &body_size, error);
     if (status == STORAGE_OK && body != NULL) {
@@ -73,6 +75,12 @@ enum storage_status log_store_read_identity(struct log_store *store, struct log_
             status = storage_fail(error, STORAGE_INCOMPATIBLE,
                                   "%s: an identity of a form that this kvd does not know", store->directory);
         }
+    } else if (status == STORAGE_OK && (state.hard_state.term > 0 || state.last.index > 0)) {
+        status =
+            storage_fail(error, STORAGE_CORRUPT,
+                         "%s: a log that was used, without the record \"identity\". Keep the directory for "
+                         "inspection, replace this node's disk and let the node join again empty",
+                         store->directory);
     }
     mdb_txn_abort(transaction);
     return status;

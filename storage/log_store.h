@@ -77,7 +77,7 @@ void log_store_close(struct log_store *store); /* NULL is allowed */
 
 /* ---- identity and generation: read at start, written rarely, each write durable ---- */
 
-/* *found is false in a new directory. */
+/* *found is false in a new directory; STORAGE_CORRUPT in one that has votes or entries and no identity. */
 enum storage_status log_store_read_identity(struct log_store *store, struct log_identity *identity,
                                             bool *found, struct storage_error *error) STORAGE_MUST_CHECK;
 enum storage_status log_store_write_identity(struct log_store *store, const struct log_identity *identity,

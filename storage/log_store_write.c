@@ -235,7 +235,11 @@ static enum storage_status log_store_try_write(struct log_store *store, const st
         return status;
     }
     uint64_t entries_bytes = 0;
-    int result = log_store_apply(store, transaction, &state, write);
+    /* What compaction frees is of use only if nobody dead still reads it. */
+    int result = write->compact_to > 0 ? lmdb_environment_clear_readers(store->environment) : MDB_SUCCESS;
+    if (result == 0) {
+        result = log_store_apply(store, transaction, &state, write);
+    }
     if (result == 0) {
         result = log_store_measure(store, transaction, &entries_bytes);
     }

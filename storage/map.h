@@ -16,8 +16,9 @@
  *
  * Threads: all calls on one thread, but map_checkpoint_write(), which may run on another.
  *
- * Failure: a read or write of LMDB that fails (EIO, a bad checksum: pitfall 27) poisons the map: map_error()
- * says why; reads then find nothing. The caller asks map_error() before any answer leaves, and stops.
+ * Failure: a read of LMDB that fails (a bad checksum: pitfall 27) poisons the map: map_error() says why;
+ * reads then find nothing. The caller asks map_error() before any answer leaves, and stops. A checkpoint that
+ * fails (EIO) says so to its caller, who stops as well; no other one is written (pitfalls 17, 18).
  *
  * On disk (final form): see storage/README.md. Tables data, expiry, scan, meta, session (empty so far).
  */

@@ -26,7 +26,7 @@ const char *map_store_error(const struct map_store *store)
 
 void map_store_break(struct map_store *store, const char *format, ...)
 {
-    if (atomic_exchange(&store->breaking, true)) {
+    if (atomic_load(&store->broken)) {
         return;
     }
     va_list arguments;

@@ -13,7 +13,9 @@
  * Reading goes through one transaction that stays as it was until map_store_renew(); what is borrowed from it
  * lives as long. Reading belongs to one thread; map_store_write() may run on another at the same time.
  *
- * Failure: what cannot be read, or is read and found damaged, breaks the store for good: map_store_error().
+ * Failure: what cannot be read, or is read and found damaged, breaks the store for good: map_store_error(). A
+ * write that fails is told to its caller only, and no later one is tried: what is read, from a transaction
+ * and tables that were there before, is as good as ever.
  */
 #ifndef MAP_STORE_H
 #define MAP_STORE_H
@@ -55,8 +57,8 @@ struct map_store {
     uint64_t used_bytes; /* pages that the read transaction's map uses */
     struct map_store_place scan_place;
     struct map_store_place expiry_place;
-    atomic_bool breaking; /* somebody writes error_text, or has written it */
-    atomic_bool broken;   /* error_text may be read */
+    atomic_bool write_failed; /* with an outcome on disk that is not known */
+    atomic_bool broken;       /* error_text may be read */
     char error_text[512];
 };
 
@@ -67,7 +69,7 @@ void map_store_close(struct map_store *store); /* NULL is allowed */
 
 /* NULL while all is well. Any thread. */
 const char *map_store_error(const struct map_store *store);
-/* The first text stays. Any thread. */
+/* The first text stays. The thread that reads. */
 void map_store_break(struct map_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Looks a key up. */
@@ -92,8 +94,8 @@ void map_store_walk(struct map_store *store,
 /* Reads anew from the last commit, which must be that of entry `applied_index`. */
 void map_store_renew(struct map_store *store, uint64_t applied_index);
 
-/* Writes a table and its meta in one durable transaction. STORAGE_FULL: nothing was written; other failures
- * break the store. Any thread, one at a time. */
+/* Writes a table and its meta in one durable transaction. STORAGE_FULL: nothing was written; after other
+ * failures every later call fails. Any thread, one at a time. */
 enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
                                     const struct map_meta *meta,
                                     struct storage_error *error) STORAGE_MUST_CHECK;

@@ -7,6 +7,7 @@
  */
 #include "map_store.h"
 
+#include "lmdb_environment.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_memory.h"
@@ -188,8 +189,18 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
     if (broken != NULL) {
         return storage_fail(error, STORAGE_FAILED, "%s", broken);
     }
+    if (atomic_load(&store->write_failed)) {
+        return storage_fail(
+            error, STORAGE_FAILED,
+            "%s: an earlier checkpoint failed and its outcome on disk is unknown: nothing more is written. "
+            "Restart the node once the disk is sound",
+            store->directory);
+    }
     MDB_txn *transaction = NULL;
-    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    int result = lmdb_environment_clear_readers(store->environment);
+    if (result == 0) {
+        result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    }
     if (result == 0) {
         result = checkpoint_write_all(store, transaction, buffer, meta);
         if (result == 0) {
@@ -204,7 +215,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
     enum storage_status status =
         storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
     if (status != STORAGE_FULL) {
-        map_store_break(store, "%s", error->text);
+        atomic_store(&store->write_failed, true);
     }
     return status;
 }

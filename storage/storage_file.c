@@ -27,8 +27,8 @@ enum storage_status storage_sync_directory(const char *path, struct storage_erro
     return status;
 }
 
-/* Syncs the folder in which `path` is a name. */
-static enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
+/* The folder in which `path` is a name, in memory that the caller frees. */
+static char *storage_find_parent(const char *path)
 {
     char *parent = storage_format("%s", path);
     size_t length = strlen(parent);
@@ -36,14 +36,34 @@ static enum storage_status storage_sync_parent(const char *path, struct storage_
         parent[--length] = '\0';
     }
     char *slash = strrchr(parent, '/');
-    const char *name = ".";
-    if (slash == parent) {
-        name = "/";
-    } else if (slash != NULL) {
+    if (slash != NULL && slash != parent) {
         *slash = '\0';
-        name = parent;
+        return parent;
     }
-    enum storage_status status = storage_sync_directory(name, error);
+    free(parent);
+    return storage_format("%s", slash == NULL ? "." : "/");
+}
+
+/* Makes the name of a folder durable. */
+static enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
+{
+    char *parent = storage_find_parent(path);
+    enum storage_status status = storage_sync_directory(parent, error);
+    free(parent);
+    return status;
+}
+
+/* The same for a folder that was there: see storage_create_directory(). */
+static enum storage_status storage_sync_parent_again(const char *path, struct storage_error *error)
+{
+    struct stat above;
+    struct stat information;
+    char *parent = storage_find_parent(path);
+    enum storage_status status = STORAGE_OK;
+    if (stat(parent, &above) == 0 && stat(path, &information) == 0 && above.st_dev == information.st_dev &&
+        access(parent, R_OK) == 0) {
+        status = storage_sync_directory(parent, error);
+    }
     free(parent);
     return status;
 }
@@ -80,6 +100,9 @@ enum storage_status storage_create_directory(const char *path, struct storage_er
     }
     if (status == STORAGE_OK) {
         status = storage_create_one_directory(copy, error);
+    }
+    if (status == STORAGE_OK) {
+        status = storage_sync_parent_again(copy, error);
     }
     free(copy);
     return status;

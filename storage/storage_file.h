@@ -7,7 +7,9 @@
 #include <stdbool.h>
 
 /* Creates the folder (mode 0700) and its parents as far as they are missing, and syncs the parent of each
- * folder it created, so that a power cut does not take the new name away. */
+ * folder it created, so that a power cut does not take the new name away; that of the folder itself also when
+ * it was there, for whoever created it may have died, or met an error, before it was synced. (Not where it is
+ * the root of a filesystem, or where the parent may not be read: then others created it.) */
 enum storage_status storage_create_directory(const char *path,
                                              struct storage_error *error) STORAGE_MUST_CHECK;
 

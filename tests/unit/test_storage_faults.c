@@ -4,10 +4,12 @@
  * For each k the k-th call fails, until an operation gets through without a failure (every k, so every
  * place).
  */
+#include "data_directory.h"
 #include "storage_testing.h"
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -20,6 +22,9 @@ static struct {
     atomic_int failures;
     int error;
     enum fault fault;
+    ino_t watched;      /* a folder */
+    int watched_synced; /* how often it was */
+    bool watched_fails;
 } faults;
 
 static enum fault next_fault(void)
@@ -49,6 +54,19 @@ static bool disarm(void)
 int fdatasync(int descriptor)
 {
     return next_fault() == FAULT_NONE ? (int)syscall(SYS_fdatasync, descriptor) : -1;
+}
+
+int fsync(int descriptor)
+{
+    struct stat information;
+    if (faults.watched != 0 && fstat(descriptor, &information) == 0 && information.st_ino == faults.watched) {
+        faults.watched_synced++;
+        if (faults.watched_fails) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_fsync, descriptor);
 }
 
 ssize_t pwrite(int descriptor, const void *bytes, size_t size, off_t offset)
@@ -154,8 +172,13 @@ static void fail_checkpoint_at(const char *directory, int k, bool *failed)
     *failed = disarm();
     assert_int_equal(status, *failed ? STORAGE_FAILED : STORAGE_OK);
     if (*failed) {
-        assert_non_null(map_error(map));
+        /* The disk is fine again, and still nothing is written. What is read stands: the stop is that of a
+         * failed write, not of a damaged map. */
         assert_int_equal(map_checkpoint_write(checkpoint, &error), STORAGE_FAILED);
+        assert_non_null(strstr(error.text, "earlier checkpoint failed"));
+        assert_null(map_error(map));
+        testing_assert_text(map, "k", text);
+        testing_assert_counts(map);
         assert_int_equal(map_durable_index(map), durable);
     }
     map_close(map);
@@ -192,6 +215,70 @@ static void a_short_write_is_a_failure_too(void **state)
     assert_true(failed);
 }
 
+/* ---- creation ---- */
+
+static void a_creation_that_failed_is_begun_anew_at_the_next_start(void **state)
+{
+    /* The disk was full at the first start: that is no damage once there is room. */
+    const enum fault kinds[] = {FAULT_ERROR, FAULT_SHORT};
+    for (size_t i = 0; i < 2; i++) {
+        bool failed = true;
+        for (int k = 0; failed; k++) {
+            char name[32];
+            snprintf(name, sizeof name, "%d-%d", (int)i, k);
+            char *path = temp_directory_join(*state, name);
+            const struct map_options options = {.directory = path, .map_bytes = TESTING_MAP_BYTES};
+            struct map *map = NULL;
+            struct storage_error error = {{0}};
+            assert_true(k < 100);
+            arm(kinds[i], ENOSPC, k);
+            enum storage_status status = map_open(&options, &map, &error);
+            failed = disarm();
+            if (status == STORAGE_OK) {
+                map_close(map);
+            }
+            map_close(testing_open_map(path, TESTING_MAP_BYTES));
+            free(path);
+        }
+    }
+}
+
+/* ---- folders ---- */
+
+static void watch(const char *path, bool fails)
+{
+    struct stat information;
+    assert_int_equal(stat(path, &information), 0);
+    faults.watched = information.st_ino;
+    faults.watched_synced = 0;
+    faults.watched_fails = fails;
+}
+
+static void a_name_whose_sync_failed_is_synced_at_the_next_start(void **state)
+{
+    /* A folder that is there may be that of a kvd that died, or was told of an error, between creating it and
+     * making its name durable. */
+    char *path = temp_directory_join(*state, "data");
+    struct storage_error error = {{0}};
+    struct data_directory *directory = NULL;
+    watch(*state, true);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(data_directory_open(path, &directory, &error), STORAGE_FAILED);
+        assert_non_null(strstr(error.text, *state));
+    }
+    watch(*state, false);
+    assert_ok(data_directory_open(path, &directory, &error), error);
+    assert_true(faults.watched_synced > 0);
+
+    watch(path, false);
+    assert_int_equal(mkdir(data_directory_map_path(directory, 1), 0700), 0);
+    map_close(testing_open_map(data_directory_map_path(directory, 1), TESTING_MAP_BYTES));
+    assert_true(faults.watched_synced > 0);
+    faults.watched = 0;
+    data_directory_close(directory);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +286,8 @@ int main(void)
         testing_in_directory(a_full_disk_that_shows_as_an_error_poisons_the_log),
         testing_in_directory(any_failed_call_of_a_checkpoint_poisons_the_map),
         testing_in_directory(a_short_write_is_a_failure_too),
+        testing_in_directory(a_creation_that_failed_is_begun_anew_at_the_next_start),
+        testing_in_directory(a_name_whose_sync_failed_is_synced_at_the_next_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,11 +48,29 @@ static void an_identity_is_read_back_after_reopening(void **state)
     }
 }
 
+static void a_log_that_was_used_and_has_no_identity_is_refused(void **state)
+{
+    /* Else the node would take the directory for a new one, and its votes and entries get a new disk id. */
+    struct log_store *store = testing_open_log(*state, MAP_BYTES);
+    const struct log_hard_state hard_state = {.term = 1, .vote = 1};
+    const struct log_write write = {.hard_state = &hard_state};
+    struct log_identity identity;
+    struct storage_error error = {{0}};
+    bool found = true;
+    assert_ok(log_store_write(store, &write, &error), error);
+    assert_int_equal(log_store_read_identity(store, &identity, &found, &error), STORAGE_CORRUPT);
+    assert_false(found);
+    assert_non_null(strstr(error.text, "identity"));
+    assert_non_null(strstr(error.text, *state));
+    log_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         testing_in_directory(a_new_directory_has_no_identity),
         testing_in_directory(an_identity_is_read_back_after_reopening),
+        testing_in_directory(a_log_that_was_used_and_has_no_identity_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

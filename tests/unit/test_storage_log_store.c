@@ -1,6 +1,7 @@
 /* test_storage_log_store.c: the log environment, through log_store.h. Faults are in test_storage_faults.c,
  * killed processes in test_storage_crash.c. */
 #include "log_store_internal.h"
+#include "storage_foreign_reader.h"
 #include "storage_testing.h"
 
 #include <fcntl.h>
@@ -600,6 +601,24 @@ static void slots_of_killed_readers_are_cleared_at_start(void **state)
     close(ready[1]);
 }
 
+static void slots_of_readers_killed_later_are_cleared_by_compaction(void **state)
+{
+    /* Pitfall 22: else no page that is freed from then on is ever used again. */
+    struct foreign_reader reader;
+    struct storage_error error = {{0}};
+    foreign_reader_fork(&reader, *state);
+    struct log_store *store = testing_open_log(*state, MAP_BYTES);
+    append(store, 1, 1, 'x');
+    append(store, 2, 1, 'x');
+    foreign_reader_begin_and_die(&reader);
+    const struct log_write write = {.compact_to = 1, .compact_entries_max = 1};
+    assert_ok(log_store_write(store, &write, &error), error);
+    int dead = -1;
+    assert_int_equal(mdb_reader_check(log_store_environment(store), &dead), 0);
+    assert_int_equal(dead, 0);
+    log_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +642,7 @@ int main(void)
         testing_in_directory(a_file_that_is_not_a_database_is_refused),
         testing_in_directory(a_directory_that_is_not_there_is_reported),
         testing_in_directory(slots_of_killed_readers_are_cleared_at_start),
+        testing_in_directory(slots_of_readers_killed_later_are_cleared_by_compaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
