@@ -35,7 +35,9 @@ def is_alive(pid):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_node_stays_behind_when_a_test_run_is_ended(number):
     """Ctrl-C and even kill -9 of the test take the nodes along."""
-    script = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    # A shell that starts a run in the background makes it deaf to Ctrl-C; the script is not to inherit that.
+    script = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         *pids, directory = script.stdout.readline().split()
         pids = [int(pid) for pid in pids]
