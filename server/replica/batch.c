@@ -29,7 +29,6 @@ enum {
     READS_KEEP_BYTES = 64 * 1024,
 };
 
-static const char CLUSTERDOWN_ERROR[] = "CLUSTERDOWN The cluster is down";
 static const char UNKNOWN_ERROR[] = "UNKNOWN the write may or may not have happened: its outcome was not "
                                     "known in time; do not retry it blindly";
 
@@ -264,7 +263,7 @@ static void expire_waiters(struct replica *replica, struct batch *batch)
             continue;
         }
         if (waiter->is_read && client->open) {
-            client_answer_error(replica, client, waiter->slot, CLUSTERDOWN_ERROR);
+            client_answer_error(replica, client, waiter->slot, REPLICA_CLUSTERDOWN_ERROR);
         } else if (client->open) {
             replica->unknown_total++;
             client_answer_error(replica, client, waiter->slot, UNKNOWN_ERROR);
@@ -286,7 +285,7 @@ static void refuse_unsealed(struct replica *replica, struct batch *batch)
             replica->purge_in_flight = false;
             continue;
         }
-        client_answer_error(replica, client, batch->waiters[i].slot, CLUSTERDOWN_ERROR);
+        client_answer_error(replica, client, batch->waiters[i].slot, REPLICA_CLUSTERDOWN_ERROR);
         client_maybe_free(replica, client);
     }
     batch_release(replica, batch);

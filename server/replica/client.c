@@ -188,6 +188,26 @@ void client_requeue_slot(struct replica *replica, struct replica_client *client,
     replica->redispatch = true;
 }
 
+bool client_is_fenced(const struct replica *replica, const struct replica_client *client)
+{
+    return client->proposed_count > 0 && client->proposed_term != raft_get_term(replica->raft);
+}
+
+void client_note_proposed(struct replica *replica, struct replica_client *client, uint64_t number)
+{
+    struct slot *slot = client_slot(client, number);
+    assert(slot->state == SLOT_QUEUED || slot->state == SLOT_READING);
+    if (slot->state == SLOT_READING) {
+        assert(client->reading_count > 0);
+        client->reading_count--;
+    }
+    slot->state = SLOT_PROPOSED;
+    free(slot->encoded);
+    slot->encoded = NULL;
+    client->proposed_count++;
+    client->proposed_term = raft_get_term(replica->raft);
+}
+
 size_t client_encoded_size(const uint8_t *encoded)
 {
     uint32_t body_bytes;

@@ -122,28 +122,13 @@ static enum begin_result redirect(struct replica *replica, const struct request 
 
 /* ---- writes and reads ---------------------------------------------------------------------------- */
 
-/* Commands of another term are undecided: whatever comes after them must wait (see the head of this file). */
-static bool is_fenced(const struct replica *replica, const struct replica_client *client)
-{
-    return client->proposed_count > 0 && client->proposed_term != raft_get_term(replica->raft);
-}
-
-static void note_proposed(struct replica *replica, struct replica_client *client, struct slot *slot)
-{
-    slot->state = SLOT_PROPOSED;
-    free(slot->encoded);
-    slot->encoded = NULL;
-    client->proposed_count++;
-    client->proposed_term = raft_get_term(replica->raft);
-}
-
 static enum begin_result begin_write(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
     if (replica->raft == NULL) {
         return WAIT_LEADER;
     }
-    if (client->reading_count > 0 || is_fenced(replica, client) ||
+    if (client->reading_count > 0 || client_is_fenced(replica, client) ||
         client_output_is_full(replica, client, false)) {
         return WAIT_ORDER;
     }
@@ -152,7 +137,7 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     }
     batch_add_write(replica, client, request->number, request->command, request->arguments + 1,
                     request->count - 1);
-    note_proposed(replica, client, client_slot(client, request->number));
+    client_note_proposed(replica, client, request->number);
     return BEGUN;
 }
 
@@ -162,7 +147,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
     if (replica->raft == NULL) {
         return WAIT_LEADER;
     }
-    if (is_fenced(replica, client) || client_output_is_full(replica, client, true)) {
+    if (client_is_fenced(replica, client) || client_output_is_full(replica, client, true)) {
         return WAIT_ORDER;
     }
     struct slot *slot = client_slot(client, request->number);
@@ -173,7 +158,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
         }
         batch_add_read(replica, client, request->number, request->command, request->arguments + 1,
                        request->count - 1);
-        note_proposed(replica, client, slot);
+        client_note_proposed(replica, client, request->number);
         return BEGUN;
     }
     bool has_key = command_first_key(request->command, request->arguments, request->count) > 0;
@@ -265,7 +250,7 @@ void dispatch_client(struct replica *replica, struct replica_client *client)
             continue;
         }
         if (result == WAIT_LEADER && is_parking_over(replica, slot)) {
-            client_answer_error(replica, client, number, "CLUSTERDOWN The cluster is down");
+            client_answer_error(replica, client, number, REPLICA_CLUSTERDOWN_ERROR);
             continue;
         }
         keep_waiting(replica, client, slot, result);

@@ -45,7 +45,7 @@ static void give_back(struct replica *replica, struct reader_list *list)
         }
         uint64_t begun_ms = client_slot(reader.client, reader.slot)->read_begun_ms;
         if (replica->now_ms - begun_ms >= replica->options.command_timeout_ms) {
-            client_answer_error(replica, reader.client, reader.slot, "CLUSTERDOWN The cluster is down");
+            client_answer_error(replica, reader.client, reader.slot, REPLICA_CLUSTERDOWN_ERROR);
         } else {
             client_requeue_slot(replica, reader.client, reader.slot, NULL);
         }
@@ -143,21 +143,9 @@ uint64_t reads_deadline_ms(const struct replica *replica)
 static void ride_after_expiry(struct replica *replica, struct replica_client *client, uint64_t number,
                               const struct command_context *context)
 {
-    struct slot *slot = client_slot(client, number);
     batch_add_read(replica, client, number, context->command, context->arguments + 1,
                    context->arguments_count - 1);
-    client->reading_count--;
-    slot->state = SLOT_PROPOSED;
-    free(slot->encoded);
-    slot->encoded = NULL;
-    client->proposed_count++;
-    client->proposed_term = raft_get_term(replica->raft);
-}
-
-static bool may_propose_for(const struct replica *replica, const struct replica_client *client)
-{
-    return replica_leads(replica) &&
-           (client->proposed_count == 0 || client->proposed_term == raft_get_term(replica->raft));
+    client_note_proposed(replica, client, number);
 }
 
 void reads_run(struct replica *replica, struct replica_client *client, uint64_t number)
@@ -177,7 +165,7 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     struct reply reply = {out, client->info.protocol};
     uint64_t log_time_ms = map_get_meta(replica->map)->log_time_ms;
     uint64_t clock_ms = log_time_ms;
-    if (may_propose_for(replica, client) && peers_stamp_ms(replica) > clock_ms) {
+    if (replica_leads(replica) && !client_is_fenced(replica, client) && peers_stamp_ms(replica) > clock_ms) {
         clock_ms = peers_stamp_ms(replica);
     }
     struct command_context context = {

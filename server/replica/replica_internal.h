@@ -19,6 +19,9 @@
 
 #include <assert.h>
 
+/* Sent only for what was certainly not appended (Redis' text). */
+#define REPLICA_CLUSTERDOWN_ERROR "CLUSTERDOWN The cluster is down"
+
 enum {
     READ_ROUNDS_MAX = 4,            /* read index tries without an answer */
     APPLY_BYTES_PER_TURN = 2 << 20, /* payload applied before other events get their turn */
@@ -262,6 +265,10 @@ void client_mark_parked(struct replica *replica, struct replica_client *client);
 void client_maybe_free(struct replica *replica, struct replica_client *client);
 void clients_announce_ready(struct replica *replica);
 void clients_release_throttled(struct replica *replica);
+/* Commands of another term are undecided: whatever comes after them must wait (see dispatch.c). */
+bool client_is_fenced(const struct replica *replica, const struct replica_client *client);
+/* The slot's command, queued or waiting for a read index so far, is in a batch now, which holds its bytes. */
+void client_note_proposed(struct replica *replica, struct replica_client *client, uint64_t number);
 /* Whole size of an encoded command that this node encoded itself. */
 size_t client_encoded_size(const uint8_t *encoded);
 struct encoded_command client_decode(const uint8_t *encoded);
