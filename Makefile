@@ -65,6 +65,7 @@ INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
 INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
 INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
 INCLUDE_client := -Iclient -Iserver/protocol
+INCLUDE_sim := -Itests/sim $(INCLUDE_replica)
 
 DIRECTORY_raft := raft
 DIRECTORY_storage := storage
@@ -73,8 +74,9 @@ DIRECTORY_commands := server/commands
 DIRECTORY_replica := server/replica
 DIRECTORY_runtime := server/runtime
 DIRECTORY_client := client
+DIRECTORY_sim := tests/sim
 
-LIBRARIES := raft storage protocol commands replica runtime client
+LIBRARIES := raft storage protocol commands replica runtime client sim
 SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
 SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson
@@ -126,7 +128,7 @@ UNIT_HELPER_OBJECTS := $(patsubst %.c,$(B)/objects/%.o,$(UNIT_HELPERS))
 $(B)/objects/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -Itests/unit $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
 
 # Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
 LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
@@ -135,7 +137,8 @@ LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
 	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a,\
 	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a,\
 	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a),\
-	$(SERVER_LIBRARIES)))))))
+	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage raft,$(B)/lib$(l).a),\
+	$(SERVER_LIBRARIES))))))))
 # Helpers are in an archive: a test gets those that it uses.
 $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 	$(call say,AR,$@)
