@@ -65,7 +65,7 @@ INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
 INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
 INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
 INCLUDE_client := -Iclient -Iserver/protocol
-INCLUDE_sim := -Itests/sim $(INCLUDE_replica)
+INCLUDE_sim := -Itests/sim -Itests/unit $(INCLUDE_replica) -Iclient
 
 DIRECTORY_raft := raft
 DIRECTORY_storage := storage
@@ -175,6 +175,13 @@ fuzz:
 	@for fuzzer in $(FUZZERS); do echo "$$fuzzer, $(FUZZ_SECONDS) s"; \
 		build-fuzz/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=build-fuzz/ || exit 1; done
+
+# ---- simulator (tests/sim) -----------------------------------------------------------------------
+
+$(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory.o \
+		$(foreach l,sim replica commands client protocol storage raft,$(B)/lib$(l).a)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
 
 # ---- bench (tests/bench) -------------------------------------------------------------------------
 
