@@ -166,6 +166,9 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
         return redirect(replica, request);
     }
     if (!leads && client->info.readonly && replica->options.follower_reads_stale) {
+        if (request->number != client->first_slot) {
+            return WAIT_ORDER;
+        }
         encode_into_slot(slot, request);
         slot->state = SLOT_READING;
         client->reading_count++;

@@ -127,7 +127,8 @@ static struct raft_config make_raft_config(const struct replica *replica, raft_n
         .unreachable_delay_ms = options->unreachable_delay_ms,
         .disk_stall_timeout_ms = options->election_timeout_ms * DISK_STALL_ELECTION_TIMEOUTS,
         .append_bytes_max = (uint32_t)value_or(options->append_bytes_max, RAFT_APPEND_BYTES_MAX),
-        .inflight_messages_max = (uint32_t)value_or(options->inflight_messages_max, RAFT_INFLIGHT_MESSAGES_MAX),
+        .inflight_messages_max =
+            (uint32_t)value_or(options->inflight_messages_max, RAFT_INFLIGHT_MESSAGES_MAX),
         .inflight_bytes_max = (uint32_t)value_or(options->inflight_bytes_max, RAFT_INFLIGHT_BYTES_MAX),
         .cache_bytes_max = value_or(options->cache_bytes_max, RAFT_CACHE_BYTES_MAX),
         .unstable_bytes_max = value_or(options->unstable_bytes_max, RAFT_UNSTABLE_BYTES_MAX),

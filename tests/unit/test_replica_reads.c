@@ -327,6 +327,26 @@ static void test_a_single_node_reads_by_itself(void **state)
     cluster_destroy(cluster);
 }
 
+/* Found by the simulator (seed 67 of its first day): the second read of a pipeline overtook the first, whose
+ * round was lost, and showed an older value in its place. */
+static void test_pitfall_06_a_read_that_is_tried_again_is_not_overtaken_by_the_next_one(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 19);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_client *reader = connect_readonly(cluster_follower(cluster, 0));
+    (void)cluster_ask(leader, "SET k old");
+    cluster->drop_per_mille = 1000;
+    cluster_send(reader, "GET k");
+    cluster_settle(cluster);
+    cluster->drop_per_mille = 0;
+    cluster_send(reader, "GET k");
+    cluster_expect_nothing(reader, 50); /* its round was confirmed */
+    assert_string_equal(cluster_ask(leader, "SET k new"), "+OK\r\n");
+    cluster_expect(reader, "$3\r\nnew\r\n$3\r\nnew\r\n");
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_a_confirmed_read_that_cannot_be_served_ends_with_an_error),
         cmocka_unit_test(test_reads_that_had_to_gather_go_on_as_soon_as_a_round_is_free),
         cmocka_unit_test(test_a_single_node_reads_by_itself),
+        cmocka_unit_test(test_pitfall_06_a_read_that_is_tried_again_is_not_overtaken_by_the_next_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
