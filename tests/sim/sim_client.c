@@ -2,6 +2,7 @@
 #include "sim_client.h"
 
 #include "answer_reader.h"
+#include "sim_promise.h"
 #include "sim_workload.h"
 
 #include <inttypes.h>
@@ -281,17 +282,13 @@ static bool connect_somewhere(struct sim_client *client)
     return true;
 }
 
-/* Snapshots are not there yet: a member that is further behind than eight tails of the log cannot catch up,
- * so that clients wait before it comes to that. */
-static bool log_is_long(const struct sim *sim)
+/* Snapshots are not there yet: a member that is further behind than the tail of the log cannot catch up, so
+ * that clients wait before it comes to that. What is not committed yet counts as the rest of the tail. */
+static bool somebody_lags(const struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        struct log_store_usage usage;
-        if (sim->nodes[i]->log != NULL) {
-            log_store_get_usage(sim->nodes[i]->log, &usage);
-            if (usage.entries_bytes > sim->knobs.log_tail_bytes * 5) {
-                return true;
-            }
+        if (sim_promise_lag_bytes(sim->nodes[i]) > sim_node_log_tail_bytes(sim) / 4) {
+            return true;
         }
     }
     return false;
@@ -346,7 +343,7 @@ static void on_step(void *target, uint64_t number)
     if (client->reads_all ? client->next_key == sim_record_keys_count(sim) : !sim->clients_may_begin) {
         return;
     }
-    if (!client->reads_all && log_is_long(sim)) {
+    if (!client->reads_all && somebody_lags(sim)) {
         step_in(client, sim_around(sim, LOG_WAIT_US));
         return;
     }

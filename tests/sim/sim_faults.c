@@ -306,14 +306,26 @@ void sim_faults_begin(struct sim *sim)
     }
 }
 
+/* A network and disks that are slow against the election timeout are a fault too. */
+static void calm_down(struct sim_knobs *knobs)
+{
+    uint64_t quick_us = knobs->election_timeout_ms * 1000 / 60;
+    knobs->loss_per_mille = 0;
+    knobs->duplicates_per_mille = 0;
+    knobs->unordered = 0;
+    knobs->bandwidth_bytes_per_ms = 0;
+    knobs->delay_us = knobs->delay_us < quick_us ? knobs->delay_us : quick_us;
+    knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
+    knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;
+    knobs->report_us = knobs->report_us < quick_us ? knobs->report_us : quick_us;
+}
+
 void sim_faults_end(struct sim *sim)
 {
     sim->faults_may_begin = false;
     sim_trace(sim, NULL, SIM_TRACE_STORY, "all faults end");
     sim_network_heal(sim);
-    sim->knobs.loss_per_mille = 0;
-    sim->knobs.duplicates_per_mille = 0;
-    sim->knobs.unordered = 0;
+    calm_down(&sim->knobs);
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         struct sim_node *node = sim->nodes[i];
         node->disk.full = node->disk.next_write_fails = false;

@@ -18,6 +18,7 @@ enum {
     TURN_US_MIN = 5, /* what a turn takes at least */
     TURN_US_MAX = 60,
     BUSY_TURNS_MAX = 20000,
+    COMMAND_BYTES = 150, /* of a command beside its value, and of its part of an entry */
 };
 
 #define WALL_START_MS UINT64_C(1700000000000)
@@ -172,8 +173,16 @@ static void open_log(struct sim_node *node, struct log_identity *identity)
     }
 }
 
-static void fill_limits(const struct sim_knobs *knobs, struct replica_options *options)
+uint64_t sim_node_log_tail_bytes(const struct sim *sim)
 {
+    const struct sim_knobs *knobs = &sim->knobs;
+    uint64_t in_flight = knobs->clients * knobs->pipeline * (knobs->value_bytes + COMMAND_BYTES) * 6;
+    return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
+}
+
+static void fill_limits(const struct sim *sim, struct replica_options *options)
+{
+    const struct sim_knobs *knobs = &sim->knobs;
     options->election_timeout_ms = (uint32_t)knobs->election_timeout_ms;
     options->heartbeat_interval_ms = (uint32_t)(knobs->election_timeout_ms / knobs->heartbeats);
     options->unreachable_delay_ms = (uint32_t)knobs->unreachable_delay_ms;
@@ -183,7 +192,7 @@ static void fill_limits(const struct sim_knobs *knobs, struct replica_options *o
     options->entry_bytes_max = (uint32_t)knobs->entry_bytes;
     options->checkpoint_log_bytes = knobs->checkpoint_log_bytes;
     options->checkpoint_idle_ms = (uint32_t)knobs->checkpoint_idle_ms;
-    options->log_tail_bytes = knobs->log_tail_bytes;
+    options->log_tail_bytes = sim_node_log_tail_bytes(sim);
     options->client_pending_bytes_max = knobs->client_pending_bytes;
     options->pending_bytes_max = 64 << 20;
     options->append_bytes_max = (uint32_t)knobs->append_bytes;
@@ -208,7 +217,7 @@ void sim_node_start(struct sim_node *node)
     }
     struct bus_listener_address listener = {.name = "client", .port = 7000};
     (void)snprintf(listener.host, sizeof listener.host, "node%" PRIu64, node->id);
-    fill_limits(&sim->knobs, &options);
+    fill_limits(sim, &options);
     options.node_id = node->id;
     options.members = members;
     options.members_count = sim->nodes_count;

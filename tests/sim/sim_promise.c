@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ENTRY_OVERHEAD_BYTES = 64 }; /* in the log, roughly */
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -27,7 +29,8 @@ struct disk {
 
 /* An entry as it was first seen on a disk or in a message. */
 struct content {
-    uint64_t term, hash, previous_term; /* 0: not known */
+    uint64_t term, hash, previous_term;
+    size_t bytes;
     bool has_previous;
     struct content *next; /* of the same index, another term */
 };
@@ -121,6 +124,7 @@ static void check_content(struct sim_node *node, const struct raft_entry *entry,
         content = sim_allocate(sizeof *content);
         content->term = entry->id.term;
         content->hash = hash;
+        content->bytes = raft_entry_bytes(entry);
         content->next = promise->contents[entry->id.index];
         promise->contents[entry->id.index] = content;
     }
@@ -403,4 +407,16 @@ uint64_t sim_promise_last_index(const struct sim_node *node)
 uint64_t sim_promise_base_index(const struct sim_node *node)
 {
     return disk_of(node)->base.index;
+}
+
+uint64_t sim_promise_lag_bytes(const struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    uint64_t bytes = 0;
+    for (uint64_t index = disk_of(node)->last.index + 1; index <= sim_check_committed(sim); index++) {
+        struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
+        const struct content *content = find_content(sim->promise, id);
+        bytes += (content == NULL ? 0 : content->bytes) + ENTRY_OVERHEAD_BYTES;
+    }
+    return bytes;
 }

@@ -15,12 +15,11 @@ enum { STEP_US = 20000, PATIENCE_MS = 20000 };
 
 /* ---- waiting ------------------------------------------------------------------------------------- */
 
-/* Slow networks and disks, and long time-outs, get more time: all of it is simulated. */
+/* Long time-outs get more time: all of it is simulated. */
 static uint64_t patience_us(const struct sim *sim)
 {
     const struct sim_knobs *knobs = &sim->knobs;
-    uint64_t slow_us = (knobs->delay_us * knobs->delay_spread + knobs->disk_us + knobs->report_us) * 400;
-    return (PATIENCE_MS + knobs->election_timeout_ms * 30 + knobs->command_timeout_ms * 6) * 1000 + slow_us;
+    return (PATIENCE_MS + knobs->election_timeout_ms * 30 + knobs->command_timeout_ms * 4) * 1000;
 }
 
 static void wait_until(struct sim *sim, bool (*is_true)(struct sim *sim), const char *what)
