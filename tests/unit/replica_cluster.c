@@ -164,7 +164,7 @@ static void open_log(struct cluster_node *node, struct log_identity *identity)
     struct storage_error error = {{0}};
     char *path = temp_directory_join(node->directory, "log");
     (void)mkdir(path, 0700);
-    struct log_store_options options = {.directory = path, .map_bytes = LOG_MAP_BYTES};
+    struct log_store_options options = {.directory = path, .map_bytes = node->cluster->log_map_bytes};
     if (log_store_open(&options, &node->log, &error) != STORAGE_OK) {
         fail_msg("%s", error.text);
     }
@@ -320,6 +320,7 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed)
     cluster->random = seed;
     cluster->delay_ms_min = cluster->delay_ms_max = 1;
     cluster->map_buffer_bytes_max = 8 << 20;
+    cluster->log_map_bytes = LOG_MAP_BYTES;
     cluster->defaults = (struct replica_options){
         .election_timeout_ms = 300,
         .heartbeat_interval_ms = 50,

@@ -426,6 +426,22 @@ static void test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction(v
     cluster_destroy(cluster);
 }
 
+/* The smallest map that the configuration allows for a tail: four times as large. */
+static void test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 14);
+    cluster->log_map_bytes = 4 << 20;
+    cluster->defaults.log_tail_bytes = 1 << 20;
+    cluster->defaults.checkpoint_log_bytes = 256 << 10;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    cluster_crash(cluster_follower(cluster, 0));
+    write_much(cluster, cluster_connect(leader, 0), 300, 30000); /* nine tails */
+    assert_false(leader->stopped);
+    cluster_destroy(cluster);
+}
+
 static void test_entries_that_are_on_disk_only_are_read_back_for_a_follower_and_for_applying(void **state)
 {
     (void)state;
@@ -498,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_a_map_that_is_ahead_of_the_log_is_refused),
         cmocka_unit_test(test_the_log_is_compacted_behind_the_map_but_for_a_tail),
         cmocka_unit_test(test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction),
+        cmocka_unit_test(test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others),
         cmocka_unit_test(test_entries_that_are_on_disk_only_are_read_back_for_a_follower_and_for_applying),
         cmocka_unit_test(test_a_node_may_end_with_jobs_in_every_state),
     };
