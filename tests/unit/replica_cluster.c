@@ -17,7 +17,7 @@
 
 enum {
     LOG_MAP_BYTES = 256 << 20,
-    MAP_MAP_BYTES = 256 << 20,
+    DATA_MAP_BYTES = 256 << 20,
 };
 
 static void *allocate(size_t size)
@@ -141,7 +141,7 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
     char *path = temp_directory_join(node->directory, "map-1");
     struct map_options options = {
         .directory = path,
-        .map_bytes = MAP_MAP_BYTES,
+        .map_bytes = node->cluster->data_map_bytes,
         .hash_seed = hash_seed,
         .buffer_bytes_max = node->cluster->map_buffer_bytes_max,
     };
@@ -321,6 +321,7 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed)
     cluster->delay_ms_min = cluster->delay_ms_max = 1;
     cluster->map_buffer_bytes_max = 8 << 20;
     cluster->log_map_bytes = LOG_MAP_BYTES;
+    cluster->data_map_bytes = DATA_MAP_BYTES;
     cluster->defaults = (struct replica_options){
         .election_timeout_ms = 300,
         .heartbeat_interval_ms = 50,
