@@ -171,10 +171,7 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     size_t out_bytes = byte_buffer_size(out);
     struct reply reply = {out, client->info.protocol};
     uint64_t log_time_ms = map_get_meta(replica->map)->log_time_ms;
-    uint64_t clock_ms = log_time_ms;
-    if (replica_leads(replica) && !client_is_fenced(replica, client) && peers_stamp_ms(replica) > clock_ms) {
-        clock_ms = peers_stamp_ms(replica);
-    }
+    uint64_t stamp_ms = peers_stamp_ms(replica);
     struct command_context context = {
         .command = slot->command,
         .arguments = client_decode_arguments(replica, &encoded, slot->command),
@@ -182,7 +179,8 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
         .reply = &reply,
         .map = replica->map,
         .log_time_ms = log_time_ms,
-        .clock_ms = clock_ms,
+        .clock_ms = stamp_ms > log_time_ms ? stamp_ms : log_time_ms,
+        .can_wait = replica_leads(replica) && !client_is_fenced(replica, client),
     };
     command_run(&context);
     if (context.met_due_key) {

@@ -80,6 +80,20 @@ static void test_a_read_of_a_follower_waits_for_what_was_acknowledged_before(voi
     cluster_destroy(cluster);
 }
 
+/* Log time moves with entries only: in a quiet cluster it stands still. */
+static void test_a_follower_tells_what_is_left_of_a_time_to_live(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 13);
+    struct cluster_client *reader = connect_readonly(cluster_follower(cluster, 0));
+    (void)cluster_ask(cluster_find_leader(cluster), "SET k v EX 100");
+    cluster_run(cluster, 60000);
+    assert_string_equal(cluster_ask(cluster_find_leader(cluster), "TTL k"), ":40\r\n");
+    cluster_send(reader, "TTL k");
+    cluster_expect(reader, ":40\r\n");
+    cluster_destroy(cluster);
+}
+
 static void test_stale_reads_of_followers_are_answered_at_once_where_they_are_allowed(void **state)
 {
     (void)state;
@@ -353,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_keyless_reads_are_served_by_every_node_by_read_index),
         cmocka_unit_test(test_a_follower_reads_keys_only_after_readonly),
         cmocka_unit_test(test_a_read_of_a_follower_waits_for_what_was_acknowledged_before),
+        cmocka_unit_test(test_a_follower_tells_what_is_left_of_a_time_to_live),
         cmocka_unit_test(test_stale_reads_of_followers_are_answered_at_once_where_they_are_allowed),
         cmocka_unit_test(test_pitfall_01_a_new_leader_reads_only_after_an_entry_of_its_own_term),
         cmocka_unit_test(test_pitfalls_02_03_04_a_paused_leader_does_not_answer_new_reads_with_old_entries),
