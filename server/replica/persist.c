@@ -35,6 +35,14 @@ static void hold_message(struct replica *replica, uint64_t after_sequence, struc
     replica->held_last = held;
 }
 
+/* What a node promised in a term that is over for it need not be said any more. It must not be either: while
+ * the promise waited for the disk, entries of a newer leader may have come in the place of those that it is
+ * about, before these were written. */
+static bool is_outdated(const struct replica *replica, const struct raft_message *message)
+{
+    return message->term < raft_get_term(replica->raft);
+}
+
 static void release_messages(struct replica *replica)
 {
     while (replica->held_first != NULL &&
@@ -44,7 +52,9 @@ static void release_messages(struct replica *replica)
         if (replica->held_first == NULL) {
             replica->held_last = NULL;
         }
-        persist_send(replica, &held->message);
+        if (!is_outdated(replica, &held->message)) {
+            persist_send(replica, &held->message);
+        }
         raft_message_deinit(&held->message);
         free(held);
     }

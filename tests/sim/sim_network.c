@@ -165,7 +165,7 @@ void sim_network_send(struct sim_node *from, uint64_t to, const struct bus_messa
     bool is_raft = message->type == BUS_MESSAGE_RAFT;
     sim->counts.messages++;
     sim_note(sim, 4, from->id << 8 | to);
-    if (is_raft && sim_trace_is_on(sim, SIM_TRACE_MESSAGES)) {
+    if (is_raft && sim_trace_is_on(sim, SIM_TRACE_STORY)) {
         sim_message_trace(from, &message->raft);
     }
     if (is_raft &&

@@ -3,6 +3,7 @@
 
 #include "sim_check.h"
 #include "sim_client.h"
+#include "sim_message_text.h"
 #include "sim_network.h"
 #include "sim_promise.h"
 
@@ -112,8 +113,7 @@ static void log_event(void *context, enum replica_log_level level, const char *e
 {
     struct sim_node *node = context;
     if (!node->silent && sim_trace_is_on(node->sim, SIM_TRACE_STORY)) {
-        sim_trace(node->sim, node, level == REPLICA_LOG_DEBUG ? SIM_TRACE_MESSAGES : SIM_TRACE_STORY, "%s %s",
-                  event, fields);
+        sim_message_trace_event(node, level, event, fields);
     }
 }
 
