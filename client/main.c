@@ -152,7 +152,7 @@ int main(int argc, char **argv)
         fputs(options_help(), stdout);
         return check_output(EXIT_CODE_OK);
     case OPTIONS_VERSION:
-        puts("kvcli " KVD_BUILD);
+        puts("kvcli " KVD_VERSION " (" KVD_BUILD ")");
         return check_output(EXIT_CODE_OK);
     case OPTIONS_STATUS:
         return check_output(run_status(&options));
