@@ -71,6 +71,16 @@ def local_cluster(output=subprocess.DEVNULL):
                     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("port", ["abc", "0", "55534", "70000"])
+def test_make_run_says_when_its_port_is_none(scratch, port):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KVD_")}
+    environment.update(KVD_PROGRAM=chosen_binary(), KVD_DATA_PARENT=scratch, KVD_FIRST_PORT=port)
+    result = subprocess.run([os.path.join(REPOSITORY, "deploy", "run-local-cluster")], stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, env=environment, timeout=30)
+    assert result.returncode == 1
+    assert "KVD_FIRST_PORT" in result.stderr and not os.listdir(scratch), result
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_make_run_leaves_no_node_behind(number):
     """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
