@@ -10,6 +10,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>
@@ -121,10 +122,23 @@ static int check_output(int exit_code)
     return exit_code > EXIT_CODE_USAGE ? exit_code : EXIT_CODE_USAGE;
 }
 
+/* Started with standard input, output or error closed, the connection with a node would get its number, and
+ * answers would be sent to the node as if they were commands. What is missing is opened in the wrong
+ * direction: to use it fails, as before. */
+static void fill_standard_files(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) < 0) {
+            (void)open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     char error[256];
+    fill_standard_files();
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) {
         setlocale(LC_CTYPE, "C.UTF-8");
@@ -138,7 +152,7 @@ int main(int argc, char **argv)
         fputs(options_help(), stdout);
         return check_output(EXIT_CODE_OK);
     case OPTIONS_VERSION:
-        puts("kvcli " KVD_BUILD);
+        puts("kvcli " KVD_VERSION " (" KVD_BUILD ")");
         return check_output(EXIT_CODE_OK);
     case OPTIONS_STATUS:
         return check_output(run_status(&options));

@@ -78,8 +78,7 @@ enum storage_status log_store_read_identity(struct log_store *store, struct log_
     } else if (status == STORAGE_OK && (state.hard_state.term > 0 || state.last.index > 0)) {
         status =
             storage_fail(error, STORAGE_CORRUPT,
-                         "%s: a log that was used, without the record \"identity\". Keep the directory for "
-                         "inspection, replace this node's disk and let the node join again empty",
+                         "%s: a log that was used, without the record \"identity\". " STORAGE_DAMAGED_ADVICE,
                          store->directory);
     }
     mdb_txn_abort(transaction);

@@ -17,9 +17,6 @@
 
 #include <stdlib.h>
 
-#define WHAT_TO_DO                                                                                           \
-    "Keep the directory for inspection, replace this node's disk and let the node join again empty"
-
 enum { TABLES_MAX = 8 };
 
 MDB_env *log_store_environment(const struct log_store *store)
@@ -79,7 +76,7 @@ static enum storage_status log_store_get_numbers(struct log_store *store, MDB_tx
     }
     if (body == NULL || !storage_reader_ended_well(&reader)) {
         return storage_fail(error, STORAGE_CORRUPT,
-                            "%s: the record \"%s\" is missing or of a wrong size. " WHAT_TO_DO,
+                            "%s: the record \"%s\" is missing or of a wrong size. " STORAGE_DAMAGED_ADVICE,
                             store->directory, name);
     }
     return STORAGE_OK;
@@ -131,7 +128,8 @@ static enum storage_status log_store_open_tables(struct log_store *store, struct
         result = mdb_stat(transaction, store->entries, &entries);
         result = result != 0 ? result : mdb_stat(transaction, store->state, &state);
         if (result == 0 && (entries.ms_entries > 0 || state.ms_entries > 0)) {
-            status = storage_fail(error, STORAGE_CORRUPT, "%s: a log without its format record. " WHAT_TO_DO,
+            status = storage_fail(error, STORAGE_CORRUPT,
+                                  "%s: a log without its format record. " STORAGE_DAMAGED_ADVICE,
                                   store->directory);
         } else if (result == 0) {
             result = log_store_create_state(store, transaction);
@@ -163,7 +161,7 @@ static enum storage_status log_store_fail_entry(const struct log_store *store, u
                                                 struct storage_error *error)
 {
     return storage_fail(error, STORAGE_CORRUPT,
-                        "%s: log entry %llu is missing or damaged (wrong checksum). " WHAT_TO_DO,
+                        "%s: log entry %llu is missing or damaged (wrong checksum). " STORAGE_DAMAGED_ADVICE,
                         store->directory, (unsigned long long)index);
 }
 
@@ -210,9 +208,10 @@ static enum storage_status log_store_check_ends(struct log_store *store, MDB_txn
     }
     const uint64_t ends[2] = {state->base.index + 1, state->last.index};
     if (log_store_check_keys(store, transaction, ends[0], ends[1]) != 0) {
-        return storage_fail(error, STORAGE_CORRUPT,
-                            "%s: the log holds %zu entries after index %llu, but with a gap. " WHAT_TO_DO,
-                            store->directory, statistics.ms_entries, (unsigned long long)state->base.index);
+        return storage_fail(
+            error, STORAGE_CORRUPT,
+            "%s: the log holds %zu entries after index %llu, but with a gap. " STORAGE_DAMAGED_ADVICE,
+            store->directory, statistics.ms_entries, (unsigned long long)state->base.index);
     }
     uint64_t first_index = 0;
     for (int i = 0; i < 2; i++) {
@@ -223,9 +222,10 @@ static enum storage_status log_store_check_ends(struct log_store *store, MDB_txn
         }
         if (log_terms_find(transaction, store->terms, ends[i], &first_index, &term) != 0 ||
             term != entry.id.term || first_index <= state->base.index) {
-            return storage_fail(error, STORAGE_CORRUPT,
-                                "%s: the table of terms disagrees with log entry %llu. " WHAT_TO_DO,
-                                store->directory, (unsigned long long)ends[i]);
+            return storage_fail(
+                error, STORAGE_CORRUPT,
+                "%s: the table of terms disagrees with log entry %llu. " STORAGE_DAMAGED_ADVICE,
+                store->directory, (unsigned long long)ends[i]);
         }
         state->last.term = term;
     }

@@ -71,11 +71,9 @@ bool map_buffers_know(const struct map *map, const uint8_t *key, size_t key_size
 
 void map_break_index(struct map *map, const char *index)
 {
-    map_store_break(
-        map->store,
-        "%s: the index \"%s\" of the map disagrees with its data. Keep the directory for inspection, "
-        "replace this node's disk and let the node join again empty",
-        map->store->directory, index);
+    map_store_break(map->store,
+                    "%s: the index \"%s\" of the map disagrees with its data. " STORAGE_DAMAGED_ADVICE,
+                    map->store->directory, index);
 }
 
 bool map_find(struct map *map, const uint8_t *key, size_t key_size, uint64_t hash, enum map_store_check check,

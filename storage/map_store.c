@@ -14,9 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WHAT_TO_DO                                                                                           \
-    "Keep the directory for inspection, replace this node's disk and let the node join again empty"
-
 enum { TABLES_MAX = 8 };
 
 const char *map_store_error(const struct map_store *store)
@@ -38,14 +35,14 @@ void map_store_break(struct map_store *store, const char *format, ...)
 
 static void map_store_break_lmdb(struct map_store *store, int result, const char *doing)
 {
-    map_store_break(store, "%s: failed while %s: %s. " WHAT_TO_DO, store->directory, doing,
+    map_store_break(store, "%s: failed while %s: %s. " STORAGE_DAMAGED_ADVICE, store->directory, doing,
                     mdb_strerror(result));
 }
 
 static void map_store_break_key(struct map_store *store, const uint8_t *key, size_t key_size,
                                 const char *what)
 {
-    map_store_break(store, "%s: the key with hash %016llx %s. " WHAT_TO_DO, store->directory,
+    map_store_break(store, "%s: the key with hash %016llx %s. " STORAGE_DAMAGED_ADVICE, store->directory,
                     (unsigned long long)storage_hash_chain(0, key, key_size), what);
 }
 
@@ -85,7 +82,8 @@ static enum storage_status map_store_read_meta(struct map_store *store, MDB_txn 
         return status;
     }
     if (!map_meta_decode(body, body_size, meta)) {
-        return storage_fail(error, STORAGE_CORRUPT, "%s: the map's meta record has a wrong size. " WHAT_TO_DO,
+        return storage_fail(error, STORAGE_CORRUPT,
+                            "%s: the map's meta record has a wrong size. " STORAGE_DAMAGED_ADVICE,
                             store->directory);
     }
     *found = true;
@@ -131,15 +129,17 @@ static enum storage_status map_store_prepare(struct map_store *store, uint64_t h
     }
     if (result == 0 && status == STORAGE_OK && !found) {
         if (statistics.ms_entries > 0) {
-            status = storage_fail(error, STORAGE_CORRUPT, "%s: a map without its meta record. " WHAT_TO_DO,
-                                  store->directory);
+            status =
+                storage_fail(error, STORAGE_CORRUPT,
+                             "%s: a map without its meta record. " STORAGE_DAMAGED_ADVICE, store->directory);
         }
         meta->hash_seed = hash_seed;
         result = map_store_put_meta(store, transaction, meta);
     } else if (status == STORAGE_OK && statistics.ms_entries != meta->key_count) {
-        status = storage_fail(error, STORAGE_CORRUPT,
-                              "%s: the map holds %zu keys, its meta record says %llu. " WHAT_TO_DO,
-                              store->directory, statistics.ms_entries, (unsigned long long)meta->key_count);
+        status =
+            storage_fail(error, STORAGE_CORRUPT,
+                         "%s: the map holds %zu keys, its meta record says %llu. " STORAGE_DAMAGED_ADVICE,
+                         store->directory, statistics.ms_entries, (unsigned long long)meta->key_count);
     }
     if (result != 0 || status != STORAGE_OK) {
         mdb_txn_abort(transaction);
@@ -275,7 +275,8 @@ static const struct map_store_place *map_store_set_place(struct map_store *store
         map_store_break_lmdb(store, result, "walking an index of the map");
     } else if (key->mv_size != 8 || value->mv_size == 0 || value->mv_size > MAP_PREFIXED_KEY_BYTES_MAX ||
                prefixed[0] != MAP_KEY_PREFIX) {
-        map_store_break(store, "%s: an index of the map holds a damaged key. " WHAT_TO_DO, store->directory);
+        map_store_break(store, "%s: an index of the map holds a damaged key. " STORAGE_DAMAGED_ADVICE,
+                        store->directory);
     } else {
         place->found = true;
         place->number = big_endian ? storage_get_u64_big(key->mv_data) : storage_get_u64(key->mv_data);
@@ -373,7 +374,8 @@ void map_store_renew(struct map_store *store, uint64_t applied_index)
     if (map_store_read_meta(store, store->reader, meta, &found, &error) != STORAGE_OK) {
         map_store_break(store, "%s", error.text);
     } else if (!found || meta->applied_index != applied_index) {
-        map_store_break(store, "%s: the map on disk is not the one that was just written. " WHAT_TO_DO,
+        map_store_break(store,
+                        "%s: the map on disk is not the one that was just written. " STORAGE_DAMAGED_ADVICE,
                         store->directory);
     }
     free(meta);

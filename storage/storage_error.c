@@ -39,11 +39,9 @@ enum storage_status storage_fail_lmdb(struct storage_error *error, int lmdb_resu
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
-        return storage_fail(
-            error, STORAGE_CORRUPT,
-            "%s: damaged file found while %s (%s). Keep the directory for inspection, replace "
-            "this node's disk and let the node join again empty",
-            directory, doing, reason);
+        return storage_fail(error, STORAGE_CORRUPT,
+                            "%s: damaged file found while %s (%s). " STORAGE_DAMAGED_ADVICE, directory, doing,
+                            reason);
     case MDB_VERSION_MISMATCH:
         return storage_fail(error, STORAGE_INCOMPATIBLE, "%s: written by another version of LMDB (%s)",
                             directory, reason);

@@ -12,6 +12,11 @@
 
 #include <stdbool.h>
 
+/* How a message about damage ends. There is no way to bring the node back yet; an empty directory is none. */
+#define STORAGE_DAMAGED_ADVICE                                                                               \
+    "Keep the directory for inspection. The other members go on without this node, and would refuse it "     \
+    "with an empty directory"
+
 /* Fills *error (cut to its size) and returns `status`, so that a failure is one line. */
 enum storage_status storage_fail(struct storage_error *error, enum storage_status status, const char *format,
                                  ...) __attribute__((format(printf, 3, 4)));

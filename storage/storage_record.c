@@ -29,11 +29,9 @@ enum storage_status storage_record_open(const void *record, size_t record_size, 
         storage_get_u32(bytes + 4) != record_size - STORAGE_RECORD_HEAD_BYTES ||
         storage_get_u64(bytes + 8) !=
             storage_record_checksum(bytes, name, record_size - STORAGE_RECORD_HEAD_BYTES)) {
-        return storage_fail(
-            error, STORAGE_CORRUPT,
-            "%s: the record \"%s\" is damaged (wrong checksum). Keep the directory for inspection, "
-            "replace this node's disk and let the node join again empty",
-            where, name);
+        return storage_fail(error, STORAGE_CORRUPT,
+                            "%s: the record \"%s\" is damaged (wrong checksum). " STORAGE_DAMAGED_ADVICE,
+                            where, name);
     }
     uint32_t found = storage_get_u32(bytes);
     if (found != version) {

@@ -33,7 +33,7 @@ enum replica_exit {
     REPLICA_EXIT_START = 3,   /* cannot start: a port in use, a directory that is not ours ... */
     REPLICA_EXIT_REFUSED = 4, /* the cluster refuses this node: wrong or empty disk, another cluster */
     REPLICA_EXIT_DISK = 5,    /* a write failed: start again, or replace the node if it fails again */
-    REPLICA_EXIT_CORRUPT = 6, /* what is on disk is damaged: replace this node's disk */
+    REPLICA_EXIT_CORRUPT = 6, /* what is on disk is damaged */
 };
 
 struct replica_client;

@@ -14,20 +14,17 @@
 enum { STRANGER_COMPLAINT_INTERVAL_MS = 1000 };
 
 /* Trouble with somebody who is not known to be a member; anybody can cause it, so not too often. */
-static void complain_of_stranger(struct bus *bus, const struct bus_link *link, const char *reason)
+static void complain_of_stranger(const struct bus_guest *guest, const char *reason)
 {
+    struct bus *bus = guest->bus;
     struct log_fields fields = {0};
-    char address[64] = "";
 
     if (bus->stranger_complained_ms != 0 &&
         bus->loop->now_ms - bus->stranger_complained_ms < STRANGER_COMPLAINT_INTERVAL_MS) {
         return;
     }
     bus->stranger_complained_ms = bus->loop->now_ms;
-    if (!link->closed) {
-        socket_format_peer(link->file, address, sizeof address);
-        log_fields_add_text(&fields, "address", address);
-    }
+    log_fields_add_text(&fields, "address", guest->address);
     log_fields_add_text(&fields, "reason", reason);
     log_event(bus->loop->log, REPLICA_LOG_WARNING, "stranger-on-the-bus", fields.text);
 }
@@ -101,9 +98,10 @@ static struct bus_link *release(struct bus_guest *guest)
 static void send_away(struct bus_guest *guest, const char *reason)
 {
     struct bus *bus = guest->bus;
+
+    complain_of_stranger(guest, reason);
     struct bus_link *link = release(guest);
 
-    complain_of_stranger(bus, link, reason);
     bus_link_close(link);
     bus_let_go(bus, link);
 }
@@ -112,14 +110,13 @@ static void refuse(struct bus_guest *guest, const struct bus_message *refused)
 {
     struct bus *bus = guest->bus;
     struct bus_peer *peer = bus_find_peer(bus, guest->hello.from);
-    struct bus_link *link = release(guest);
 
     if (peer != NULL) {
         bus_peer_complain(peer, "peer-not-accepted", refused->refused.reason);
     } else {
-        complain_of_stranger(bus, link, refused->refused.reason);
+        complain_of_stranger(guest, refused->refused.reason);
     }
-    bus_refuse(bus, link, refused);
+    bus_refuse(bus, release(guest), refused);
 }
 
 /* The handshake is over: from now on this is the member's connection, in the place of an older one. */
@@ -260,6 +257,7 @@ void bus_guest_open(struct bus *bus, int file)
         send_away(bus->guests, "too many connections that have not said hello");
     }
     socket_prepare_member(file, bus->user_timeout_ms);
+    socket_format_peer(file, guest->address, sizeof guest->address);
     guest->bus = bus;
     guest->link = bus_link_create(bus->loop, &guest_handlers, guest, file, false, BUS_HANDSHAKE_BYTES_MAX);
     bus_link_set_deadline(guest->link, BUS_HANDSHAKE_MS);

@@ -42,7 +42,8 @@ struct bus_guest {
     struct bus *bus;
     struct bus_guest *next; /* the oldest first */
     struct bus_link *link;
-    bool said_hello; /* waits for PROOF */
+    char address[64]; /* where it came from */
+    bool said_hello;  /* waits for PROOF */
     struct bus_hello hello;
     struct bus_proof_subject subject;
 };

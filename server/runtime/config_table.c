@@ -61,7 +61,8 @@ const struct setting config_settings[] = {
     {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
      "Memory for requests that have not arrived completely, of all clients together. Over it, clients "
-     "that need more than 16 KiB get an error and are closed."},
+     "that need more than 16 KiB get an error and are closed; with less than 32MiB the largest "
+     "requests may not fit even alone."},
     {GROUP_CLIENTS, "follower-reads", SETTING_CHOICE, AT(follower_reads), "linearizable", 0, 0,
      follower_reads_choices, "linearizable|stale",
      "What a follower answers to a client that sent READONLY: the newest value, after asking the leader; "

@@ -4,7 +4,7 @@
  *
  * Values with anything but visible characters in them are quoted, control characters escaped: whatever
  * strangers sent, one event stays one line. A line is written with one system call; when standard error
- * cannot take it, it is dropped.
+ * cannot take it now (a full disk, a pipe whose reader is stuck), it is dropped: the node never waits for it.
  */
 #ifndef LOG_LINE_H
 #define LOG_LINE_H

@@ -4,8 +4,21 @@
 
 #include <event2/event.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+
+/* Started with standard input, output or error closed, the next file that is opened would get its number, and
+ * our messages would be written into the data. What is missing is opened in the wrong direction: to use it
+ * fails, as before. */
+static void fill_standard_files(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) < 0) {
+            (void)open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
 
 static enum replica_exit run(const struct config *config)
 {
@@ -51,6 +64,7 @@ int main(int arguments_count, char **arguments)
     enum config_request request;
     int code;
 
+    fill_standard_files();
     if (config_read(&config, arguments_count, arguments, environ, &request, &errors)) {
         code = (int)answer(request, &config);
     } else {

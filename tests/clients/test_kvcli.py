@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -61,6 +62,12 @@ def test_errors_have_exit_codes_of_their_own(shared_cluster):
     dead = "127.0.0.1:%d" % free_ports(1)[0]
     result = kvcli([dead], "--timeout", "1s", "set", "k", "v")
     assert result.returncode == NOT_EXECUTED and result.stderr, result
+
+
+def test_version_has_the_form_of_the_servers():
+    """`kvcli 0.1.0 (build)`, as `kvd 0.1.0 (build)`: from a tarball there is no build to tell versions apart by."""
+    result = kvcli(["127.0.0.1:1"], "--version")
+    assert re.fullmatch(r"kvcli \d+\.\d+\.\d+ \(\S+\)\n", result.stdout), result
 
 
 def test_json_is_one_line_per_command(shared_cluster):

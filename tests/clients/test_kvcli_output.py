@@ -18,3 +18,14 @@ def test_an_answer_that_cannot_be_written_is_not_passed_over(shared_cluster, arg
                                 stderr=subprocess.PIPE, text=True, env=environment(), timeout=60)
     assert result.returncode == USAGE
     assert "could not be written" in result.stderr
+
+
+def test_an_answer_is_never_sent_to_the_node_as_a_command(shared_cluster):
+    """Without a standard output the connection would get its number."""
+    assert kvcli(shared_cluster.nodes, "set", "cli:closed", "set cli:closed overwritten").returncode == 0
+    seeds = ",".join(node.address for node in shared_cluster.nodes)
+    result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", KVCLI, "-c", seeds, "get", "cli:closed"],
+                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment(), timeout=60)
+    assert result.returncode == USAGE
+    assert "could not be written" in result.stderr
+    assert kvcli(shared_cluster.nodes, "get", "cli:closed").stdout == "set cli:closed overwritten\n"

@@ -37,7 +37,7 @@ def first_of_six_free_ports():
 
 
 @contextlib.contextmanager
-def local_cluster():
+def local_cluster(output=subprocess.DEVNULL):
     """deploy/run-local-cluster with its three nodes: (the script, the nodes' process ids). Nothing is left behind."""
     first = first_of_six_free_ports()
     pids = []
@@ -57,7 +57,7 @@ def local_cluster():
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KVD_")}
         environment.update(KVD_PROGRAM=chosen_binary(), KVD_DATA_PARENT=directory, KVD_FIRST_PORT=str(first))
         script = subprocess.Popen([os.path.join(REPOSITORY, "deploy", "run-local-cluster")], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+                                  stdout=output, stderr=subprocess.DEVNULL, env=environment,
                                   start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         try:
             pids = wait_until(all_answer, 20, "three nodes")
@@ -71,11 +71,33 @@ def local_cluster():
                     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("port", ["abc", "0", "55534", "70000"])
+def test_make_run_says_when_its_port_is_none(scratch, port):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KVD_")}
+    environment.update(KVD_PROGRAM=chosen_binary(), KVD_DATA_PARENT=scratch, KVD_FIRST_PORT=port)
+    result = subprocess.run([os.path.join(REPOSITORY, "deploy", "run-local-cluster")], stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, env=environment, timeout=30)
+    assert result.returncode == 1
+    assert "KVD_FIRST_PORT" in result.stderr and not os.listdir(scratch), result
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_make_run_leaves_no_node_behind(number):
     """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
     with local_cluster() as (script, pids):
         script.send_signal(number)
+        assert script.wait(30) == 0
+        left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
+        assert not left
+
+
+def test_make_run_leaves_no_node_behind_when_nobody_reads_its_output():
+    """Ctrl-C on `make run | tee log` ends tee as well: what the script says then must not end it before its nodes."""
+    reading, writing = os.pipe()
+    with local_cluster(writing) as (script, pids):
+        os.close(reading)
+        os.close(writing)
+        script.send_signal(signal.SIGINT)
         assert script.wait(30) == 0
         left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
         assert not left

@@ -392,3 +392,30 @@ def test_pitfall_10_kvd_alone_without_arguments_is_a_working_single_node(scratch
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_files_are_never_taken_for_data(scratch, closed):
+    """Without standard error the next file would get its number, and the log lines would be written into it."""
+    port, = free_ports(1)
+    data = os.path.join(scratch, "data")
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" ' + closed, "sh", kvd_binary(), "--listen", "127.0.0.1:%d" % port,
+                                "--data", data], cwd=scratch, env=server_environment(os.path.join(scratch, "sanitizer")))
+    try:
+        def serves():
+            assert process.poll() is None, process.returncode
+            try:
+                with Connection("127.0.0.1:%d" % port, 2) as connection:
+                    return connection.command("SET", "k", "v") == "OK"
+            except (ConnectionLost, ReplyTimeout):
+                return False
+
+        wait_until(serves, 10, "a node that serves")
+        for number in (0, 1, 2):
+            target = os.readlink("/proc/%d/fd/%d" % (process.pid, number))
+            assert not target.startswith((data, "socket:", "anon_inode:")), (number, target)
+        process.terminate()
+        assert process.wait(10 * PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()

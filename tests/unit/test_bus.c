@@ -277,7 +277,7 @@ static void garbage_and_large_frames_end_the_connection(void **state)
                                    .raft = {.type = RAFT_MESSAGE_VOTE, .from = 2, .to = 1, .term = 100}};
     say(file, &message); /* without a hello */
     expect_closed(file);
-    assert_true(runtime_child_logs(&stage.child, "event=stranger-on-the-bus"));
+    assert_true(runtime_child_logs(&stage.child, "event=stranger-on-the-bus node=1 address=127.0.0.1:"));
     stop(&stage);
 }
 

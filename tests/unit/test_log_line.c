@@ -1,10 +1,12 @@
 /* test_log_line.c: one event stays one line, whatever is in it. */
 #include "log_line.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -93,6 +95,37 @@ static void what_is_too_long_is_cut_and_stays_one_line(void **state)
     free(value);
 }
 
+/* A pipe whose reader sleeps, a terminal after Ctrl-S: the loop must not wait for it. */
+static void a_reader_that_is_stuck_loses_lines_and_stops_nobody(void **state)
+{
+    char rest[64 * 1024], last[4096];
+    struct log log = text_log;
+    ssize_t got, size = 0;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    log.file = ends[1];
+    (void)alarm(30); /* instead of a test that hangs */
+    for (int i = 0; i < 5000; i++) {
+        log_event(&log, REPLICA_LOG_INFO, "lost", "");
+    }
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    while ((got = read(ends[0], rest, sizeof rest)) > 0) {
+        assert_int_equal(rest[got - 1], '\n'); /* whole lines */
+        size += got;
+    }
+    assert_true(size > 0);
+    log_event(&log, REPLICA_LOG_INFO, "seen", "");
+    got = read(ends[0], last, sizeof last - 1);
+    assert_true(got > 0);
+    last[got] = '\0';
+    assert_non_null(strstr(last, "event=seen"));
+    (void)alarm(0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +133,7 @@ int main(void)
         cmocka_unit_test(values_are_quoted_when_they_need_it),
         cmocka_unit_test(a_line_end_from_elsewhere_does_not_end_the_line),
         cmocka_unit_test(what_is_too_long_is_cut_and_stays_one_line),
+        cmocka_unit_test(a_reader_that_is_stuck_loses_lines_and_stops_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
