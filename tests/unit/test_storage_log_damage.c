@@ -1,5 +1,5 @@
-/* test_storage_log_damage.c: a log whose tables are not what they were, and a log that others get in the way of:
- * what is found is said, nothing is repaired by guessing, nothing more is written (pitfalls 18, 27).
+/* test_storage_log_damage.c: a log whose tables are not what they were, and one that others get in the way
+ * of: what is found is said, nothing is repaired by guessing, nothing more is written (pitfalls 18, 27).
  */
 #include "log_store_internal.h"
 #include "storage_bytes.h"
