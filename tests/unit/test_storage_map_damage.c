@@ -5,6 +5,8 @@
 #include "storage_bytes.h"
 #include "storage_testing.h"
 
+#include <unistd.h>
+
 static void make_map(const char *directory)
 {
     struct map *map = testing_open_map(directory, TESTING_MAP_BYTES);
@@ -136,6 +138,57 @@ static void an_index_with_a_key_that_makes_no_sense_breaks_the_map(void **state)
     map_close(map);
 }
 
+/* Clears the flags of every page on which a text stands, so that LMDB finds no leaf there. */
+static int damage_pages_with(const char *directory, const char *text)
+{
+    enum { FLAGS_OFFSET = 10 }; /* in the head of a page: u64 number, u16 padding, u16 flags */
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *page = malloc(page_bytes);
+    char *path = temp_directory_join(directory, "data.mdb");
+    FILE *file = fopen(path, "r+b");
+    int damaged = 0;
+    assert_non_null(page);
+    assert_non_null(file);
+    for (long offset = 0; fread(page, 1, page_bytes, file) == page_bytes; offset += (long)page_bytes) {
+        if (memmem(page, page_bytes, text, strlen(text)) != NULL) {
+            memset(page + FLAGS_OFFSET, 0, 2);
+            assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+            assert_int_equal(fwrite(page, 1, page_bytes, file), page_bytes);
+            assert_int_equal(fseek(file, offset + (long)page_bytes, SEEK_SET), 0);
+            damaged++;
+        }
+    }
+    assert_int_equal(fclose(file), 0);
+    free(path);
+    free(page);
+    return damaged;
+}
+
+static void a_damaged_page_breaks_the_map(void **state)
+{
+    /* Pitfall 27: LMDB 0.9 has no checksums of pages. */
+    uint64_t key_count = 0;
+    uint64_t digest = 0;
+    struct map_value value;
+    struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
+    testing_put_text(map, "a", "a text that stands nowhere else", 0);
+    testing_checkpoint(map);
+    map_close(map);
+    assert_true(damage_pages_with(*state, "a text that stands nowhere else") > 0);
+
+    map = testing_open_map(*state, TESTING_MAP_BYTES);
+    assert_false(map_get(map, (const uint8_t *)"a", 1, &value));
+    assert_non_null(map_error(map));
+    assert_non_null(strstr(map_error(map), "failed while reading a key: MDB_CORRUPTED"));
+    map_close(map);
+
+    map = testing_open_map(*state, TESTING_MAP_BYTES);
+    map_recount(map, &key_count, &digest);
+    assert_non_null(map_error(map));
+    assert_non_null(strstr(map_error(map), "failed while walking the map: MDB_CORRUPTED"));
+    map_close(map);
+}
+
 /* ---- while open ---- */
 
 static void a_checkpoint_does_not_write_over_a_header_that_makes_no_sense(void **state)
@@ -206,6 +259,7 @@ int main(void)
         testing_in_directory(counting_anew_finds_a_damaged_value_and_a_damaged_key),
         testing_in_directory(an_index_that_names_keys_that_are_not_there_breaks_the_map),
         testing_in_directory(an_index_with_a_key_that_makes_no_sense_breaks_the_map),
+        testing_in_directory(a_damaged_page_breaks_the_map),
         testing_in_directory(a_checkpoint_does_not_write_over_a_header_that_makes_no_sense),
         testing_in_directory(a_checkpoint_that_does_not_come_to_the_right_number_of_keys_is_not_committed),
         testing_in_directory(a_map_that_is_not_the_one_that_was_written_is_not_served),
