@@ -109,6 +109,30 @@ static void thesis_3_4_a_majority_wins(void **state)
     fixture_destroy(&f);
 }
 
+/* 3.4: half of the cluster is no majority: of four servers three must agree, to elect and to commit (3.5). */
+static void thesis_3_4_half_is_no_majority(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create(4);
+    fixture_tick_to_deadline(&f);
+    fixture_answer_vote(&f, RAFT_MESSAGE_PRE_VOTE_RESPONSE, 2, 1, false);
+    assert_int_equal(raft_get_role(f.raft), RAFT_PRE_CANDIDATE);
+    fixture_answer_vote(&f, RAFT_MESSAGE_PRE_VOTE_RESPONSE, 3, 1, false);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    fixture_answer_vote(&f, RAFT_MESSAGE_VOTE_RESPONSE, 2, 1, false);
+    assert_int_equal(raft_get_role(f.raft), RAFT_CANDIDATE);
+    fixture_answer_vote(&f, RAFT_MESSAGE_VOTE_RESPONSE, 3, 1, false);
+    assert_int_equal(raft_get_role(f.raft), RAFT_LEADER);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    fixture_acknowledge(&f, 2, 1);
+    assert_int_equal(raft_get_commit(f.raft), 0);
+    fixture_acknowledge(&f, 3, 1);
+    assert_int_equal(raft_get_commit(f.raft), 1);
+    fixture_destroy(&f);
+}
+
 /* 3.4: each server votes for at most one candidate in a term, first come, first served. */
 static void thesis_3_4_one_vote_in_a_term(void **state)
 {
@@ -457,6 +481,7 @@ int main(void)
         cmocka_unit_test(thesis_3_4_heartbeats_prevent_elections),
         cmocka_unit_test(thesis_3_4_election_timeouts_are_random),
         cmocka_unit_test(thesis_3_4_a_majority_wins),
+        cmocka_unit_test(thesis_3_4_half_is_no_majority),
         cmocka_unit_test(thesis_3_4_one_vote_in_a_term),
         cmocka_unit_test(thesis_3_4_a_candidate_follows_the_winner),
         cmocka_unit_test(thesis_3_4_a_candidate_votes_for_itself_and_asks_all),

@@ -107,6 +107,9 @@ static void thesis_3_8_acknowledgements_wait_for_the_disk(void **state)
 {
     (void)state;
     struct fixture f = fixture_create(3);
+    fixture_heartbeat(&f, 2, 1);
+    fixture_turn(&f);
+    fixture_persist(&f); /* the term: what is waited for below are the entries */
     fixture_append(&f, 2, 1, fixture_id(0, 0), 1, 2, 0);
     fixture_turn(&f);
     assert_null(fixture_now(&f, RAFT_MESSAGE_APPEND_RESPONSE, 2));

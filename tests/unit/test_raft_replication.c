@@ -390,6 +390,14 @@ static void an_acknowledgement_of_what_was_never_sent_is_ignored(void **state)
     assert_int_equal(fixture_peer(&f, 2)->match_index, 1);
     assert_int_equal(raft_get_commit(f.raft), 1);
     fixture_destroy(&f);
+
+    f = fixture_restart(3, 2, 2, 5, 0);
+    fixture_win(&f);
+    answer.term = raft_get_term(f.raft);
+    answer.log = fixture_id(1, 5); /* an entry 5, but another one */
+    fixture_step(&f, &answer);
+    assert_int_equal(fixture_peer(&f, 2)->match_index, 0);
+    fixture_destroy(&f);
 }
 
 int main(void)
