@@ -66,6 +66,7 @@ INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
 INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
 INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
 INCLUDE_client := -Iclient -Iserver/protocol
+INCLUDE_sim := -Itests/sim -Itests/unit $(INCLUDE_replica) -Iclient
 
 DIRECTORY_raft := raft
 DIRECTORY_storage := storage
@@ -74,8 +75,9 @@ DIRECTORY_commands := server/commands
 DIRECTORY_replica := server/replica
 DIRECTORY_runtime := server/runtime
 DIRECTORY_client := client
+DIRECTORY_sim := tests/sim
 
-LIBRARIES := raft storage protocol commands replica runtime client
+LIBRARIES := raft storage protocol commands replica runtime client sim
 SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
 SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson
@@ -127,7 +129,7 @@ UNIT_HELPER_OBJECTS := $(patsubst %.c,$(B)/objects/%.o,$(UNIT_HELPERS))
 $(B)/objects/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -Itests/unit $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
 
 # Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
 LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
@@ -136,7 +138,8 @@ LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
 	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a,\
 	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a,\
 	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a),\
-	$(SERVER_LIBRARIES)))))))
+	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage raft,$(B)/lib$(l).a),\
+	$(SERVER_LIBRARIES))))))))
 # Helpers are in an archive: a test gets those that it uses.
 $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 	$(call say,AR,$@)
@@ -173,6 +176,13 @@ fuzz:
 	@for fuzzer in $(FUZZERS); do echo "$$fuzzer, $(FUZZ_SECONDS) s"; \
 		build-fuzz/fuzz/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=build-fuzz/ || exit 1; done
+
+# ---- simulator (tests/sim) -----------------------------------------------------------------------
+
+$(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory.o \
+		$(foreach l,sim replica commands client protocol storage raft,$(B)/lib$(l).a)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
 
 # ---- bench (tests/bench) -------------------------------------------------------------------------
 

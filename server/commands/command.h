@@ -53,8 +53,11 @@ struct command_context {
     /* reads: now, never below log_time_ms, for what is left of a TTL; writes: == log_time_ms */
     uint64_t clock_ms;
     struct map_version version; /* writes: what a changed value gets */
-    /* out, reads: a key past its expiry by clock_ms but not by log_time_ms was met. The reply is thrown away,
-     * and the read waits until log time has caught up */
+    /* reads: the caller can wait until log time has caught up with clock_ms. Else log time alone decides what
+     * is there, and clock_ms only tells what is left */
+    bool can_wait;
+    /* out, reads that can wait: a key past its expiry by clock_ms but not by log_time_ms was met. The reply
+     * is thrown away, and the read waits */
     bool met_due_key;
     /* local commands */
     struct client_info *client;

@@ -13,7 +13,7 @@ bool key_is_visible(struct command_context *context, const struct map_value *val
     if (is_past(value->expiry_ms, context->log_time_ms)) {
         return false;
     }
-    if (is_past(value->expiry_ms, context->clock_ms)) {
+    if (context->can_wait && is_past(value->expiry_ms, context->clock_ms)) {
         assert((context->command->flags & COMMAND_WRITE) == 0); /* for writes the two times are one */
         context->met_due_key = true;
         return false;

@@ -111,7 +111,8 @@ static const char *check_payload(const struct raft_payload *payload, struct entr
         if (size == 0) {
             return "a command that is cut short";
         }
-        if (command_by_opcode(encoded.opcode) == NULL) {
+        const struct command *command = command_by_opcode(encoded.opcode);
+        if (command == NULL || (command->flags & COMMAND_WRITE) == 0) {
             return "unknown command";
         }
         position += size;

@@ -140,6 +140,14 @@ void persist_take_ready(struct replica *replica)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
+/* A member that is only a little behind is never cut off; one that holds up eight tails is, or half of what
+ * the log's file may grow to: a log that is full stops its node (pitfall 19). */
+static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
+{
+    return usage->entries_bytes <= replica->options.log_tail_bytes * 8 &&
+           usage->entries_bytes <= usage->map_bytes / 2;
+}
+
 /* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow
  * followers. */
 static void add_compaction(struct replica *replica, struct disk_job *job)
@@ -152,10 +160,9 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     uint64_t keep_from = map_durable_index(replica->map);
     struct raft_status status;
     raft_get_status(replica->raft, &status);
-    for (uint32_t i = 0; i < status.peers_count; i++) {
-        /* A member that is only a little behind is never cut off; one that holds up eight tails is. */
-        if (usage.entries_bytes <= replica->options.log_tail_bytes * 8 &&
-            status.peers[i].match_index < keep_from) {
+    bool waits = may_wait_for_followers(replica, &usage);
+    for (uint32_t i = 0; waits && i < status.peers_count; i++) {
+        if (status.peers[i].match_index < keep_from) {
             keep_from = status.peers[i].match_index;
         }
     }

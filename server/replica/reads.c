@@ -4,6 +4,9 @@
  * (pitfall 2). A try answers only reads that arrived before it started. A confirmed round is served once its
  * index is applied. A failed one (the leader changed, was not confirmed, did not answer) gives its reads back
  * to their clients' queues: reads may always be tried again, until the command time-out is over.
+ *
+ * Reads of one connection see the data in the order in which they were sent, also when an earlier one has to
+ * be tried again: a read whose round is served waits until all requests before it are answered.
  */
 #include "replica_internal.h"
 
@@ -12,9 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot)
+static void list_append(struct reader_list *list, struct reader reader)
 {
-    struct reader_list *list = &replica->gathering;
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
         list->readers = realloc(list->readers, list->capacity * sizeof *list->readers);
@@ -22,7 +24,12 @@ void reads_add(struct replica *replica, struct replica_client *client, uint64_t 
             abort();
         }
     }
-    list->readers[list->count++] = (struct reader){client, slot};
+    list->readers[list->count++] = reader;
+}
+
+void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot)
+{
+    list_append(&replica->gathering, (struct reader){client, slot});
 }
 
 /* A slot of a client that is gone ends without an answer. True: there is nothing more to do for it. */
@@ -164,10 +171,7 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     size_t out_bytes = byte_buffer_size(out);
     struct reply reply = {out, client->info.protocol};
     uint64_t log_time_ms = map_get_meta(replica->map)->log_time_ms;
-    uint64_t clock_ms = log_time_ms;
-    if (replica_leads(replica) && !client_is_fenced(replica, client) && peers_stamp_ms(replica) > clock_ms) {
-        clock_ms = peers_stamp_ms(replica);
-    }
+    uint64_t stamp_ms = peers_stamp_ms(replica);
     struct command_context context = {
         .command = slot->command,
         .arguments = client_decode_arguments(replica, &encoded, slot->command),
@@ -175,7 +179,8 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
         .reply = &reply,
         .map = replica->map,
         .log_time_ms = log_time_ms,
-        .clock_ms = clock_ms,
+        .clock_ms = stamp_ms > log_time_ms ? stamp_ms : log_time_ms,
+        .can_wait = replica_leads(replica) && !client_is_fenced(replica, client),
     };
     command_run(&context);
     if (context.met_due_key) {
@@ -184,6 +189,28 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
         return;
     }
     client_finish_slot(replica, client, number);
+}
+
+/* Those that waited for earlier requests of their connection, as far as these are answered now. */
+static void serve_waiting(struct replica *replica)
+{
+    struct reader_list *list = &replica->waiting_turn;
+    bool served = true;
+    while (served && list->count > 0) {
+        uint32_t kept = 0;
+        served = false;
+        for (uint32_t i = 0; i < list->count; i++) {
+            struct reader reader = list->readers[i];
+            bool waits = client_takes_replies(reader.client) && reader.slot != reader.client->first_slot;
+            if (waits) {
+                list->readers[kept++] = reader;
+            } else {
+                reads_run(replica, reader.client, reader.slot);
+                served = true;
+            }
+        }
+        list->count = kept;
+    }
 }
 
 void reads_serve(struct replica *replica)
@@ -195,22 +222,29 @@ void reads_serve(struct replica *replica)
             continue;
         }
         for (uint32_t r = 0; r < round->list.count; r++) {
-            reads_run(replica, round->list.readers[r].client, round->list.readers[r].slot);
+            struct reader reader = round->list.readers[r];
+            if (client_takes_replies(reader.client) && reader.slot != reader.client->first_slot) {
+                list_append(&replica->waiting_turn, reader);
+            } else {
+                reads_run(replica, reader.client, reader.slot);
+            }
         }
         round->list.count = 0;
         round->read_id = 0;
         round->confirmed = false;
     }
+    serve_waiting(replica);
 }
 
 void reads_destroy(struct replica *replica)
 {
-    struct reader_list *lists[READ_ROUNDS_MAX * 2 + 1];
+    struct reader_list *lists[READ_ROUNDS_MAX * 2 + 2];
     for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
         lists[i] = &replica->rounds[i].list;
     }
     lists[READ_ROUNDS_MAX * 2] = &replica->gathering;
-    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2 + 1; i++) {
+    lists[READ_ROUNDS_MAX * 2 + 1] = &replica->waiting_turn;
+    for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2 + 2; i++) {
         for (uint32_t r = 0; r < lists[i]->count; r++) {
             struct reader reader = lists[i]->readers[r];
             client_finish_slot(replica, reader.client, reader.slot);

@@ -106,6 +106,11 @@ static bool check_members(const struct replica *replica, struct storage_error *e
     return same;
 }
 
+static uint64_t value_or(uint64_t value, uint64_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
 static struct raft_config make_raft_config(const struct replica *replica, raft_node_id *voters)
 {
     const struct replica_options *options = &replica->options;
@@ -121,11 +126,12 @@ static struct raft_config make_raft_config(const struct replica *replica, raft_n
         .heartbeat_interval_ms = options->heartbeat_interval_ms,
         .unreachable_delay_ms = options->unreachable_delay_ms,
         .disk_stall_timeout_ms = options->election_timeout_ms * DISK_STALL_ELECTION_TIMEOUTS,
-        .append_bytes_max = RAFT_APPEND_BYTES_MAX,
-        .inflight_messages_max = RAFT_INFLIGHT_MESSAGES_MAX,
-        .inflight_bytes_max = RAFT_INFLIGHT_BYTES_MAX,
-        .cache_bytes_max = RAFT_CACHE_BYTES_MAX,
-        .unstable_bytes_max = RAFT_UNSTABLE_BYTES_MAX,
+        .append_bytes_max = (uint32_t)value_or(options->append_bytes_max, RAFT_APPEND_BYTES_MAX),
+        .inflight_messages_max =
+            (uint32_t)value_or(options->inflight_messages_max, RAFT_INFLIGHT_MESSAGES_MAX),
+        .inflight_bytes_max = (uint32_t)value_or(options->inflight_bytes_max, RAFT_INFLIGHT_BYTES_MAX),
+        .cache_bytes_max = value_or(options->cache_bytes_max, RAFT_CACHE_BYTES_MAX),
+        .unstable_bytes_max = value_or(options->unstable_bytes_max, RAFT_UNSTABLE_BYTES_MAX),
     };
 }
 
@@ -455,6 +461,13 @@ bool replica_is_busy(const struct replica *replica)
     return !replica->stopping &&
            (replica->more_to_apply || (replica->redispatch && replica->parked_first != NULL) ||
             (replica->raft != NULL && raft_has_ready(replica->raft)));
+}
+
+/* ---- leadership ---------------------------------------------------------------------------------- */
+
+bool replica_transfer_leadership(struct replica *replica, uint64_t target)
+{
+    return replica->raft != NULL && replica_leads(replica) && raft_transfer_leadership(replica->raft, target);
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------ */

@@ -100,6 +100,9 @@ struct replica_options {
     uint64_t pending_bytes_max; /* ... of all clients */
     /* READONLY connections: answer from the local map as it is, instead of by read index */
     bool follower_reads_stale;
+    /* What the core may hold and send at a time (see struct raft_config); 0: what kvd uses. */
+    uint32_t append_bytes_max, inflight_messages_max, inflight_bytes_max;
+    uint64_t cache_bytes_max, unstable_bytes_max;
 };
 
 struct replica;
@@ -168,6 +171,12 @@ bool replica_client_wants_input(struct replica *replica, struct replica_client *
 bool replica_client_is_closing(const struct replica_client *client);
 /* For CLIENT LIST: the runtime keeps query_bytes and the like up to date here. */
 struct client_info *replica_client_info(struct replica_client *client);
+
+/* ---- leadership ---- */
+
+/* Begins to hand leadership to `target`, or with RAFT_NODE_NONE to whoever is best suited. False: this node
+ * does not lead, or nobody could take over. */
+bool replica_transfer_leadership(struct replica *replica, uint64_t target);
 
 /* ---- stopping ---- */
 

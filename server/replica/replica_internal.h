@@ -197,7 +197,8 @@ struct replica {
     struct batch *spare_batches; /* kept for reuse */
     uint32_t spare_batches_count;
 
-    struct reader_list gathering;                  /* reads for the next round */
+    struct reader_list gathering;    /* reads for the next round */
+    struct reader_list waiting_turn; /* may be served, but for earlier requests of their connection */
     struct read_round rounds[READ_ROUNDS_MAX * 2]; /* asked for or waiting to be applied; read_id 0: free */
 
     /* disk */

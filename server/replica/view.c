@@ -19,8 +19,8 @@ static void visit_clients(void *clients, void (*visit)(void *context, const stru
 /* 40 hex digits that are the same on every node: from the cluster's and the node's id. */
 static void fill_hex_id(const struct replica *replica, uint64_t node_id, char hex_id[41])
 {
-    (void)snprintf(hex_id, 41, "%016" PRIx64 "%016" PRIx64 "%08" PRIx32, replica->identity.cluster_id[0],
-                   replica->identity.cluster_id[1], (uint32_t)node_id);
+    (void)snprintf(hex_id, 41, "%016" PRIx64 "%08" PRIx32 "%016" PRIx64, replica->identity.cluster_id[0],
+                   (uint32_t)replica->identity.cluster_id[1], node_id);
 }
 
 static void fill_progress(const struct raft_status *status, struct node_view_member *member)

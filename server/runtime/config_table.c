@@ -103,7 +103,10 @@ const struct setting config_settings[] = {
      "The most that the log's file may grow to. Address space, not disk: the file has the size of what is "
      "in it. At least four times log-tail-bytes."},
     {GROUP_STORAGE, "data-map-size", SETTING_SIZE, AT(data_map_bytes), "1TiB", 16 * MIB, 64 * TIB, NULL,
-     "SIZE", "The most that the data's file may grow to, in the same way. The same on all members."},
+     "SIZE",
+     "The most that the data's file may grow to, in the same way. The same on all members. When the data "
+     "takes "
+     "a third of it, commands that need more room are refused."},
 
     {GROUP_LOG, "log-level", SETTING_CHOICE, AT(log_level), "info", 0, 0, log_level_choices,
      "debug|info|warning|error", "The least important messages that are written to standard error."},

@@ -130,6 +130,7 @@ static void run_found(struct commands_testing *testing, const struct command *co
         .map = has_map ? testing->map : NULL,
         .log_time_ms = testing->log_time_ms,
         .clock_ms = writes || testing->clock_ms == 0 ? testing->log_time_ms : testing->clock_ms,
+        .can_wait = !writes && !testing->cannot_wait,
         .version = {.index = testing->index, .command = 3},
         .client = has_map ? NULL : &testing->client,
         .node = (command->flags & COMMAND_NEEDS_VIEW) != 0 ? &testing->node : NULL,

@@ -24,6 +24,7 @@ struct commands_testing {
     uint64_t index;       /* of the last entry */
     uint64_t log_time_ms; /* of the last entry, and of the next unless the test moves it */
     uint64_t clock_ms;    /* 0: as log_time_ms; else what reads see */
+    bool cannot_wait;     /* reads go by log time alone, as on a follower */
     bool nobody_listens;  /* replies go nowhere, as on a follower */
     bool skip_validation; /* run what command_validate() would refuse */
     struct client_info client;

@@ -17,7 +17,7 @@
 
 enum {
     LOG_MAP_BYTES = 256 << 20,
-    MAP_MAP_BYTES = 256 << 20,
+    DATA_MAP_BYTES = 256 << 20,
 };
 
 static void *allocate(size_t size)
@@ -141,7 +141,7 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
     char *path = temp_directory_join(node->directory, "map-1");
     struct map_options options = {
         .directory = path,
-        .map_bytes = MAP_MAP_BYTES,
+        .map_bytes = node->cluster->data_map_bytes,
         .hash_seed = hash_seed,
         .buffer_bytes_max = node->cluster->map_buffer_bytes_max,
     };
@@ -164,7 +164,7 @@ static void open_log(struct cluster_node *node, struct log_identity *identity)
     struct storage_error error = {{0}};
     char *path = temp_directory_join(node->directory, "log");
     (void)mkdir(path, 0700);
-    struct log_store_options options = {.directory = path, .map_bytes = LOG_MAP_BYTES};
+    struct log_store_options options = {.directory = path, .map_bytes = node->cluster->log_map_bytes};
     if (log_store_open(&options, &node->log, &error) != STORAGE_OK) {
         fail_msg("%s", error.text);
     }
@@ -320,6 +320,8 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed)
     cluster->random = seed;
     cluster->delay_ms_min = cluster->delay_ms_max = 1;
     cluster->map_buffer_bytes_max = 8 << 20;
+    cluster->log_map_bytes = LOG_MAP_BYTES;
+    cluster->data_map_bytes = DATA_MAP_BYTES;
     cluster->defaults = (struct replica_options){
         .election_timeout_ms = 300,
         .heartbeat_interval_ms = 50,

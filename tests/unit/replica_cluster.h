@@ -95,7 +95,7 @@ struct cluster {
     struct cluster_link links[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* [from - 1][to - 1] */
     struct cluster_client *clients;
     struct replica_options defaults; /* for every start of a node; a test may change them */
-    size_t map_buffer_bytes_max;
+    size_t map_buffer_bytes_max, log_map_bytes, data_map_bytes;
     uint64_t now_ms;
     uint64_t random;
     /* Drawn anew for each message and job: */

@@ -116,9 +116,8 @@ static void scan_hides_what_has_expired(void **state)
     assert_false(testing->met_due_key);
 }
 
-static void keys_over_the_limit_are_refused_before_the_log(void **state)
+static void pitfall_23_keys_over_the_limit_are_refused_before_the_log(void **state)
 {
-    /* Pitfall 23. */
     struct commands_testing *testing = *state;
     uint8_t key[512];
     memset(key, 'k', sizeof key);
@@ -218,7 +217,7 @@ int main(void)
         commands_test(scan_sees_every_key),
         commands_test(scan_has_the_form_of_redis),
         commands_test(scan_hides_what_has_expired),
-        commands_test(keys_over_the_limit_are_refused_before_the_log),
+        commands_test(pitfall_23_keys_over_the_limit_are_refused_before_the_log),
         commands_test(a_purge_removes_what_is_due_and_only_so_much),
         commands_test(clients_cannot_purge),
     };

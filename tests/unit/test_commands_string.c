@@ -161,6 +161,11 @@ static void a_read_of_a_key_that_is_due_waits(void **state)
     }
     commands_run(testing, "GET other");
     assert_false(testing->met_due_key);
+    testing->cannot_wait = true; /* then log time alone says whether it is there */
+    expect(testing, "GET k", "$1\r\nv\r\n");
+    expect(testing, "PTTL k", ":0\r\n");
+    assert_false(testing->met_due_key);
+    testing->cannot_wait = false;
     testing->log_time_ms += 100; /* an entry has brought log time up to it */
     expect(testing, "GET k", "$-1\r\n");
     assert_false(testing->met_due_key);

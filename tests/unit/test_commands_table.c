@@ -235,7 +235,7 @@ static void random_line(uint64_t *random, char line[128])
 #pragma GCC diagnostic pop
 }
 
-static void nodes_that_apply_the_same_entries_are_equal(void **state)
+static void pitfall_30_nodes_that_apply_the_same_entries_are_equal(void **state)
 {
     /* Pitfall 30: who listens, what was checked before, and when it was written to disk change nothing. */
     struct commands_testing *leader = *state;
@@ -282,7 +282,7 @@ int main(void)
         commands_test(subcommands_are_looked_up),
         commands_test(every_container_explains_itself),
         cmocka_unit_test(the_first_key_is_where_the_row_says),
-        commands_test(nodes_that_apply_the_same_entries_are_equal),
+        commands_test(pitfall_30_nodes_that_apply_the_same_entries_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

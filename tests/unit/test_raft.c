@@ -102,7 +102,7 @@ static void nothing_is_due_before_the_deadline(void **state)
     fixture_destroy(&f);
 }
 
-static void a_restart_keeps_term_vote_and_log(void **state)
+static void pitfall_09_a_restart_keeps_term_vote_and_log(void **state)
 {
     (void)state;
     struct raft_config config = fixture_config(3);
@@ -159,7 +159,7 @@ int main(void)
         cmocka_unit_test(a_proposal_gets_consecutive_ids_of_the_term),
         cmocka_unit_test(the_same_inputs_give_the_same_outputs),
         cmocka_unit_test(nothing_is_due_before_the_deadline),
-        cmocka_unit_test(a_restart_keeps_term_vote_and_log),
+        cmocka_unit_test(pitfall_09_a_restart_keeps_term_vote_and_log),
         cmocka_unit_test(unknown_peers_and_nodes_do_no_harm),
     };
     return FIXTURE_MAIN(tests);

@@ -217,7 +217,7 @@ static void a_killed_leader_is_replaced_long_before_the_election_timeout(void **
 }
 
 /* Pitfall 15: a node that was cut off does not depose the leader when it comes back, and follows again. */
-static void a_partitioned_node_returns_without_an_election(void **state)
+static void pitfall_15_a_partitioned_node_returns_without_an_election(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -240,7 +240,7 @@ static void a_partitioned_node_returns_without_an_election(void **state)
 }
 
 /* Pitfall 4: an old leader on the wrong side steps down, and its reads and writes come to an end. */
-static void a_partitioned_leader_steps_down_and_fails_its_reads(void **state)
+static void pitfall_04_a_partitioned_leader_steps_down_and_fails_its_reads(void **state)
 {
     (void)state;
     struct raft_config config = realistic_config();
@@ -282,8 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_clusters_are_safe_and_recover),
         cmocka_unit_test(a_killed_leader_is_replaced_long_before_the_election_timeout),
-        cmocka_unit_test(a_partitioned_node_returns_without_an_election),
-        cmocka_unit_test(a_partitioned_leader_steps_down_and_fails_its_reads),
+        cmocka_unit_test(pitfall_15_a_partitioned_node_returns_without_an_election),
+        cmocka_unit_test(pitfall_04_a_partitioned_leader_steps_down_and_fails_its_reads),
         cmocka_unit_test(leadership_is_handed_over_within_milliseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

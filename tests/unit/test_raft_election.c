@@ -19,7 +19,7 @@ static void a_single_voter_elects_itself_at_once(void **state)
 }
 
 /* Pitfall 9: the own vote counts when it is durable, even if all the others are there. */
-static void the_own_vote_counts_when_durable(void **state)
+static void pitfall_09_the_own_vote_counts_when_durable(void **state)
 {
     (void)state;
     struct fixture f = fixture_create(4); /* majority 3 */
@@ -50,7 +50,7 @@ static void a_refused_pre_vote_ends_the_campaign_without_a_new_term(void **state
 }
 
 /* Pitfall 15: a pre-candidate that is behind in terms learns that from the refusal... */
-static void a_refused_pre_vote_carries_the_term(void **state)
+static void pitfall_15_a_refused_pre_vote_carries_the_term(void **state)
 {
     (void)state;
     struct fixture f = fixture_restart(3, 9, 5, 1, 0);
@@ -86,7 +86,7 @@ static void who_is_behind_in_terms_is_answered_in_spite_of_stickiness(void **sta
 }
 
 /* Pitfall 15: a node with a higher term answers the old leader, which steps down, and rejoins. */
-static void a_stuck_node_of_a_higher_term_tells_the_old_leader(void **state)
+static void pitfall_15_a_stuck_node_of_a_higher_term_tells_the_old_leader(void **state)
 {
     (void)state;
     struct fixture f = fixture_restart(3, 9, 5, 1, 0);
@@ -326,8 +326,7 @@ static void contact_of_the_leader_postpones_the_election(void **state)
     fixture_destroy(&f);
 }
 
-/* Pitfall 16 */
-static void a_node_with_a_stalled_disk_does_not_campaign(void **state)
+static void pitfall_16_a_node_with_a_stalled_disk_does_not_campaign(void **state)
 {
     (void)state;
     struct fixture f = fixture_create(3);
@@ -352,11 +351,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_single_voter_elects_itself_at_once),
-        cmocka_unit_test(the_own_vote_counts_when_durable),
+        cmocka_unit_test(pitfall_09_the_own_vote_counts_when_durable),
         cmocka_unit_test(a_refused_pre_vote_ends_the_campaign_without_a_new_term),
-        cmocka_unit_test(a_refused_pre_vote_carries_the_term),
+        cmocka_unit_test(pitfall_15_a_refused_pre_vote_carries_the_term),
         cmocka_unit_test(who_is_behind_in_terms_is_answered_in_spite_of_stickiness),
-        cmocka_unit_test(a_stuck_node_of_a_higher_term_tells_the_old_leader),
+        cmocka_unit_test(pitfall_15_a_stuck_node_of_a_higher_term_tells_the_old_leader),
         cmocka_unit_test(a_leader_ignores_who_asks_for_votes),
         cmocka_unit_test(a_vote_is_repeated_for_the_same_candidate),
         cmocka_unit_test(a_broken_connection_to_the_leader_starts_a_pre_vote_soon),
@@ -368,7 +367,7 @@ int main(void)
         cmocka_unit_test(a_leader_that_asks_for_or_grants_votes_leads_no_more),
         cmocka_unit_test(a_hurried_candidate_waits_longer_each_time),
         cmocka_unit_test(contact_of_the_leader_postpones_the_election),
-        cmocka_unit_test(a_node_with_a_stalled_disk_does_not_campaign),
+        cmocka_unit_test(pitfall_16_a_node_with_a_stalled_disk_does_not_campaign),
     };
     return FIXTURE_MAIN(tests);
 }

@@ -34,7 +34,7 @@ static void one_round_confirms_all_reads_before_it(void **state)
 }
 
 /* Pitfall 2: an answer to an earlier round, late or repeated, confirms nothing newer. */
-static void a_read_needs_a_round_that_started_after_it(void **state)
+static void pitfall_02_a_read_needs_a_round_that_started_after_it(void **state)
 {
     (void)state;
     struct fixture f = fixture_create_leader_of(3);
@@ -74,8 +74,7 @@ static void a_later_round_confirms_earlier_reads(void **state)
     fixture_destroy(&f);
 }
 
-/* Pitfall 1 */
-static void no_read_before_the_noop_of_the_term_is_committed(void **state)
+static void pitfall_01_no_read_before_the_noop_of_the_term_is_committed(void **state)
 {
     (void)state;
     struct fixture f = fixture_restart(3, 4, 4, 7, 3);
@@ -98,8 +97,7 @@ static void no_read_before_the_noop_of_the_term_is_committed(void **state)
     fixture_destroy(&f);
 }
 
-/* Pitfalls 3 and 4 */
-static void reads_fail_with_the_role(void **state)
+static void pitfall_03_reads_fail_with_the_role(void **state)
 {
     (void)state;
     struct fixture f = fixture_create_leader_of(3);
@@ -125,7 +123,7 @@ static void reads_fail_with_the_role(void **state)
 }
 
 /* Pitfall 2: rounds and ids go on rising through several leaderships of one object. */
-static void rounds_are_never_reused(void **state)
+static void pitfall_02_rounds_are_never_reused(void **state)
 {
     (void)state;
     struct fixture f = fixture_create_leader_of(3);
@@ -284,7 +282,7 @@ static void the_leader_answers_followers(void **state)
 
 /* Pitfall 2: the leader may still hold a question of this node from before its restart; what it answers says
  * nothing of what was committed since. */
-static void an_answer_to_a_question_from_before_a_restart_confirms_nothing(void **state)
+static void pitfall_02_an_answer_to_a_question_from_before_a_restart_confirms_nothing(void **state)
 {
     (void)state;
     uint64_t rounds[8];
@@ -314,18 +312,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_confirms_all_reads_before_it),
-        cmocka_unit_test(a_read_needs_a_round_that_started_after_it),
+        cmocka_unit_test(pitfall_02_a_read_needs_a_round_that_started_after_it),
         cmocka_unit_test(a_later_round_confirms_earlier_reads),
-        cmocka_unit_test(no_read_before_the_noop_of_the_term_is_committed),
-        cmocka_unit_test(reads_fail_with_the_role),
-        cmocka_unit_test(rounds_are_never_reused),
+        cmocka_unit_test(pitfall_01_no_read_before_the_noop_of_the_term_is_committed),
+        cmocka_unit_test(pitfall_03_reads_fail_with_the_role),
+        cmocka_unit_test(pitfall_02_rounds_are_never_reused),
         cmocka_unit_test(rounds_without_answers_are_limited),
         cmocka_unit_test(a_single_voter_confirms_at_once),
         cmocka_unit_test(an_append_of_the_same_turn_carries_the_round),
         cmocka_unit_test(a_follower_asks_the_leader),
         cmocka_unit_test(a_followers_read_fails_when_unanswered_or_the_leader_is_lost),
         cmocka_unit_test(the_leader_answers_followers),
-        cmocka_unit_test(an_answer_to_a_question_from_before_a_restart_confirms_nothing),
+        cmocka_unit_test(pitfall_02_an_answer_to_a_question_from_before_a_restart_confirms_nothing),
     };
     return FIXTURE_MAIN(tests);
 }

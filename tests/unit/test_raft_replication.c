@@ -358,8 +358,7 @@ static void a_follower_without_the_base_is_asked_now_and_then(void **state)
     fixture_destroy(&f);
 }
 
-/* Pitfall 16 */
-static void a_leader_with_a_stalled_disk_steps_down(void **state)
+static void pitfall_16_a_leader_with_a_stalled_disk_steps_down(void **state)
 {
     (void)state;
     struct fixture f = fixture_create_leader_of(3);
@@ -420,7 +419,7 @@ int main(void)
         cmocka_unit_test(a_read_is_abandoned_with_the_role),
         cmocka_unit_test(a_follower_that_needs_compacted_entries_waits),
         cmocka_unit_test(a_follower_without_the_base_is_asked_now_and_then),
-        cmocka_unit_test(a_leader_with_a_stalled_disk_steps_down),
+        cmocka_unit_test(pitfall_16_a_leader_with_a_stalled_disk_steps_down),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_ignored),
     };
     return FIXTURE_MAIN(tests);

@@ -54,7 +54,7 @@ static void a_transfer_is_given_up_after_an_election_timeout(void **state)
 }
 
 /* Pitfall 15: neither pre-vote nor stickiness blocks a transfer. */
-static void the_target_campaigns_at_once_and_by_force(void **state)
+static void pitfall_15_the_target_campaigns_at_once_and_by_force(void **state)
 {
     (void)state;
     struct fixture f = fixture_create(3);
@@ -140,7 +140,7 @@ int main(void)
         cmocka_unit_test(the_most_up_to_date_reachable_voter_is_chosen),
         cmocka_unit_test(nobody_is_chosen_who_could_not_take_over),
         cmocka_unit_test(a_transfer_is_given_up_after_an_election_timeout),
-        cmocka_unit_test(the_target_campaigns_at_once_and_by_force),
+        cmocka_unit_test(pitfall_15_the_target_campaigns_at_once_and_by_force),
         cmocka_unit_test(a_forced_vote_is_heard_by_sticky_nodes_and_the_leader),
         cmocka_unit_test(a_transfer_ends_with_the_role),
         cmocka_unit_test(a_transfer_that_is_under_way_is_not_begun_again),

@@ -241,6 +241,61 @@ static void test_protocol_3_begins_at_its_place_in_a_pipeline(void **state)
     cluster_destroy(cluster);
 }
 
+/* Writes new keys until one is refused although all that came before is on disk. */
+static void fill_map(struct cluster *cluster, struct cluster_client *client, size_t value_bytes)
+{
+    bool refused = false;
+    for (int count = 0; count < 100000; count++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "k%d", count * 7919 % 100000);
+        cluster_send_set(client, key, value_bytes);
+        cluster_run(cluster, refused || count % 16 == 15 ? 5 : 0);
+        bool again = strstr(cluster_received(client), "-OOM ") != NULL;
+        cluster_forget_received(client);
+        if (refused && again) {
+            return;
+        }
+        refused = again;
+        cluster_run(cluster, refused ? 1000 : 0);
+        cluster_forget_received(client);
+    }
+    fail_msg("never refused");
+}
+
+static void test_pitfall_19_what_grows_is_refused_before_the_map_is_full(void **state)
+{
+    (void)state;
+    for (size_t value_bytes = 10; value_bytes <= 100000; value_bytes *= 100) {
+        struct cluster *cluster = cluster_create(3, 30);
+        cluster->data_map_bytes = 8 << 20;
+        cluster->defaults.checkpoint_log_bytes = 256 << 10;
+        cluster->defaults.checkpoint_idle_ms = 100;
+        cluster_start_all(cluster);
+        struct cluster_node *leader = cluster_await_leader(cluster);
+        struct cluster_client *client = cluster_connect(leader, 0);
+        fill_map(cluster, client, value_bytes);
+        cluster_send_set(client, "k", value_bytes);
+        cluster_expect_prefix(client, "-OOM command not allowed");
+        cluster_send(client, "STRLEN k0");
+        char text[32];
+        (void)snprintf(text, sizeof text, ":%zu\r\n", value_bytes);
+        cluster_expect(client, text);
+        cluster_send(client, "EXPIRE k0 100");
+        cluster_send(client, "DEL k7919");
+        cluster_expect(client, ":1\r\n:1\r\n");
+        cluster_send(client, "FLUSHALL");
+        cluster_expect(client, "+OK\r\n");
+        cluster_run(cluster, 1000);
+        cluster_send(client, "SET k v");
+        cluster_expect(client, "+OK\r\n");
+        for (uint64_t id = 1; id <= 3; id++) {
+            assert_false(cluster_node(cluster, id)->stopped);
+        }
+        cluster_assert_equal(cluster);
+        cluster_destroy(cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_parked_commands_go_on_when_the_leader_is_heard_of_again),
         cmocka_unit_test(test_a_redirect_outlives_the_loss_of_one_of_the_two_connections),
         cmocka_unit_test(test_reads_and_writes_of_a_connection_keep_their_order),
+        cmocka_unit_test(test_pitfall_19_what_grows_is_refused_before_the_map_is_full),
         cmocka_unit_test(test_protocol_3_begins_at_its_place_in_a_pipeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

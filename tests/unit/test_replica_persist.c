@@ -345,7 +345,7 @@ static void copy_file(const char *from, const char *to)
     (void)fclose(in);
 }
 
-static void test_a_map_that_is_ahead_of_the_log_is_refused(void **state)
+static void test_pitfall_12_a_map_that_is_ahead_of_the_log_is_refused(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_create(1, 8);
@@ -382,6 +382,31 @@ static void write_much(struct cluster *cluster, struct cluster_client *client, i
     cluster_run(cluster, 300);
     assert_int_equal(byte_buffer_size(&client->received), 5 * count);
     cluster_forget_received(client);
+}
+
+static void test_pitfall_12_a_log_that_begins_after_the_map_is_refused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(1, 15);
+    cluster->defaults.checkpoint_log_bytes = 20000;
+    cluster->defaults.log_tail_bytes = 30000;
+    cluster_start_all(cluster);
+    struct cluster_node *node = cluster_await_leader(cluster);
+    char *map = temp_directory_join(node->directory, "map-1/data.mdb");
+    char *copy = temp_directory_join(cluster->directory, "old-map");
+    cluster_crash(node);
+    copy_file(map, copy);
+    assert_true(cluster_start_node(node));
+    (void)cluster_await_leader(cluster);
+    write_much(cluster, cluster_connect(node, 0), 200, 1000);
+    assert_true(cluster_status(node).first_index > 1);
+    cluster_crash(node);
+    copy_file(copy, map); /* somebody put an old map back */
+    assert_false(cluster_start_node(node));
+    assert_non_null(strstr(node->start_error.text, "the log begins after entry"));
+    free(map);
+    free(copy);
+    cluster_destroy(cluster);
 }
 
 static void test_the_log_is_compacted_behind_the_map_but_for_a_tail(void **state)
@@ -423,6 +448,22 @@ static void test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction(v
     assert_true(cluster_status(leader).first_index <= cluster_status(slow).last.index + 1);
     cluster_resume(slow);
     cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+/* The smallest map that the configuration allows for a tail: four times as large. */
+static void test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 14);
+    cluster->log_map_bytes = 4 << 20;
+    cluster->defaults.log_tail_bytes = 1 << 20;
+    cluster->defaults.checkpoint_log_bytes = 256 << 10;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    cluster_crash(cluster_follower(cluster, 0));
+    write_much(cluster, cluster_connect(leader, 0), 300, 30000); /* nine tails */
+    assert_false(leader->stopped);
     cluster_destroy(cluster);
 }
 
@@ -495,9 +536,11 @@ int main(void)
         cmocka_unit_test(test_a_failed_checkpoint_stops_the_node),
         cmocka_unit_test(test_pitfall_11_a_crash_at_any_moment_keeps_what_was_acknowledged),
         cmocka_unit_test(test_a_restarted_node_alone_applies_what_it_knew_to_be_committed),
-        cmocka_unit_test(test_a_map_that_is_ahead_of_the_log_is_refused),
+        cmocka_unit_test(test_pitfall_12_a_map_that_is_ahead_of_the_log_is_refused),
+        cmocka_unit_test(test_pitfall_12_a_log_that_begins_after_the_map_is_refused),
         cmocka_unit_test(test_the_log_is_compacted_behind_the_map_but_for_a_tail),
         cmocka_unit_test(test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction),
+        cmocka_unit_test(test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others),
         cmocka_unit_test(test_entries_that_are_on_disk_only_are_read_back_for_a_follower_and_for_applying),
         cmocka_unit_test(test_a_node_may_end_with_jobs_in_every_state),
     };

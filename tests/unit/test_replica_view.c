@@ -61,6 +61,23 @@ static void test_ids_are_the_same_on_every_node_and_differ_between_nodes(void **
 }
 
 /* Contract, rules 3 and 4: no holes without a leader; "ok" while an election is young. */
+static void test_ids_differ_however_large_the_numbers_of_nodes_are(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(1, 3);
+    struct cluster_node *node = cluster_node(cluster, 1);
+    node->members_count = 2;
+    node->members[0] = 1;
+    node->members[1] = 1 + (UINT64_C(1) << 32);
+    assert_true(cluster_start_node(node));
+    static struct node_view view;
+    replica_fill_view(node->replica, 0, &view);
+    assert_int_equal(view.members_count, 2);
+    assert_int_equal(strlen(view.members[1].hex_id), 40);
+    assert_string_not_equal(view.members[0].hex_id, view.members[1].hex_id);
+    cluster_destroy(cluster);
+}
+
 static void test_without_a_leader_the_last_one_comes_first(void **state)
 {
     (void)state;
@@ -187,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_leader_comes_first_and_nobody_is_missing),
         cmocka_unit_test(test_ids_are_the_same_on_every_node_and_differ_between_nodes),
+        cmocka_unit_test(test_ids_differ_however_large_the_numbers_of_nodes_are),
         cmocka_unit_test(test_without_a_leader_the_last_one_comes_first),
         cmocka_unit_test(test_a_node_that_is_still_forming_can_be_looked_at),
         cmocka_unit_test(test_progress_and_counters_follow_what_happens),

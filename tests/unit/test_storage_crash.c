@@ -164,7 +164,7 @@ static void check_stores(const char *path, const struct report *report)
     close_stores(&stores);
 }
 
-static void what_was_reported_durable_survives_kill_9(void **state)
+static void pitfall_11_what_was_reported_durable_survives_kill_9(void **state)
 {
     /* Pitfalls 10 and 11, as far as storage goes. */
     uint64_t random = 5;
@@ -203,7 +203,7 @@ static void what_was_reported_durable_survives_kill_9(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        testing_in_directory(what_was_reported_durable_survives_kill_9),
+        testing_in_directory(pitfall_11_what_was_reported_durable_survives_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

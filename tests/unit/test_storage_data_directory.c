@@ -38,9 +38,8 @@ static void what_is_missing_is_created_for_the_owner_only(void **state)
     free(path);
 }
 
-static void a_second_open_is_refused_in_this_process_and_in_another(void **state)
+static void pitfall_25_a_second_open_is_refused_in_this_process_and_in_another(void **state)
 {
-    /* Pitfall 25. */
     struct data_directory *first = NULL;
     struct data_directory *second = NULL;
     struct storage_error error = {{0}};
@@ -82,9 +81,8 @@ static void the_lock_goes_with_a_killed_process(void **state)
     close(ready[1]);
 }
 
-static void network_and_overlay_filesystems_are_refused(void **state)
+static void pitfall_25_network_and_overlay_filesystems_are_refused(void **state)
 {
-    /* Pitfall 25. */
     (void)state;
     assert_string_equal(data_directory_refused_filesystem(0x6969), "nfs");
     assert_string_equal(data_directory_refused_filesystem(0xFF534D42U), "cifs");
@@ -234,9 +232,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         testing_in_directory(what_is_missing_is_created_for_the_owner_only),
-        testing_in_directory(a_second_open_is_refused_in_this_process_and_in_another),
+        testing_in_directory(pitfall_25_a_second_open_is_refused_in_this_process_and_in_another),
         testing_in_directory(the_lock_goes_with_a_killed_process),
-        testing_in_directory(network_and_overlay_filesystems_are_refused),
+        testing_in_directory(pitfall_25_network_and_overlay_filesystems_are_refused),
         testing_in_directory(what_is_in_the_way_is_named),
         testing_in_directory(a_directory_that_cannot_be_written_is_refused),
         testing_in_directory(only_other_maps_are_removed),

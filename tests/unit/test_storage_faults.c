@@ -174,7 +174,7 @@ static void loop_log(const char *directory, enum fault fault, int error_number)
     assert_true(k > 3); /* data, sync, meta at the least: the faults do reach LMDB */
 }
 
-static void any_failed_call_of_a_commit_poisons_the_log(void **state)
+static void pitfall_18_any_failed_call_of_a_commit_poisons_the_log(void **state)
 {
     loop_log(*state, FAULT_ERROR, EIO);
 }
@@ -260,9 +260,8 @@ static void fail_checkpoint_at(const char *directory, int k, bool *failed)
     map_close(map);
 }
 
-static void any_failed_call_of_a_checkpoint_poisons_the_map(void **state)
+static void pitfall_17_any_failed_call_of_a_checkpoint_poisons_the_map(void **state)
 {
-    /* Pitfalls 17, 18. */
     bool failed = true;
     int k = 0;
     for (; failed; k++) {
@@ -395,9 +394,9 @@ static void a_lock_that_cannot_be_had_is_not_taken_for_another_kvd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        testing_in_directory(any_failed_call_of_a_commit_poisons_the_log),
+        testing_in_directory(pitfall_18_any_failed_call_of_a_commit_poisons_the_log),
         testing_in_directory(a_full_disk_that_shows_as_an_error_poisons_the_log),
-        testing_in_directory(any_failed_call_of_a_checkpoint_poisons_the_map),
+        testing_in_directory(pitfall_17_any_failed_call_of_a_checkpoint_poisons_the_map),
         testing_in_directory(a_short_write_is_a_failure_too),
         testing_in_directory(a_creation_that_failed_is_begun_anew_at_the_next_start),
         testing_in_directory(a_name_whose_sync_failed_is_synced_at_the_next_start),

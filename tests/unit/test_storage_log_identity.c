@@ -14,7 +14,7 @@ static void a_new_directory_has_no_identity(void **state)
     log_store_close(store);
 }
 
-static void an_identity_is_read_back_after_reopening(void **state)
+static void pitfall_28_an_identity_is_read_back_after_reopening(void **state)
 {
     struct log_identity written = {
         .node_id = 3, .disk_id = 0xABCDEF, .formation = LOG_FORMATION_PREPARED, .cluster_id = {7, 8}};
@@ -48,7 +48,7 @@ static void an_identity_is_read_back_after_reopening(void **state)
     }
 }
 
-static void a_log_that_was_used_and_has_no_identity_is_refused(void **state)
+static void pitfall_28_a_log_that_was_used_and_has_no_identity_is_refused(void **state)
 {
     /* Else the node would take the directory for a new one, and its votes and entries get a new disk id. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
@@ -69,8 +69,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         testing_in_directory(a_new_directory_has_no_identity),
-        testing_in_directory(an_identity_is_read_back_after_reopening),
-        testing_in_directory(a_log_that_was_used_and_has_no_identity_is_refused),
+        testing_in_directory(pitfall_28_an_identity_is_read_back_after_reopening),
+        testing_in_directory(pitfall_28_a_log_that_was_used_and_has_no_identity_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

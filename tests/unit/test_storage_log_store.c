@@ -155,7 +155,7 @@ static void appending_at_or_before_the_end_drops_what_follows(void **state)
     log_store_close(store);
 }
 
-static void compaction_goes_in_chunks_and_moves_the_base_only_that_far(void **state)
+static void pitfall_26_compaction_goes_in_chunks_and_moves_the_base_only_that_far(void **state)
 {
     /* Pitfall 26: deletions of a long range in bounded pieces. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
@@ -335,7 +335,7 @@ static void the_size_bound_sees_entries_come_and_go(void **state)
 }
 
 /* Pitfall 26: an endless run of appending and compacting reuses its pages: the file stays small. */
-static void a_log_that_is_compacted_does_not_grow(void **state)
+static void pitfall_26_a_log_that_is_compacted_does_not_grow(void **state)
 {
     struct log_store *store = testing_open_log(*state, 4 * 1024 * 1024);
     uint8_t bytes[20000] = {0};
@@ -353,9 +353,8 @@ static void a_log_that_is_compacted_does_not_grow(void **state)
     log_store_close(store);
 }
 
-static void a_full_log_says_so_and_stays_usable(void **state)
+static void pitfall_19_a_full_log_says_so_and_stays_usable(void **state)
 {
-    /* Pitfall 19. */
     struct log_store *store = testing_open_log(*state, 512 * 1024);
     uint8_t bytes[30000];
     memset(bytes, 3, sizeof bytes);
@@ -386,15 +385,39 @@ static void a_full_log_says_so_and_stays_usable(void **state)
     log_store_close(store);
 }
 
-static void unsafe_flags_are_never_on(void **state)
+static void pitfall_24_unsafe_flags_are_never_on(void **state)
 {
-    /* Pitfall 24; pitfall 20: the size is the one that was given, at once. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
     unsigned flags = 0;
     assert_int_equal(mdb_env_get_flags(log_store_environment(store), &flags), 0);
     assert_int_equal(flags & (MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOLOCK), 0);
     assert_int_equal(flags & MDB_NOTLS, MDB_NOTLS);
     log_store_close(store);
+}
+
+static void pitfall_20_the_size_of_the_file_is_set_at_opening_and_stays(void **state)
+{
+    /* Growing it under open readers crashes; so it is full when it is full, until it is opened anew. */
+    const size_t sizes[] = {1 << 20, 4 << 20};
+    static const uint8_t bytes[10000];
+    struct storage_error error;
+    uint64_t index = 0;
+    for (size_t i = 0; i < 2; i++) {
+        struct log_store *store = testing_open_log(*state, sizes[i]);
+        struct log_store_usage usage;
+        log_store_get_usage(store, &usage);
+        assert_int_equal(usage.map_bytes, sizes[i]);
+        uint64_t before = index;
+        while (testing_append(store, index + 1, 1, bytes, sizeof bytes, &error) == STORAGE_OK) {
+            index++;
+            assert_true(index < 1000);
+        }
+        assert_true(index > before + 50);
+        log_store_get_usage(store, &usage);
+        assert_int_equal(usage.map_bytes, sizes[i]);
+        assert_true(usage.file_bytes <= sizes[i]);
+        log_store_close(store);
+    }
 }
 
 /* Flips one bit of the file where the pattern stands. Returns how often that was. */
@@ -423,9 +446,8 @@ static int flip_bit_in_file(const char *directory, const uint8_t *pattern, size_
     return flipped;
 }
 
-static void a_flipped_bit_in_an_entry_is_reported_and_nothing_truncated(void **state)
+static void pitfall_27_a_flipped_bit_in_an_entry_is_reported_and_nothing_truncated(void **state)
 {
-    /* Pitfall 27. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
     struct storage_error error = {{0}};
     assert_ok(testing_append(store, 1, 1, "first entry", 11, &error), error);
@@ -444,7 +466,7 @@ static void a_flipped_bit_in_an_entry_is_reported_and_nothing_truncated(void **s
     log_store_close(store);
 }
 
-static void a_damaged_end_of_the_log_is_refused_at_start(void **state)
+static void pitfall_27_a_damaged_end_of_the_log_is_refused_at_start(void **state)
 {
     /* Pitfall 27: never cut off silently, it may have been acknowledged. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
@@ -483,7 +505,7 @@ static void a_gap_in_the_log_is_refused_at_start(void **state)
     assert_non_null(strstr(error.text, "gap"));
 }
 
-static void a_damaged_hard_state_is_refused_at_start(void **state)
+static void pitfall_27_a_damaged_hard_state_is_refused_at_start(void **state)
 {
     /* Pitfall 27: a vote that rotted must not be taken for another vote. */
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
@@ -532,7 +554,7 @@ static void a_directory_that_is_not_there_is_reported(void **state)
     free(path);
 }
 
-static void slots_of_killed_readers_are_cleared_at_start(void **state)
+static void pitfall_22_slots_of_killed_readers_are_cleared_at_start(void **state)
 {
     /* Pitfall 22: a process that was killed while it read leaves its slot in the lock file, if another keeps
      * that open. */
@@ -579,7 +601,7 @@ static void slots_of_killed_readers_are_cleared_at_start(void **state)
     close(ready[1]);
 }
 
-static void slots_of_readers_killed_later_are_cleared_by_compaction(void **state)
+static void pitfall_22_slots_of_readers_killed_later_are_cleared_by_compaction(void **state)
 {
     /* Pitfall 22: else no page that is freed from then on is ever used again. */
     struct foreign_reader reader;
@@ -603,24 +625,25 @@ int main(void)
         testing_in_directory(a_new_log_is_empty),
         testing_in_directory(everything_of_one_write_is_there_after_reopening),
         testing_in_directory(appending_at_or_before_the_end_drops_what_follows),
-        testing_in_directory(compaction_goes_in_chunks_and_moves_the_base_only_that_far),
+        testing_in_directory(pitfall_26_compaction_goes_in_chunks_and_moves_the_base_only_that_far),
         testing_in_directory(compaction_may_empty_the_log_and_it_goes_on_behind_the_base),
         testing_in_directory(a_read_is_bounded_in_bytes_but_gives_at_least_one_entry),
         testing_in_directory(the_hint_never_goes_back),
         testing_in_directory(random_writes_agree_with_a_model),
         testing_in_directory(the_size_bound_sees_entries_come_and_go),
-        testing_in_directory(a_log_that_is_compacted_does_not_grow),
-        testing_in_directory(a_full_log_says_so_and_stays_usable),
-        testing_in_directory(unsafe_flags_are_never_on),
-        testing_in_directory(a_flipped_bit_in_an_entry_is_reported_and_nothing_truncated),
-        testing_in_directory(a_damaged_end_of_the_log_is_refused_at_start),
+        testing_in_directory(pitfall_26_a_log_that_is_compacted_does_not_grow),
+        testing_in_directory(pitfall_19_a_full_log_says_so_and_stays_usable),
+        testing_in_directory(pitfall_24_unsafe_flags_are_never_on),
+        testing_in_directory(pitfall_20_the_size_of_the_file_is_set_at_opening_and_stays),
+        testing_in_directory(pitfall_27_a_flipped_bit_in_an_entry_is_reported_and_nothing_truncated),
+        testing_in_directory(pitfall_27_a_damaged_end_of_the_log_is_refused_at_start),
         testing_in_directory(a_gap_in_the_log_is_refused_at_start),
-        testing_in_directory(a_damaged_hard_state_is_refused_at_start),
+        testing_in_directory(pitfall_27_a_damaged_hard_state_is_refused_at_start),
         testing_in_directory(a_missing_record_is_refused_at_start),
         testing_in_directory(a_file_that_is_not_a_database_is_refused),
         testing_in_directory(a_directory_that_is_not_there_is_reported),
-        testing_in_directory(slots_of_killed_readers_are_cleared_at_start),
-        testing_in_directory(slots_of_readers_killed_later_are_cleared_by_compaction),
+        testing_in_directory(pitfall_22_slots_of_killed_readers_are_cleared_at_start),
+        testing_in_directory(pitfall_22_slots_of_readers_killed_later_are_cleared_by_compaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

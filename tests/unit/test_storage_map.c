@@ -41,7 +41,7 @@ static void values_are_found_in_every_layer(void **state)
     map_close(map);
 }
 
-static void meta_and_data_are_of_the_same_entry_after_a_crash(void **state)
+static void pitfall_11_meta_and_data_are_of_the_same_entry_after_a_crash(void **state)
 {
     /* Pitfall 11: what was not in a checkpoint is gone together with its index. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
@@ -88,9 +88,8 @@ static void meta_survives_whole(void **state)
     map_close(map);
 }
 
-static void keys_of_0_and_510_bytes_and_every_byte_work(void **state)
+static void pitfall_23_keys_of_0_and_510_bytes_and_every_byte_work(void **state)
 {
-    /* Pitfall 23. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
     uint8_t key[MAP_KEY_BYTES_MAX];
     const size_t sizes[] = {0, 1, 255, 509, 510};
@@ -295,7 +294,7 @@ static void expiry_changes_keep_the_bytes(void **state)
     map_close(map);
 }
 
-static void purging_takes_the_earliest_of_all_layers_in_order(void **state)
+static void pitfall_30_purging_takes_the_earliest_of_all_layers_in_order(void **state)
 {
     /* Pitfall 30: the same keys whatever was written when. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
@@ -453,7 +452,7 @@ static void the_table_is_full_only_while_another_is_written(void **state)
     map_close(map);
 }
 
-static void a_full_disk_map_refuses_the_checkpoint_and_goes_on(void **state)
+static void pitfall_19_a_full_disk_map_refuses_the_checkpoint_and_goes_on(void **state)
 {
     /* Pitfall 19: MDB_MAP_FULL loses nothing: reads go on, and a larger map takes everything after a restart.
      */
@@ -488,7 +487,7 @@ static void a_full_disk_map_refuses_the_checkpoint_and_goes_on(void **state)
     map_close(map);
 }
 
-static void used_bytes_fall_when_keys_go(void **state)
+static void pitfall_19_used_bytes_fall_when_keys_go(void **state)
 {
     /* Pitfall 19: what a limit is compared with must come down again, or a full store stays full. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
@@ -511,9 +510,8 @@ static void used_bytes_fall_when_keys_go(void **state)
     map_close(map);
 }
 
-static void readers_are_renewed_so_that_the_file_does_not_grow(void **state)
+static void pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow(void **state)
 {
-    /* Pitfall 21. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
     uint8_t bytes[50000] = {0};
     struct map_usage usage;
@@ -527,9 +525,8 @@ static void readers_are_renewed_so_that_the_file_does_not_grow(void **state)
     map_close(map);
 }
 
-static void unsafe_flags_are_never_on(void **state)
+static void pitfall_24_unsafe_flags_are_never_on(void **state)
 {
-    /* Pitfall 24. */
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
     unsigned flags = 0;
     assert_int_equal(mdb_env_get_flags(map->store->environment, &flags), 0);
@@ -543,24 +540,24 @@ int main(void)
     const struct CMUnitTest tests[] = {
         testing_in_directory(a_new_map_is_empty),
         testing_in_directory(values_are_found_in_every_layer),
-        testing_in_directory(meta_and_data_are_of_the_same_entry_after_a_crash),
+        testing_in_directory(pitfall_11_meta_and_data_are_of_the_same_entry_after_a_crash),
         testing_in_directory(meta_survives_whole),
-        testing_in_directory(keys_of_0_and_510_bytes_and_every_byte_work),
+        testing_in_directory(pitfall_23_keys_of_0_and_510_bytes_and_every_byte_work),
         testing_in_directory(values_of_0_bytes_to_8_mebibytes_work),
         testing_in_directory(a_value_may_be_put_from_the_bytes_of_a_found_one),
         testing_in_directory(deletions_hide_what_is_below),
         testing_in_directory(a_frozen_key_may_be_deleted_while_it_is_written),
         testing_in_directory(clearing_hides_everything_at_once),
         testing_in_directory(expiry_changes_keep_the_bytes),
-        testing_in_directory(purging_takes_the_earliest_of_all_layers_in_order),
+        testing_in_directory(pitfall_30_purging_takes_the_earliest_of_all_layers_in_order),
         testing_in_directory(a_key_written_over_and_over_with_an_expiry_does_not_fill_memory),
         testing_in_directory(scanning_past_deleted_keys_gives_up_early_and_gets_there),
         testing_in_directory(a_scan_finds_what_stays_while_everything_else_changes),
         testing_in_directory(the_table_is_full_only_while_another_is_written),
-        testing_in_directory(a_full_disk_map_refuses_the_checkpoint_and_goes_on),
-        testing_in_directory(used_bytes_fall_when_keys_go),
-        testing_in_directory(readers_are_renewed_so_that_the_file_does_not_grow),
-        testing_in_directory(unsafe_flags_are_never_on),
+        testing_in_directory(pitfall_19_a_full_disk_map_refuses_the_checkpoint_and_goes_on),
+        testing_in_directory(pitfall_19_used_bytes_fall_when_keys_go),
+        testing_in_directory(pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow),
+        testing_in_directory(pitfall_24_unsafe_flags_are_never_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,7 +342,7 @@ static void run_history(const char *directory, uint64_t seed)
     free(keys);
 }
 
-static void random_histories_agree_with_the_model_whatever_is_written_when(void **state)
+static void pitfall_30_random_histories_agree_with_the_model_whatever_is_written_when(void **state)
 {
     const char *wanted = getenv("KVD_TEST_SEED"); /* one seed, to look closer */
     if (wanted != NULL) {
@@ -358,7 +358,7 @@ static void random_histories_agree_with_the_model_whatever_is_written_when(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        testing_in_directory(random_histories_agree_with_the_model_whatever_is_written_when),
+        testing_in_directory(pitfall_30_random_histories_agree_with_the_model_whatever_is_written_when),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,9 +33,8 @@ static struct map *open_with_one_key(const char *directory, size_t size)
     return testing_open_map(directory, TESTING_MAP_BYTES);
 }
 
-static void a_rotten_value_is_not_found_and_the_map_says_why(void **state)
+static void pitfall_27_a_rotten_value_is_not_found_and_the_map_says_why(void **state)
 {
-    /* Pitfall 27. */
     struct map *map = open_with_one_key(*state, 100);
     struct map_value value;
     assert_null(map_error(map));
@@ -164,7 +163,7 @@ static void the_tables_hold_what_the_readme_says(void **state)
     mdb_env_close(environment);
 }
 
-static void slots_of_killed_readers_are_cleared_by_checkpoints(void **state)
+static void pitfall_22_slots_of_killed_readers_are_cleared_by_checkpoints(void **state)
 {
     /* Pitfall 22: else no page that is freed from then on is ever used again. */
     struct foreign_reader reader;
@@ -182,7 +181,7 @@ static void slots_of_killed_readers_are_cleared_by_checkpoints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        testing_in_directory(a_rotten_value_is_not_found_and_the_map_says_why),
+        testing_in_directory(pitfall_27_a_rotten_value_is_not_found_and_the_map_says_why),
         testing_in_directory(rot_in_a_large_value_is_seen_when_it_is_read),
         testing_in_directory(rot_in_a_small_value_is_seen_when_it_is_overwritten),
         testing_in_directory(a_damaged_or_missing_meta_record_is_refused_at_start),
@@ -190,7 +189,7 @@ int main(void)
         testing_in_directory(an_index_that_lost_a_key_stops_the_checkpoint_that_needs_it),
         testing_in_directory(an_index_that_names_a_wrong_expiry_stops_the_purge),
         testing_in_directory(the_tables_hold_what_the_readme_says),
-        testing_in_directory(slots_of_killed_readers_are_cleared_by_checkpoints),
+        testing_in_directory(pitfall_22_slots_of_killed_readers_are_cleared_by_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

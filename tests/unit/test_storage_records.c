@@ -91,9 +91,8 @@ static void an_envelope_notices_every_flipped_bit(void **state)
                      STORAGE_INCOMPATIBLE);
 }
 
-static void a_log_entry_notices_every_flipped_bit_and_a_wrong_place(void **state)
+static void pitfall_27_a_log_entry_notices_every_flipped_bit_and_a_wrong_place(void **state)
 {
-    /* Pitfall 27. */
     (void)state;
     uint8_t record[LOG_RECORD_HEAD_BYTES + 9];
     struct log_entry entry = {
@@ -166,9 +165,8 @@ static void the_hash_of_a_value_covers_all_of_it(void **state)
     assert_int_equal(map_record_hash((const uint8_t *)"k", 1, &value), hash);
 }
 
-static void only_full_is_recoverable(void **state)
+static void pitfall_18_only_full_is_recoverable(void **state)
 {
-    /* Pitfalls 18, 19, 26. */
     (void)state;
     struct storage_error error;
     assert_true(storage_result_is_full(MDB_MAP_FULL));
@@ -201,10 +199,10 @@ int main(void)
         cmocka_unit_test(a_reader_never_passes_the_end),
         cmocka_unit_test(hashes_are_what_they_were_when_files_were_written),
         cmocka_unit_test(an_envelope_notices_every_flipped_bit),
-        cmocka_unit_test(a_log_entry_notices_every_flipped_bit_and_a_wrong_place),
+        cmocka_unit_test(pitfall_27_a_log_entry_notices_every_flipped_bit_and_a_wrong_place),
         cmocka_unit_test(a_map_value_has_its_form),
         cmocka_unit_test(the_hash_of_a_value_covers_all_of_it),
-        cmocka_unit_test(only_full_is_recoverable),
+        cmocka_unit_test(pitfall_18_only_full_is_recoverable),
         cmocka_unit_test(a_long_sentence_is_cut_not_overrun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

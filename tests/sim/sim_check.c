@@ -1,0 +1,374 @@
+/* sim_check.c: see sim_check.h. */
+#include "sim_check.h"
+
+#include "sim_promise.h"
+#include "sim_record.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CONTENT_TURNS = 400, /* how often the content of a map is worked out anew */
+    CONTENT_KEYS_MAX = 20000,
+    NEIGHBOURS = 24, /* entries at the end of a log that are looked at in every turn */
+};
+
+/* What a node was like after its last turn. */
+struct seen {
+    uint64_t term, vote, commit, applied;
+    uint64_t leader_term; /* in which it led */
+    struct raft_entry_id leader_last;
+};
+
+struct committed {
+    uint64_t term;
+    uint64_t seen_in_term; /* in which some node took it for committed */
+};
+
+struct leader {
+    uint64_t term, id;
+};
+
+struct sim_check {
+    struct seen seen[SIM_NODES_MAX];
+    struct committed *committed; /* by index; [0] is not used */
+    size_t committed_count, committed_capacity;
+    struct leader *leaders;
+    size_t leaders_count, leaders_capacity;
+    uint64_t *contents; /* by applied index; 0: not seen */
+    size_t contents_count;
+    uint64_t log_time_ms;
+};
+
+void sim_check_create(struct sim *sim)
+{
+    struct sim_check *check = sim_allocate(sizeof *check);
+    sim->check = check;
+    check->committed = sim_grow(NULL, 0, &check->committed_capacity, sizeof *check->committed);
+    check->committed[0] = (struct committed){0};
+    check->committed_count = 1;
+}
+
+void sim_check_destroy(struct sim *sim)
+{
+    free(sim->check->committed);
+    free(sim->check->leaders);
+    free(sim->check->contents);
+    free(sim->check);
+}
+
+uint64_t sim_check_log_time_ms(const struct sim *sim)
+{
+    return sim->check->log_time_ms;
+}
+
+uint64_t sim_check_committed(const struct sim *sim)
+{
+    return sim->check->committed_count - 1;
+}
+
+uint64_t sim_check_committed_term(const struct sim *sim, uint64_t index)
+{
+    return sim->check->committed[index].term;
+}
+
+/* ---- leaders ------------------------------------------------------------------------------------- */
+
+/* At most one leader in a term (thesis figure 3.2, Election Safety). */
+static void check_only_leader(struct sim_node *node, uint64_t term)
+{
+    struct sim_check *check = node->sim->check;
+    for (size_t i = 0; i < check->leaders_count; i++) {
+        if (check->leaders[i].term == term && check->leaders[i].id != node->id) {
+            sim_fail(node->sim, SIM_CORRECTNESS,
+                     "election safety: nodes %" PRIu64 " and %" PRIu64 " both lead term %" PRIu64,
+                     check->leaders[i].id, node->id, term);
+        }
+    }
+    check->leaders =
+        sim_grow(check->leaders, check->leaders_count, &check->leaders_capacity, sizeof *check->leaders);
+    check->leaders[check->leaders_count++] = (struct leader){term, node->id};
+    node->sim->counts.elections++;
+}
+
+/* What was committed in an earlier term is in the log of every later leader (Leader Completeness). */
+static void check_completeness(struct sim_node *node, const struct raft_status *status)
+{
+    const struct sim_check *check = node->sim->check;
+    for (uint64_t index = status->first_index; index < check->committed_count; index++) {
+        const struct committed *committed = &check->committed[index];
+        uint64_t term;
+        if (committed->seen_in_term >= status->term) {
+            continue;
+        }
+        if (!raft_get_entry_term(sim_node_raft(node), index, &term) || term != committed->term) {
+            sim_fail(node->sim, SIM_CORRECTNESS,
+                     "leader completeness: node %" PRIu64 " leads term %" PRIu64 " without entry %" PRIu64
+                     " of term %" PRIu64 ", which was committed in term %" PRIu64,
+                     node->id, status->term, index, committed->term, committed->seen_in_term);
+        }
+    }
+}
+
+/* A leader never overwrites or removes what it has (Leader Append-Only). */
+static void check_append_only(struct sim_node *node, const struct seen *seen,
+                              const struct raft_status *status)
+{
+    uint64_t term;
+    if (seen->leader_last.index < status->first_index) {
+        return;
+    }
+    if (!raft_get_entry_term(sim_node_raft(node), seen->leader_last.index, &term) ||
+        term != seen->leader_last.term) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "leader append-only: node %" PRIu64 ", leader of term %" PRIu64 ", lost entry %" PRIu64,
+                 node->id, status->term, seen->leader_last.index);
+    }
+}
+
+static void check_leader(struct sim_node *node, struct seen *seen, const struct raft_status *status)
+{
+    if (status->role != RAFT_LEADER) {
+        seen->leader_last = (struct raft_entry_id){0, 0};
+        return;
+    }
+    if (seen->leader_term != status->term) {
+        seen->leader_term = status->term;
+        check_only_leader(node, status->term);
+        sim_promise_leader(node, status->term);
+        check_completeness(node, status);
+    } else {
+        check_append_only(node, seen, status);
+    }
+    seen->leader_last = status->last;
+}
+
+/* ---- the log ------------------------------------------------------------------------------------- */
+
+static void check_committed_entry(struct sim_node *node, const struct raft_status *status, uint64_t index)
+{
+    struct sim_check *check = node->sim->check;
+    uint64_t term;
+    if (!raft_get_entry_term(sim_node_raft(node), index, &term)) {
+        if (index < status->first_index) {
+            return;
+        }
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " takes entry %" PRIu64 " for committed without having it", node->id, index);
+    }
+    if (index == check->committed_count) {
+        sim_promise_committed(node, (struct raft_entry_id){term, index});
+        check->committed = sim_grow(check->committed, check->committed_count, &check->committed_capacity,
+                                    sizeof *check->committed);
+        check->committed[check->committed_count++] = (struct committed){term, status->term};
+        node->sim->counts.entries++;
+    }
+    if (check->committed[index].term != term) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " takes entry %" PRIu64 " of term %" PRIu64
+                 " for committed, others one of term %" PRIu64,
+                 node->id, index, term, check->committed[index].term);
+    }
+    if (status->term < check->committed[index].seen_in_term) {
+        check->committed[index].seen_in_term = status->term;
+    }
+}
+
+static void check_commit(struct sim_node *node, const struct seen *seen, const struct raft_status *status)
+{
+    if (status->commit < seen->commit || status->applied < seen->applied ||
+        status->applied > status->commit || status->commit > status->last.index) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 ": applied %" PRIu64 " (was %" PRIu64 "), commit %" PRIu64 " (was %" PRIu64
+                 "), last entry %" PRIu64,
+                 node->id, status->applied, seen->applied, status->commit, seen->commit, status->last.index);
+    }
+    for (uint64_t index = seen->commit + 1; index <= status->commit; index++) {
+        check_committed_entry(node, status, index);
+    }
+    /* What is committed stays as it is in the log. */
+    uint64_t from = status->commit > NEIGHBOURS ? status->commit - NEIGHBOURS : 1;
+    for (uint64_t index = from; index <= status->commit; index++) {
+        check_committed_entry(node, status, index);
+    }
+}
+
+/* What the core takes for durable is on the disk. */
+static void check_durable(struct sim_node *node, const struct raft_status *status)
+{
+    uint64_t from = status->durable_index > NEIGHBOURS ? status->durable_index - NEIGHBOURS : 1;
+    for (uint64_t index = from; index <= status->durable_index; index++) {
+        uint64_t term;
+        if (raft_get_entry_term(sim_node_raft(node), index, &term) &&
+            !sim_promise_holds(node, (struct raft_entry_id){term, index})) {
+            sim_fail(node->sim, SIM_CORRECTNESS,
+                     "node %" PRIu64 " takes entry %" PRIu64 " of term %" PRIu64
+                     " for durable, its disk does not hold it",
+                     node->id, index, term);
+        }
+    }
+}
+
+static void check_votes(struct sim_node *node, const struct seen *seen, const struct raft_status *status)
+{
+    if (status->term < seen->term ||
+        (status->term == seen->term && seen->vote != 0 && status->vote != seen->vote)) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " went from term %" PRIu64 ", vote %" PRIu64 " to term %" PRIu64
+                 ", vote %" PRIu64,
+                 node->id, seen->term, seen->vote, status->term, status->vote);
+    }
+}
+
+/* ---- the map ------------------------------------------------------------------------------------- */
+
+/* Nodes that have applied the same entries hold the same (State Machine Safety). */
+static void check_same_content(struct sim_node *node, const struct map_meta *meta)
+{
+    struct sim_check *check = node->sim->check;
+    if (meta->applied_index >= check->contents_count) {
+        size_t count = (size_t)meta->applied_index * 2 + 64;
+        check->contents = realloc(check->contents, count * sizeof *check->contents);
+        if (check->contents == NULL) {
+            abort();
+        }
+        memset(check->contents + check->contents_count, 0,
+               (count - check->contents_count) * sizeof *check->contents);
+        check->contents_count = count;
+    }
+    uint64_t content = meta->digest;
+    const uint64_t others[] = {meta->key_count, meta->log_time_ms, meta->applied_term, meta->rules_version,
+                               1};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        content = (content ^ others[i]) * UINT64_C(0x9E3779B97F4A7C15);
+        content ^= content >> 29;
+    }
+    content = content == 0 ? 1 : content;
+    uint64_t *seen = &check->contents[meta->applied_index];
+    if (*seen != 0 && *seen != content) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "state machine safety: node %" PRIu64
+                 " has another content than others after entry %" PRIu64,
+                 node->id, meta->applied_index);
+    }
+    *seen = content;
+}
+
+static void check_map(struct sim_node *node, const struct raft_status *status)
+{
+    struct sim *sim = node->sim;
+    struct map *map = replica_map(node->replica);
+    const struct map_meta *meta = map_get_meta(map);
+    uint64_t durable = map_durable_index(map);
+    if (meta->applied_index != status->applied) {
+        sim_fail(sim, SIM_CORRECTNESS,
+                 "the map of node %" PRIu64 " has applied %" PRIu64 ", the core %" PRIu64, node->id,
+                 meta->applied_index, status->applied);
+    }
+    if (durable > sim_promise_last_index(node) || durable > sim_check_committed(sim) ||
+        durable < sim_promise_base_index(node)) {
+        sim_fail(sim, SIM_CORRECTNESS,
+                 "the map of node %" PRIu64 " has %" PRIu64 " on disk, its log after %" PRIu64 " to %" PRIu64
+                 "; %" PRIu64 " is committed",
+                 node->id, durable, sim_promise_base_index(node), sim_promise_last_index(node),
+                 sim_check_committed(sim));
+    }
+    if (meta->log_time_ms > sim->check->log_time_ms) {
+        sim->check->log_time_ms = meta->log_time_ms;
+        sim_record_log_time(sim, meta->log_time_ms);
+    }
+    check_same_content(node, meta);
+    if (sim_random_below(&sim->random, CONTENT_TURNS) == 0) {
+        sim_check_content(node);
+    }
+}
+
+/* ---- the content --------------------------------------------------------------------------------- */
+
+struct walk {
+    struct sim_node *node;
+    uint64_t keys, earliest_ms;
+};
+
+static void visit(void *context, const uint8_t *key, size_t key_size, const struct map_value *value)
+{
+    struct walk *walk = context;
+    (void)key;
+    (void)key_size;
+    walk->keys++;
+    if (value->expiry_ms != 0 && value->expiry_ms < walk->earliest_ms) {
+        walk->earliest_ms = value->expiry_ms;
+    }
+}
+
+void sim_check_content(struct sim_node *node)
+{
+    struct map *map = replica_map(node->replica);
+    const struct map_meta *meta = map_get_meta(map);
+    uint64_t key_count;
+    uint64_t digest;
+    map_recount(map, &key_count, &digest);
+    if (key_count != meta->key_count || digest != meta->digest) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "the map of node %" PRIu64 " holds %" PRIu64 " keys and the digest %016" PRIx64
+                 ", but says %" PRIu64 " and %016" PRIx64,
+                 node->id, key_count, digest, meta->key_count, meta->digest);
+    }
+    struct walk walk = {.node = node, .earliest_ms = UINT64_MAX};
+    uint64_t cursor = 0;
+    do {
+        cursor = map_scan(map, cursor, 1 + sim_random_below(&node->sim->random, 20), visit, &walk);
+    } while (cursor != 0);
+    uint64_t next_ms = UINT64_MAX;
+    bool any = map_next_expiry(map, &next_ms);
+    if (walk.keys != key_count || (any ? next_ms : UINT64_MAX) != walk.earliest_ms) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "the map of node %" PRIu64 " holds %" PRIu64 " keys, SCAN shows %" PRIu64
+                 "; the earliest expiry is said to be %" PRIu64 " and is %" PRIu64,
+                 node->id, key_count, walk.keys, any ? next_ms : 0, walk.earliest_ms);
+    }
+}
+
+/* ---- turns --------------------------------------------------------------------------------------- */
+
+void sim_check_turn(struct sim_node *node)
+{
+    const struct raft *raft = sim_node_raft(node);
+    if (raft == NULL) {
+        return;
+    }
+    struct seen *seen = &node->sim->check->seen[node->number];
+    struct raft_status status;
+    raft_check_invariants(raft);
+    raft_get_status(raft, &status);
+    check_votes(node, seen, &status);
+    check_commit(node, seen, &status);
+    check_leader(node, seen, &status);
+    check_durable(node, &status);
+    check_map(node, &status);
+    seen->term = status.term;
+    seen->vote = status.vote;
+    seen->commit = status.commit;
+    seen->applied = status.applied;
+}
+
+void sim_check_start(struct sim_node *node)
+{
+    struct seen *seen = &node->sim->check->seen[node->number];
+    *seen = (struct seen){.leader_term = seen->leader_term};
+    if (sim_node_raft(node) != NULL) {
+        sim_check_turn(node);
+        sim_check_content(node);
+    }
+}
+
+void sim_check_all(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (sim_node_raft(sim->nodes[i]) != NULL) {
+            sim_check_turn(sim->nodes[i]);
+            sim_check_content(sim->nodes[i]);
+        }
+    }
+}

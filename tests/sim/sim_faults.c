@@ -1,0 +1,341 @@
+/* sim_faults.c: see sim_faults.h. Each kind of fault comes again and again at random times, with the mean
+ * rate that its knob says. */
+#include "sim_faults.h"
+
+#include "sim_client.h"
+#include "sim_network.h"
+
+#include <inttypes.h>
+
+enum { MINUTE_US = 60 * 1000 * 1000, FLAPS_MAX = 12, CALLS_MAX = 12 };
+
+struct fault {
+    enum sim_knob_number rate; /* per minute */
+    void (*happen)(struct sim *sim);
+};
+
+static struct sim_node *any_node(struct sim *sim)
+{
+    struct sim_node *leader = sim_find_leader(sim);
+    if (leader != NULL && sim_random_chance(&sim->random, 300)) {
+        return leader; /* more happens to leaders than to others */
+    }
+    return sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
+}
+
+static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
+{
+    return sim_around(sim, mean_ms * 1000);
+}
+
+/* ---- processes ----------------------------------------------------------------------------------- */
+
+static void crash(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    uint64_t down_us = around_ms(sim, sim->knobs.down_ms);
+    if (node->state == SIM_NODE_RUNNING &&
+        sim_random_below(&sim->random, 100) < sim->knobs.crashes_in_turns_percent) {
+        node->calls_left = sim_random_between(&sim->random, 1, CALLS_MAX);
+        node->start_again_in_us = down_us;
+        return;
+    }
+    sim_node_kill(node, "");
+    sim_node_start_in(node, down_us);
+}
+
+static void crash_all(struct sim *sim)
+{
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "all nodes are killed");
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        sim_node_kill(sim->nodes[i], "");
+        sim_node_start_in(sim->nodes[i], around_ms(sim, sim->knobs.down_ms));
+    }
+}
+
+static void shut_down(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    if (sim_node_listens(node)) {
+        sim_trace(sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
+        sim_node_set_time(node);
+        replica_begin_shutdown(node->replica);
+        sim_node_wake(node);
+    }
+}
+
+static void on_resume(void *target, uint64_t incarnation)
+{
+    struct sim_node *node = target;
+    if (node->incarnation == incarnation) {
+        sim_node_resume(node);
+    }
+}
+
+static void pause_node(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    if (node->state == SIM_NODE_RUNNING) {
+        sim_node_pause(node);
+        sim_after(sim, around_ms(sim, sim->knobs.pause_ms), on_resume, node, node->incarnation);
+    }
+}
+
+static void transfer(struct sim *sim)
+{
+    struct sim_node *node = sim_find_leader(sim);
+    if (node == NULL || !sim_node_listens(node)) {
+        return;
+    }
+    uint64_t target = sim_random_below(&sim->random, sim->nodes_count + 1); /* 0: whoever is best */
+    sim_node_set_time(node);
+    bool begun = target != node->id && replica_transfer_leadership(node->replica, target);
+    sim_trace(sim, node, SIM_TRACE_STORY, "is asked to hand leadership to node %" PRIu64 "%s", target,
+              begun ? "" : ": it cannot");
+    sim_node_wake(node);
+}
+
+/* ---- the network --------------------------------------------------------------------------------- */
+
+static void cut_pair(struct sim *sim, uint32_t a, uint32_t b)
+{
+    sim_network_cut(sim, a, b, true);
+    sim_network_cut(sim, b, a, true);
+}
+
+static void cut_off_one(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "node %" PRIu64 " is cut off", node->id);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (i != node->number) {
+            cut_pair(sim, i, node->number);
+        }
+    }
+}
+
+static void cut_in_two(struct sim *sim)
+{
+    uint64_t side = sim_random_between(&sim->random, 1, (UINT64_C(1) << sim->nodes_count) - 1);
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "the network is cut in two, sides 0x%" PRIx64 " and the rest",
+              side);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (((side >> i) & 1) != ((side >> j) & 1)) {
+                cut_pair(sim, i, j);
+            }
+        }
+    }
+}
+
+/* Nothing comes out of a node, or nothing goes in. */
+static void cut_one_way(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    bool out = sim_random_chance(&sim->random, 500);
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "nothing %s node %" PRIu64 " any more", out ? "leaves" : "reaches",
+              node->id);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (i != node->number) {
+            sim_network_cut(sim, out ? node->number : i, out ? i : node->number, true);
+        }
+    }
+}
+
+static void cut_some(struct sim *sim)
+{
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "some links are cut");
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        for (uint32_t j = 0; j < sim->nodes_count; j++) {
+            if (i != j && sim_random_chance(&sim->random, 300)) {
+                sim_network_cut(sim, i, j, true);
+            }
+        }
+    }
+}
+
+static void on_heal(void *target, uint64_t number)
+{
+    struct sim *sim = target;
+    (void)number;
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "the network is whole");
+    sim_network_heal(sim);
+}
+
+static void partition(struct sim *sim)
+{
+    void (*const kinds[])(struct sim *) = {cut_off_one, cut_in_two, cut_one_way, cut_some};
+    kinds[sim_random_below(&sim->random, 4)](sim);
+    sim_after(sim, around_ms(sim, sim->knobs.partition_ms), on_heal, sim, 0);
+}
+
+static void draw_pair(struct sim *sim, uint32_t *a, uint32_t *b)
+{
+    *a = (uint32_t)sim_random_below(&sim->random, sim->nodes_count);
+    *b = (uint32_t)sim_random_below(&sim->random, sim->nodes_count);
+}
+
+static void break_one(struct sim *sim)
+{
+    uint32_t a, b;
+    draw_pair(sim, &a, &b);
+    if (a != b) {
+        sim_network_break(sim, a, b);
+    }
+}
+
+static void on_flap(void *target, uint64_t number)
+{
+    struct sim *sim = target;
+    uint32_t a = (uint32_t)(number >> 8 & 15);
+    uint32_t b = (uint32_t)(number >> 12 & 15);
+    uint64_t left = number & 255;
+    bool cut = left > 0 && sim->faults_may_begin && !sim_network_is_cut(sim, a, b);
+    sim_network_cut(sim, a, b, cut);
+    if (left > 0) {
+        sim_after(sim, around_ms(sim, sim->knobs.election_timeout_ms / 2), on_flap, sim, number - 1);
+    }
+}
+
+static void flap(struct sim *sim)
+{
+    uint32_t a, b;
+    draw_pair(sim, &a, &b);
+    if (a != b) {
+        sim_trace(sim, NULL, SIM_TRACE_STORY, "the way from node %u to node %u begins to flap", a + 1, b + 1);
+        on_flap(sim, (uint64_t)a << 8 | (uint64_t)b << 12 | sim_random_between(&sim->random, 1, FLAPS_MAX));
+    }
+}
+
+static void break_client(struct sim *sim)
+{
+    sim_client_break(sim->clients[sim_random_below(&sim->random, sim->knobs.clients)]);
+}
+
+/* ---- disks and clocks ---------------------------------------------------------------------------- */
+
+static void stall_disk(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    uint64_t for_us = around_ms(sim, sim->knobs.disk_stall_ms);
+    sim_trace(sim, node, SIM_TRACE_STORY, "its disk hangs for %" PRIu64 " ms", for_us / 1000);
+    sim_disk_hang(node, for_us);
+}
+
+static void fail_disk(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    node->disk.next_write_fails = node->state != SIM_NODE_DOWN;
+    node->disk.failing_write_is_done = sim_random_chance(&sim->random, 500);
+}
+
+static void on_room(void *target, uint64_t number)
+{
+    struct sim_node *node = target;
+    (void)number;
+    sim_trace(node->sim, node, SIM_TRACE_STORY, "its disk has room again");
+    node->disk.full = false;
+}
+
+static void fill_disk(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    if (!node->disk.full) {
+        sim_trace(sim, node, SIM_TRACE_STORY, "its disk is full");
+        node->disk.full = true;
+        sim_after(sim, around_ms(sim, sim->knobs.disk_stall_ms * 2), on_room, node, 0);
+    }
+}
+
+static void jump_clock(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    int64_t by_ms = (int64_t)sim_random_below(&sim->random, sim->knobs.clock_jump_ms * 2 + 1) -
+                    (int64_t)sim->knobs.clock_jump_ms;
+    sim_trace(sim, node, SIM_TRACE_STORY, "its wall clock jumps by %" PRId64 " ms", by_ms);
+    node->wall_offset_ms += by_ms;
+    if (node->state == SIM_NODE_RUNNING) {
+        sim_node_wake(node);
+    }
+}
+
+static const struct fault faults[] = {
+    {SIM_KNOB_crashes_per_minute, crash},
+    {SIM_KNOB_crashes_of_all_per_minute, crash_all},
+    {SIM_KNOB_shutdowns_per_minute, shut_down},
+    {SIM_KNOB_transfers_per_minute, transfer},
+    {SIM_KNOB_pauses_per_minute, pause_node},
+    {SIM_KNOB_partitions_per_minute, partition},
+    {SIM_KNOB_breaks_per_minute, break_one},
+    {SIM_KNOB_flaps_per_minute, flap},
+    {SIM_KNOB_client_breaks_per_minute, break_client},
+    {SIM_KNOB_disk_stalls_per_minute, stall_disk},
+    {SIM_KNOB_disk_failures_per_minute, fail_disk},
+    {SIM_KNOB_disk_full_per_minute, fill_disk},
+    {SIM_KNOB_clock_jumps_per_minute, jump_clock},
+};
+enum { FAULTS_COUNT = sizeof faults / sizeof faults[0] };
+
+/* ---- beginning and end --------------------------------------------------------------------------- */
+
+static void on_fault(void *target, uint64_t number)
+{
+    struct sim *sim = target;
+    if (!sim->faults_may_begin) {
+        return;
+    }
+    sim_note(sim, 30, number);
+    faults[number].happen(sim);
+    uint64_t rate = sim_knob_get(&sim->knobs, faults[number].rate);
+    sim_after(sim, sim_around(sim, MINUTE_US / rate), on_fault, sim, number);
+}
+
+void sim_faults_begin(struct sim *sim)
+{
+    sim->faults_may_begin = true;
+    uint64_t spread = sim->knobs.clock_rate_percent * 10;
+    for (uint32_t i = 0; i < sim->nodes_count && spread > 0; i++) {
+        sim_node_set_clock_rate(sim->nodes[i],
+                                1000 - spread + sim_random_below(&sim->random, 2 * spread + 1));
+    }
+    for (uint32_t i = 0; i < FAULTS_COUNT; i++) {
+        uint64_t rate = sim_knob_get(&sim->knobs, faults[i].rate);
+        if (rate > 0) {
+            sim_after(sim, sim_around(sim, MINUTE_US / rate), on_fault, sim, i);
+        }
+    }
+}
+
+/* A network and disks that are slow against the election timeout are a fault too. */
+static void calm_down(struct sim_knobs *knobs)
+{
+    uint64_t quick_us = knobs->election_timeout_ms * 1000 / 60;
+    knobs->loss_per_mille = 0;
+    knobs->duplicates_per_mille = 0;
+    knobs->unordered = 0;
+    knobs->bandwidth_bytes_per_ms = 0;
+    knobs->delay_us = knobs->delay_us < quick_us ? knobs->delay_us : quick_us;
+    knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
+    knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;
+    knobs->report_us = knobs->report_us < quick_us ? knobs->report_us : quick_us;
+}
+
+void sim_faults_end(struct sim *sim)
+{
+    sim->faults_may_begin = false;
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "all faults end");
+    sim_network_heal(sim);
+    calm_down(&sim->knobs);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        struct sim_node *node = sim->nodes[i];
+        node->disk.full = node->disk.next_write_fails = false;
+        node->disk.hangs_until_us = sim->now_us;
+        node->calls_left = 0;
+        node->wall_offset_ms = 0;
+        sim_node_set_clock_rate(node, 1000);
+        sim_node_resume(node);
+        if (node->state == SIM_NODE_DOWN) {
+            sim_node_start(node);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+/* sim_knobs.c: see sim_knobs.h and the rows in sim_knob_rows.h. */
+#include "sim_knobs.h"
+
+#include "sim_random.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct row {
+    const char *name;
+    size_t offset;
+    uint64_t neutral, low, high, chance;
+    const char *what;
+};
+
+static const struct row rows[SIM_KNOBS_COUNT] = {
+#define SIM_KNOB(name, neutral, low, high, chance, what)                                                     \
+    {#name, offsetof(struct sim_knobs, name), neutral, low, high, chance, what},
+#include "sim_knob_rows.h"
+#undef SIM_KNOB
+};
+
+const char *sim_knob_name(size_t knob)
+{
+    return rows[knob].name;
+}
+
+uint64_t sim_knob_neutral(size_t knob)
+{
+    return rows[knob].neutral;
+}
+
+uint64_t sim_knob_get(const struct sim_knobs *knobs, size_t knob)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)knobs + rows[knob].offset, sizeof value);
+    return value;
+}
+
+void sim_knob_set(struct sim_knobs *knobs, size_t knob, uint64_t value)
+{
+    memcpy((char *)knobs + rows[knob].offset, &value, sizeof value);
+}
+
+void sim_knobs_neutral(struct sim_knobs *knobs)
+{
+    for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
+        sim_knob_set(knobs, i, rows[i].neutral);
+    }
+}
+
+/* Each knob has numbers of its own, so that a new row changes no other knob of a seed. */
+void sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed)
+{
+    for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
+        struct sim_random random = {seed * UINT64_C(0xD1342543DE82EF95)};
+        for (const char *c = rows[i].name; *c != '\0'; c++) {
+            random.state = sim_random_next(&random) ^ (uint64_t)*c;
+        }
+        bool drawn = sim_random_chance(&random, rows[i].chance);
+        uint64_t value = sim_random_scale(&random, rows[i].low, rows[i].high);
+        sim_knob_set(knobs, i, drawn ? value : rows[i].neutral);
+    }
+}
+
+bool sim_knobs_parse(struct sim_knobs *knobs, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    for (size_t i = 0; equals != NULL && i < SIM_KNOBS_COUNT; i++) {
+        if (strlen(rows[i].name) != (size_t)(equals - text) ||
+            strncmp(rows[i].name, text, (size_t)(equals - text)) != 0) {
+            continue;
+        }
+        char *end;
+        unsigned long long value = strtoull(equals + 1, &end, 10);
+        bool in_range = value >= rows[i].low && value <= rows[i].high;
+        if (equals[1] < '0' || equals[1] > '9' || *end != '\0' || (!in_range && value != rows[i].neutral)) {
+            (void)fprintf(stderr, "%s is %" PRIu64 ", or from %" PRIu64 " to %" PRIu64 ": %s\n", rows[i].name,
+                          rows[i].neutral, rows[i].low, rows[i].high, equals + 1);
+            return false;
+        }
+        sim_knob_set(knobs, i, value);
+        return true;
+    }
+    (void)fprintf(stderr, "no such knob (see --knobs): %s\n", text);
+    return false;
+}
+
+void sim_knobs_print(const struct sim_knobs *knobs, FILE *out)
+{
+    const char *space = "";
+    for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
+        uint64_t value = sim_knob_get(knobs, i);
+        if (value != rows[i].neutral) {
+            (void)fprintf(out, "%s%s=%" PRIu64, space, rows[i].name, value);
+            space = " ";
+        }
+    }
+}
+
+void sim_knobs_print_help(FILE *out)
+{
+    for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
+        (void)fprintf(out, "  %-28s %8" PRIu64 " or %5" PRIu64 " to %-6" PRIu64 "  %s\n", rows[i].name,
+                      rows[i].neutral, rows[i].low, rows[i].high, rows[i].what);
+    }
+}

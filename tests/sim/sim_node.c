@@ -1,0 +1,483 @@
+/* sim_node.c: see sim_node.h. */
+#include "sim_node.h"
+
+#include "sim_check.h"
+#include "sim_client.h"
+#include "sim_network.h"
+#include "sim_promise.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    LOG_MAP_BYTES = 512 << 20,
+    MAP_MAP_BYTES = 512 << 20,
+    TURN_US_MIN = 5, /* what a turn takes at least */
+    TURN_US_MAX = 60,
+    BUSY_TURNS_MAX = 20000,
+    COMMAND_BYTES = 150, /* of a command beside its value, and of its part of an entry */
+};
+
+#define WALL_START_MS UINT64_C(1700000000000)
+
+static void on_turn(void *target, uint64_t number);
+
+/* ---- clocks -------------------------------------------------------------------------------------- */
+
+static uint64_t local_us(const struct sim_node *node)
+{
+    return node->clock_local_us +
+           (node->sim->now_us - node->clock_since_us) * node->clock_rate_per_mille / 1000;
+}
+
+uint64_t sim_node_clock_ms(const struct sim_node *node)
+{
+    return local_us(node) / 1000;
+}
+
+uint64_t sim_node_wall_ms(const struct sim_node *node)
+{
+    uint64_t running_ms = (local_us(node) - node->clock_first_us) / 1000;
+    return WALL_START_MS + running_ms + (uint64_t)node->wall_offset_ms;
+}
+
+void sim_node_set_clock_rate(struct sim_node *node, uint64_t per_mille)
+{
+    node->clock_local_us = local_us(node);
+    node->clock_since_us = node->sim->now_us;
+    node->clock_rate_per_mille = per_mille;
+}
+
+/* How long until the node's clock shows this. */
+static uint64_t until_clock_us(const struct sim_node *node, uint64_t clock_ms)
+{
+    uint64_t now = local_us(node);
+    if (clock_ms > UINT64_MAX / 1000000 || clock_ms * 1000 <= now) {
+        return 0;
+    }
+    return ((clock_ms * 1000 - now) * 1000 + node->clock_rate_per_mille - 1) / node->clock_rate_per_mille;
+}
+
+/* ---- what the replica sees ----------------------------------------------------------------------- */
+
+bool sim_node_may_act(struct sim_node *node)
+{
+    if (!node->silent && node->calls_left > 0 && --node->calls_left == 0) {
+        node->silent = true;
+    }
+    return !node->silent;
+}
+
+static void send_message(void *context, uint64_t to, const struct bus_message *message)
+{
+    struct sim_node *node = context;
+    if (!sim_node_may_act(node)) {
+        return;
+    }
+    if (message->type == BUS_MESSAGE_RAFT) {
+        sim_promise_sent(node, &message->raft);
+    }
+    sim_network_send(node, to, message);
+}
+
+static void submit_job(void *context, struct disk_job *job)
+{
+    struct sim_node *node = context;
+    (void)sim_node_may_act(node);
+    sim_disk_submit(node, job);
+}
+
+static void client_ready(void *context, struct replica_client *client, void *connection)
+{
+    (void)client;
+    if (sim_node_may_act(context)) {
+        sim_client_on_ready(connection);
+    }
+}
+
+static void stop_node(void *context, enum replica_exit code, const char *reason)
+{
+    struct sim_node *node = context;
+    if (!node->silent) {
+        node->ended = true;
+        node->exit_code = code;
+        (void)snprintf(node->exit_reason, sizeof node->exit_reason, "%s", reason);
+    }
+}
+
+static void log_event(void *context, enum replica_log_level level, const char *event, const char *fields)
+{
+    struct sim_node *node = context;
+    if (!node->silent && sim_trace_is_on(node->sim, SIM_TRACE_STORY)) {
+        sim_trace(node->sim, node, level == REPLICA_LOG_DEBUG ? SIM_TRACE_MESSAGES : SIM_TRACE_STORY, "%s %s",
+                  event, fields);
+    }
+}
+
+static void fill_view(void *context, struct node_view *view)
+{
+    (void)context;
+    view->clients_max = 10000;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------ */
+
+static void refuse_to_start(struct sim_node *node, const struct storage_error *error)
+{
+    sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 " cannot start: %s", node->id, error->text);
+}
+
+static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
+{
+    struct sim_node *node = context;
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/map-%" PRIu64, node->directory,
+                   log_store_map_generation(node->log));
+    struct map_options options = {
+        .directory = path,
+        .map_bytes = MAP_MAP_BYTES,
+        .hash_seed = hash_seed,
+        .buffer_bytes_max = node->sim->knobs.write_buffer_bytes,
+    };
+    struct map *map = NULL;
+    return map_open(&options, &map, error) == STORAGE_OK ? map : NULL;
+}
+
+static void open_log(struct sim_node *node, struct log_identity *identity)
+{
+    struct storage_error error = {{0}};
+    char path[160];
+    (void)mkdir(node->directory, 0700);
+    (void)snprintf(path, sizeof path, "%s/log", node->directory);
+    (void)mkdir(path, 0700);
+    struct log_store_options options = {.directory = path, .map_bytes = LOG_MAP_BYTES};
+    if (log_store_open(&options, &node->log, &error) != STORAGE_OK) {
+        refuse_to_start(node, &error);
+    }
+    bool found = false;
+    if (log_store_read_identity(node->log, identity, &found, &error) != STORAGE_OK) {
+        refuse_to_start(node, &error);
+    }
+    if (!found) {
+        *identity = (struct log_identity){
+            .node_id = node->id,
+            .disk_id = sim_random_between(&node->sim->random, 1, UINT64_MAX - 1),
+            .formation = LOG_FORMATION_NONE,
+        };
+        if (log_store_write_identity(node->log, identity, &error) != STORAGE_OK) {
+            refuse_to_start(node, &error);
+        }
+    }
+}
+
+uint64_t sim_node_log_tail_bytes(const struct sim *sim)
+{
+    const struct sim_knobs *knobs = &sim->knobs;
+    uint64_t in_flight = knobs->clients * knobs->pipeline * (knobs->value_bytes + COMMAND_BYTES) * 6;
+    return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
+}
+
+static void fill_limits(const struct sim *sim, struct replica_options *options)
+{
+    const struct sim_knobs *knobs = &sim->knobs;
+    options->election_timeout_ms = (uint32_t)knobs->election_timeout_ms;
+    options->heartbeat_interval_ms = (uint32_t)(knobs->election_timeout_ms / knobs->heartbeats);
+    options->unreachable_delay_ms = (uint32_t)knobs->unreachable_delay_ms;
+    options->parking_ms = (uint32_t)knobs->parking_ms;
+    options->command_timeout_ms = (uint32_t)knobs->command_timeout_ms;
+    options->entries_in_flight_max = (uint32_t)knobs->entries_in_flight;
+    options->entry_bytes_max = (uint32_t)knobs->entry_bytes;
+    options->checkpoint_log_bytes = knobs->checkpoint_log_bytes;
+    options->checkpoint_idle_ms = (uint32_t)knobs->checkpoint_idle_ms;
+    options->log_tail_bytes = sim_node_log_tail_bytes(sim);
+    options->client_pending_bytes_max = knobs->client_pending_bytes;
+    options->pending_bytes_max = 64 << 20;
+    options->append_bytes_max = (uint32_t)knobs->append_bytes;
+    options->inflight_messages_max = (uint32_t)knobs->inflight_messages;
+    options->cache_bytes_max = knobs->cache_bytes;
+    options->unstable_bytes_max = knobs->unstable_bytes;
+}
+
+void sim_node_start(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    struct replica_options options = {0};
+    struct replica_member members[SIM_NODES_MAX];
+    memset(members, 0, sizeof members);
+    node->incarnation++;
+    open_log(node, &options.identity);
+    sim_promise_started(node);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        members[i].node_id = i + 1;
+        (void)snprintf(members[i].bus_host, sizeof members[i].bus_host, "node%u", i + 1);
+        members[i].bus_port = 17000;
+    }
+    struct bus_listener_address listener = {.name = "client", .port = 7000};
+    (void)snprintf(listener.host, sizeof listener.host, "node%" PRIu64, node->id);
+    fill_limits(sim, &options);
+    options.node_id = node->id;
+    options.members = members;
+    options.members_count = sim->nodes_count;
+    options.listeners = &listener;
+    options.listeners_count = 1;
+    options.seed = sim_random_next(&sim->random);
+    options.new_cluster_id[0] = sim_random_between(&sim->random, 1, UINT64_MAX - 1);
+    options.new_cluster_id[1] = sim_random_next(&sim->random);
+    options.log = node->log;
+    options.open_map = open_map;
+    options.data_directory = node->directory;
+    options.config_file = "";
+    struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
+    struct storage_error error = {{0}};
+    node->silent = node->ended = false;
+    node->calls_left = 0;
+    node->state = SIM_NODE_RUNNING;
+    node->wake_us = UINT64_MAX;
+    sim_trace(sim, node, SIM_TRACE_STORY, "starts");
+    node->replica = replica_create(&options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &error);
+    if (node->replica == NULL) {
+        refuse_to_start(node, &error);
+    }
+    sim_check_start(node);
+    sim_network_node_started(node);
+    sim_node_wake(node);
+}
+
+static void on_start(void *target, uint64_t incarnation)
+{
+    struct sim_node *node = target;
+    if (node->state == SIM_NODE_DOWN && node->incarnation == incarnation) {
+        sim_node_start(node);
+    }
+}
+
+void sim_node_start_in(struct sim_node *node, uint64_t in_us)
+{
+    sim_after(node->sim, in_us, on_start, node, node->incarnation);
+}
+
+/* ---- ending -------------------------------------------------------------------------------------- */
+
+static void close_process(struct sim_node *node)
+{
+    node->silent = true;
+    sim_disk_end(node);
+    sim_client_node_ended(node);
+    replica_destroy(node->replica);
+    node->replica = NULL;
+    log_store_close(node->log);
+    node->log = NULL;
+    node->state = SIM_NODE_DOWN;
+    node->wake_us = UINT64_MAX;
+    node->wake_number++;
+    node->disk.next_write_fails = false;
+    sim_network_node_ended(node);
+}
+
+void sim_node_kill(struct sim_node *node, const char *why)
+{
+    if (node->state == SIM_NODE_DOWN) {
+        return;
+    }
+    node->sim->counts.crashes++;
+    sim_note(node->sim, 2, node->id);
+    sim_trace(node->sim, node, SIM_TRACE_STORY, "is killed%s%s", why[0] == '\0' ? "" : ": ", why);
+    close_process(node);
+}
+
+/* The replica wants the process to end. */
+static void end_by_itself(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
+    if (node->exit_code != REPLICA_EXIT_OK && node->exit_code != REPLICA_EXIT_DISK) {
+        sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,
+                 (int)node->exit_code, node->exit_reason);
+    }
+    close_process(node);
+    sim_node_start_in(node, sim_around(sim, sim->knobs.down_ms * 1000));
+}
+
+void sim_node_pause(struct sim_node *node)
+{
+    if (node->state == SIM_NODE_RUNNING) {
+        sim_trace(node->sim, node, SIM_TRACE_STORY, "is stopped (SIGSTOP)");
+        node->state = SIM_NODE_PAUSED;
+    }
+}
+
+void sim_node_resume(struct sim_node *node)
+{
+    if (node->state == SIM_NODE_PAUSED) {
+        node->state = SIM_NODE_RUNNING;
+        sim_trace(node->sim, node, SIM_TRACE_STORY, "goes on (SIGCONT)");
+        sim_disk_resume(node);
+        node->wake_us = UINT64_MAX;
+        sim_node_wake(node);
+    }
+}
+
+/* ---- turns --------------------------------------------------------------------------------------- */
+
+static void plan_turn(struct sim_node *node, uint64_t in_us)
+{
+    struct sim *sim = node->sim;
+    if (sim->now_us + in_us < node->wake_us) {
+        node->wake_us = sim->now_us + in_us;
+        sim_after(sim, in_us, on_turn, node, ++node->wake_number);
+    }
+}
+
+void sim_node_wake(struct sim_node *node)
+{
+    plan_turn(node, sim_random_between(&node->sim->random, TURN_US_MIN, TURN_US_MAX));
+}
+
+bool sim_node_listens(const struct sim_node *node)
+{
+    return node->state == SIM_NODE_RUNNING && !node->silent && !node->ended;
+}
+
+void sim_node_set_time(struct sim_node *node)
+{
+    replica_set_time(node->replica, sim_node_clock_ms(node), sim_node_wall_ms(node));
+}
+
+static bool has_input(const struct sim_node *node, uint32_t source)
+{
+    if (source < node->sim->nodes_count) {
+        return sim_network_has_input(node, source);
+    }
+    return source == node->sim->nodes_count ? sim_client_node_has_input(node) : sim_disk_has_input(node);
+}
+
+static void take_input(struct sim_node *node, uint32_t source)
+{
+    if (source < node->sim->nodes_count) {
+        sim_network_deliver(node, source);
+    } else if (source == node->sim->nodes_count) {
+        sim_client_node_reads(node);
+    } else {
+        sim_disk_report(node);
+    }
+}
+
+/* In a random order; true: some is left for the next turn. */
+static bool take_inputs(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    uint32_t sources[SIM_NODES_MAX + 2];
+    uint32_t count = sim->nodes_count + 2;
+    bool left = false;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t j = (uint32_t)sim_random_below(&sim->random, i + 1);
+        sources[i] = sources[j];
+        sources[j] = i;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!has_input(node, sources[i])) {
+            continue;
+        }
+        if (!sim_random_chance(&sim->random, sim->knobs.partial_turns_per_mille)) {
+            take_input(node, sources[i]);
+        }
+        left = left || has_input(node, sources[i]);
+    }
+    return left;
+}
+
+static void plan_next(struct sim_node *node, bool left)
+{
+    struct sim *sim = node->sim;
+    uint64_t in_us = sim_random_between(&sim->random, TURN_US_MIN, TURN_US_MAX);
+    if (!left && !replica_is_busy(node->replica)) {
+        uint64_t deadline_ms = replica_deadline_ms(node->replica);
+        if (deadline_ms == UINT64_MAX) {
+            return;
+        }
+        uint64_t wait_us = until_clock_us(node, deadline_ms);
+        if (wait_us > 0) {
+            node->busy_turns = 0;
+        }
+        in_us = wait_us > in_us ? wait_us : in_us;
+    } else if (left) {
+        node->busy_turns = 0;
+    }
+    if (++node->busy_turns > BUSY_TURNS_MAX) {
+        sim_fail(sim, SIM_LIVENESS, "node %" PRIu64 " asks for turn after turn", node->id);
+    }
+    plan_turn(node, in_us);
+}
+
+static void on_turn(void *target, uint64_t number)
+{
+    struct sim_node *node = target;
+    struct sim *sim = node->sim;
+    if (number != node->wake_number || node->state != SIM_NODE_RUNNING) {
+        return;
+    }
+    node->wake_us = UINT64_MAX;
+    sim->counts.turns++;
+    sim_note(sim, 3, node->id);
+    sim_node_set_time(node);
+    bool left = take_inputs(node);
+    replica_end_turn(node->replica);
+    if (!node->silent) {
+        sim_client_node_closes(node);
+    }
+    if (node->silent) {
+        uint64_t start_in_us = node->start_again_in_us;
+        sim_node_kill(node, "in the middle of a turn");
+        sim_node_start_in(node, start_in_us);
+    } else if (node->ended) {
+        end_by_itself(node);
+    } else {
+        sim_check_turn(node);
+        plan_next(node, left);
+    }
+}
+
+/* ---- creation ------------------------------------------------------------------------------------ */
+
+struct sim_node *sim_node_create(struct sim *sim, uint32_t number)
+{
+    struct sim_node *node = sim_allocate(sizeof *node);
+    node->sim = sim;
+    node->number = number;
+    node->id = number + 1;
+    node->clock_rate_per_mille = 1000;
+    node->clock_first_us = 1000000 * (1 + sim_random_below(&sim->random, 100000));
+    node->clock_local_us = node->clock_first_us;
+    node->wake_us = UINT64_MAX;
+    (void)snprintf(node->directory, sizeof node->directory, "%s/node%" PRIu64, sim->directory, node->id);
+    return node;
+}
+
+void sim_node_destroy(struct sim_node *node)
+{
+    if (node->state != SIM_NODE_DOWN) {
+        close_process(node);
+    }
+    free(node);
+}
+
+const struct raft *sim_node_raft(const struct sim_node *node)
+{
+    return node->replica == NULL ? NULL : replica_raft(node->replica);
+}
+
+struct sim_node *sim_find_leader(struct sim *sim)
+{
+    struct sim_node *leader = NULL;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        const struct raft *raft = sim_node_raft(sim->nodes[i]);
+        if (raft != NULL && raft_get_role(raft) == RAFT_LEADER &&
+            (leader == NULL || raft_get_term(raft) > raft_get_term(sim_node_raft(leader)))) {
+            leader = sim->nodes[i];
+        }
+    }
+    return leader;
+}

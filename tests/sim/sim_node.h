@@ -1,0 +1,78 @@
+/* sim_node.h: a process that runs a replica, and the machine's clock under it.
+ *
+ * A turn is what the runtime's loop does: the time is set, some of what has arrived is handed in (in any
+ * order, and not necessarily all of it), the turn ends. A paused process takes no turns; what arrives for it
+ * waits in its sockets. A process that is killed loses everything but what its disk holds; it may be killed
+ * in the middle of a turn, after which nothing leaves it any more.
+ */
+#ifndef SIM_NODE_H
+#define SIM_NODE_H
+
+#include "sim.h"
+#include "sim_disk.h"
+
+enum sim_node_state {
+    SIM_NODE_DOWN,
+    SIM_NODE_RUNNING,
+    SIM_NODE_PAUSED, /* SIGSTOP */
+};
+
+struct sim_node {
+    struct sim *sim;
+    uint64_t id;
+    uint32_t number; /* id - 1 */
+    char directory[128];
+    enum sim_node_state state;
+    uint64_t incarnation; /* starts so far */
+    struct replica *replica;
+    struct log_store *log;
+    struct sim_disk disk;
+
+    /* The clocks: monotonic ones may run fast or slow, wall clocks may jump. */
+    uint64_t clock_since_us, clock_local_us, clock_first_us;
+    uint64_t clock_rate_per_mille;
+    int64_t wall_offset_ms;
+
+    uint64_t wake_us; /* of the next turn; UINT64_MAX: none is planned */
+    uint64_t wake_number;
+    uint64_t busy_turns; /* in a row, in which time was not waited for */
+    bool ended;          /* the replica asked to stop: after this turn */
+    bool silent;         /* killed in the middle of a turn, or closing: nothing leaves */
+    enum replica_exit exit_code;
+    char exit_reason[600];
+    uint64_t calls_left;        /* until it is killed in the middle of a turn; 0: it is not */
+    uint64_t start_again_in_us; /* after such an end */
+};
+
+struct sim_node *sim_node_create(struct sim *sim, uint32_t number);
+void sim_node_destroy(struct sim_node *node);
+
+void sim_node_start(struct sim_node *node);
+void sim_node_kill(struct sim_node *node, const char *why);
+void sim_node_pause(struct sim_node *node);
+void sim_node_resume(struct sim_node *node);
+/* Started again after this time, unless it runs by then. */
+void sim_node_start_in(struct sim_node *node, uint64_t in_us);
+
+/* Something has arrived for it: a turn follows soon. */
+void sim_node_wake(struct sim_node *node);
+/* Takes turns, may be spoken to. */
+bool sim_node_listens(const struct sim_node *node);
+/* Before an input outside of a turn. */
+void sim_node_set_time(struct sim_node *node);
+/* Whether a call of the replica still has an effect. Counts down to a death in the middle of a turn. */
+bool sim_node_may_act(struct sim_node *node);
+
+uint64_t sim_node_clock_ms(const struct sim_node *node);
+uint64_t sim_node_wall_ms(const struct sim_node *node);
+void sim_node_set_clock_rate(struct sim_node *node, uint64_t per_mille);
+
+/* The log that nodes keep behind their durable maps: some times what all clients can have in flight. */
+uint64_t sim_node_log_tail_bytes(const struct sim *sim);
+
+/* NULL before the cluster is formed. */
+const struct raft *sim_node_raft(const struct sim_node *node);
+/* The one that leads, of the highest term; NULL: none. */
+struct sim_node *sim_find_leader(struct sim *sim);
+
+#endif

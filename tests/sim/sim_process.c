@@ -1,0 +1,136 @@
+/* sim_process.c: see sim_process.h. */
+#include "sim_process.h"
+
+#include "temp_directory.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct sim_process {
+    uint64_t seed;
+    pid_t pid;
+    char *directory;
+    char *output; /* a file with what it printed */
+    struct sim_result *shared;
+};
+
+static char *make_directory(void)
+{
+    if (access("/dev/shm", W_OK) != 0) {
+        return temp_directory_create();
+    }
+    char *path = strdup("/dev/shm/kvsim-XXXXXX");
+    if (path == NULL || mkdtemp(path) == NULL) {
+        perror("/dev/shm/kvsim-XXXXXX");
+        exit(2);
+    }
+    return path;
+}
+
+static void run_child(const struct sim_process *process, const struct sim_options *options, uint32_t seconds)
+{
+    struct sim_options own = *options;
+    int output = open(process->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (output < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) {
+        _exit(2);
+    }
+    (void)alarm(seconds);
+    own.directory = process->directory;
+    sim_run(&own, &process->shared->counts, &process->shared->digest, &process->shared->simulated_us);
+    if (own.trace.out != NULL) {
+        (void)fflush(own.trace.out);
+    }
+    exit(SIM_PASSED);
+}
+
+struct sim_process *sim_process_start(const struct sim_options *options, uint32_t seconds)
+{
+    struct sim_process *process = sim_allocate(sizeof *process);
+    process->seed = options->seed;
+    process->directory = make_directory();
+    process->output = temp_directory_join(process->directory, "output");
+    process->shared =
+        mmap(NULL, sizeof *process->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (process->shared == MAP_FAILED) {
+        abort();
+    }
+    (void)fflush(NULL);
+    process->pid = fork();
+    if (process->pid < 0) {
+        perror("fork");
+        exit(2);
+    }
+    if (process->pid == 0) {
+        run_child(process, options, seconds);
+    }
+    return process;
+}
+
+int sim_process_id(const struct sim_process *process)
+{
+    return process->pid;
+}
+
+/* The last line that says something. */
+static void read_last_line(const char *path, char *text, size_t text_bytes)
+{
+    FILE *file = fopen(path, "r");
+    char line[SIM_PROCESS_TEXT_BYTES];
+    text[0] = '\0';
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        bool better = strstr(line, "Assertion") != NULL || strstr(line, "ERROR: ") != NULL ||
+                      strstr(line, "runtime error: ") != NULL || strncmp(line, "FAILED", 6) == 0;
+        if (better || (text[0] == '\0' && line[0] != '\0')) {
+            (void)snprintf(text, text_bytes, "%s", line);
+        }
+        if (better) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+}
+
+void sim_process_end(struct sim_process *process, int status, struct sim_result *result)
+{
+    char line[SIM_PROCESS_TEXT_BYTES];
+    *result = *process->shared;
+    result->seed = process->seed;
+    read_last_line(process->output, line, sizeof line);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    bool said = strncmp(line, "FAILED", 6) == 0;
+    if (code == SIM_PASSED) {
+        result->failure = SIM_PASSED;
+    } else if (said && (code == SIM_CORRECTNESS || code == SIM_LIVENESS || code == SIM_HISTORY)) {
+        result->failure = (enum sim_failure)code;
+        (void)snprintf(result->text, sizeof result->text, "%s", line);
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+        result->failure = SIM_LIVENESS;
+        (void)snprintf(result->text, sizeof result->text,
+                       "FAILED seed=%" PRIu64 " kind=liveness it takes too long", process->seed);
+    } else {
+        result->failure = SIM_CRASH;
+        (void)snprintf(result->text, sizeof result->text, "FAILED seed=%" PRIu64 " kind=crash %.1800s",
+                       process->seed, line[0] == '\0' ? "without a word" : line);
+    }
+    free(process->output);
+    temp_directory_remove(process->directory);
+    (void)munmap(process->shared, sizeof *process->shared);
+    free(process);
+}
+
+void sim_process_run(const struct sim_options *options, uint32_t seconds, struct sim_result *result)
+{
+    struct sim_process *process = sim_process_start(options, seconds);
+    int status = 0;
+    (void)waitpid(process->pid, &status, 0);
+    sim_process_end(process, status, result);
+}

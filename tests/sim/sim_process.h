@@ -1,0 +1,29 @@
+/* sim_process.h: a run in a process and a directory of its own, so that a crash of the code under test ends
+ * that run only. */
+#ifndef SIM_PROCESS_H
+#define SIM_PROCESS_H
+
+#include "sim.h"
+
+enum { SIM_PROCESS_TEXT_BYTES = 2000 };
+
+struct sim_result {
+    uint64_t seed;
+    enum sim_failure failure;
+    char text[SIM_PROCESS_TEXT_BYTES]; /* "FAILED seed=... kind=... why" */
+    struct sim_counts counts;
+    uint64_t digest, simulated_us;
+};
+
+struct sim_process;
+
+/* `options->directory` is set by this. At most `seconds` of real time. */
+struct sim_process *sim_process_start(const struct sim_options *options, uint32_t seconds);
+/* The id of the process, for waitpid(). */
+int sim_process_id(const struct sim_process *process);
+/* After it has ended with this status: fills *result, cleans up and frees it. */
+void sim_process_end(struct sim_process *process, int status, struct sim_result *result);
+/* Start, wait, end. */
+void sim_process_run(const struct sim_options *options, uint32_t seconds, struct sim_result *result);
+
+#endif

@@ -1,0 +1,240 @@
+/* sim_scenario.c: see sim_scenario.h. */
+#include "sim_scenario.h"
+
+#include "sim_network.h"
+#include "sim_node.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { STEPS_MAX = 13, MS = 1000 };
+
+/* What a step is done to. */
+enum who { WORLD, LEADER, FOLLOWER, ALL };
+
+enum what { END, SAY, WAIT, KILL, START, PAUSE, RESUME, CUT_OFF, HEAL, STOP_KINDLY, CUT_FROM_LEADER };
+
+struct step {
+    enum what what;
+    enum who who;
+    uint64_t ms; /* WAIT */
+    const char *words;
+};
+
+struct scenario {
+    const char *name, *title;
+    uint64_t nodes;
+    struct step steps[STEPS_MAX];
+};
+
+static const struct scenario scenarios[] = {
+    {"leader-failure",
+     "the leader's process dies; another takes over at once, for its connections break",
+     3,
+     {{SAY, WORLD, 0, "the leader is killed"},
+      {KILL, LEADER, 0, NULL},
+      {WAIT, WORLD, 1500, NULL},
+      {SAY, WORLD, 0, "it is started again, finds the new leader, and catches up"},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 1000, NULL}}},
+    {"node-failure-and-recovery",
+     "a follower dies and comes back: the others go on, and bring it up to date",
+     3,
+     {{SAY, WORLD, 0, "a follower is killed; two of three are a majority"},
+      {KILL, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 1500, NULL},
+      {SAY, WORLD, 0, "it comes back and gets what it has missed"},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 1000, NULL}}},
+    {"intermittent-connection",
+     "a follower loses the leader again and again, and disturbs nobody: pre-votes fail while the others hear "
+     "it",
+     3,
+     {{SAY, WORLD, 0, "nothing of the leader reaches one follower"},
+      {CUT_FROM_LEADER, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 900, NULL},
+      {HEAL, WORLD, 0, NULL},
+      {WAIT, WORLD, 500, NULL},
+      {SAY, WORLD, 0, "and once more"},
+      {CUT_FROM_LEADER, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 900, NULL},
+      {HEAL, WORLD, 0, NULL},
+      {WAIT, WORLD, 700, NULL}}},
+    {"split-vote",
+     "the followers lose the leader in the same moment; each may vote for itself, and the random times "
+     "decide",
+     5,
+     {{SAY, WORLD, 0, "the leader is cut off: four followers wait for their time-outs"},
+      {CUT_OFF, LEADER, 0, NULL},
+      {WAIT, WORLD, 2500, NULL},
+      {SAY, WORLD, 0, "the old leader comes back and follows"},
+      {HEAL, WORLD, 0, NULL},
+      {WAIT, WORLD, 1000, NULL}}},
+    {"partition-with-a-stale-leader",
+     "a leader that is cut off answers nobody: it steps down, and what it could not commit is not "
+     "acknowledged",
+     5,
+     {{SAY, WORLD, 0, "the leader is cut off from all others; its clients still reach it"},
+      {CUT_OFF, LEADER, 0, NULL},
+      {WAIT, WORLD, 3000, NULL},
+      {SAY, WORLD, 0, "the network is whole again: entries that were not committed give way"},
+      {HEAL, WORLD, 0, NULL},
+      {WAIT, WORLD, 1500, NULL}}},
+    {"lagging-follower",
+     "a follower that was stopped for a while gets what it has missed from the leader's disk",
+     3,
+     {{SAY, WORLD, 0, "a follower is stopped (SIGSTOP) while clients write"},
+      {PAUSE, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 4000, NULL},
+      {SAY, WORLD, 0, "it goes on"},
+      {RESUME, ALL, 0, NULL},
+      {WAIT, WORLD, 1500, NULL}}},
+    {"rolling-restart",
+     "one node after the other is told to stop and started again; a leader hands over first",
+     3,
+     {{STOP_KINDLY, LEADER, 0, NULL},
+      {WAIT, WORLD, 1500, NULL},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 500, NULL},
+      {STOP_KINDLY, LEADER, 0, NULL},
+      {WAIT, WORLD, 1500, NULL},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 500, NULL},
+      {STOP_KINDLY, LEADER, 0, NULL},
+      {WAIT, WORLD, 1500, NULL},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 500, NULL}}},
+    {"all-nodes-down",
+     "every node is killed in the same moment: what was acknowledged is on the disks of a majority",
+     3,
+     {{SAY, WORLD, 0, "all nodes are killed"},
+      {KILL, ALL, 0, NULL},
+      {WAIT, WORLD, 500, NULL},
+      {SAY, WORLD, 0, "and started again"},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 2000, NULL}}},
+};
+enum { SCENARIOS_COUNT = sizeof scenarios / sizeof scenarios[0] };
+
+static const struct scenario *find(const char *name)
+{
+    for (size_t i = 0; i < SCENARIOS_COUNT; i++) {
+        if (strcmp(scenarios[i].name, name) == 0) {
+            return &scenarios[i];
+        }
+    }
+    return NULL;
+}
+
+void sim_scenario_list(FILE *out)
+{
+    for (size_t i = 0; i < SCENARIOS_COUNT; i++) {
+        (void)fprintf(out, "  %-32s %s\n", scenarios[i].name, scenarios[i].title);
+    }
+}
+
+bool sim_scenario_exists(const char *name)
+{
+    return find(name) != NULL;
+}
+
+void sim_scenario_set_knobs(const char *name, struct sim_knobs *knobs)
+{
+    sim_knobs_neutral(knobs);
+    knobs->nodes = find(name)->nodes;
+    knobs->election_timeout_ms = 1000;
+    knobs->heartbeats = 10;
+    knobs->unreachable_delay_ms = 50;
+    knobs->clients = 3;
+    knobs->think_ms = 100;
+}
+
+/* ---- steps --------------------------------------------------------------------------------------- */
+
+static struct sim_node *find_node(struct sim *sim, enum who who)
+{
+    struct sim_node *leader = sim_find_leader(sim);
+    if (who == LEADER) {
+        return leader;
+    }
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (sim->nodes[i] != leader && sim->nodes[i]->state == SIM_NODE_RUNNING) {
+            return sim->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static void act_on(struct sim *sim, struct sim_node *node, const struct step *step)
+{
+    switch (step->what) {
+    case KILL:
+        sim_node_kill(node, "");
+        break;
+    case START:
+        if (node->state == SIM_NODE_DOWN) {
+            sim_node_start(node);
+        }
+        break;
+    case PAUSE:
+        sim_node_pause(node);
+        break;
+    case RESUME:
+        sim_node_resume(node);
+        break;
+    case CUT_OFF:
+        for (uint32_t i = 0; i < sim->nodes_count; i++) {
+            if (i != node->number) {
+                sim_network_cut(sim, i, node->number, true);
+                sim_network_cut(sim, node->number, i, true);
+            }
+        }
+        break;
+    case CUT_FROM_LEADER:
+        sim_network_cut(sim, sim_find_leader(sim)->number, node->number, true);
+        break;
+    case STOP_KINDLY:
+        sim_trace(sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
+        sim_node_set_time(node);
+        replica_begin_shutdown(node->replica);
+        sim_node_wake(node);
+        break;
+    case END:
+    case SAY:
+    case WAIT:
+    case HEAL:
+        break;
+    }
+}
+
+static void take_step(struct sim *sim, const struct step *step)
+{
+    if (step->what == SAY) {
+        sim_trace(sim, NULL, SIM_TRACE_STORY, "-- %s", step->words);
+    } else if (step->what == WAIT) {
+        sim_run_until(sim, sim->now_us + step->ms * MS);
+    } else if (step->what == HEAL) {
+        sim_network_heal(sim);
+    } else if (step->who == ALL) {
+        for (uint32_t i = 0; i < sim->nodes_count; i++) {
+            act_on(sim, sim->nodes[i], step);
+        }
+    } else {
+        struct sim_node *node = find_node(sim, step->who);
+        if (node == NULL) {
+            sim_fail(sim, SIM_LIVENESS, "there is no node for the next step");
+        }
+        act_on(sim, node, step);
+    }
+}
+
+void sim_scenario_play(struct sim *sim, const char *name)
+{
+    const struct scenario *scenario = find(name);
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "-- %s", scenario->title);
+    sim_run_until(sim, sim->now_us + 1000 * MS);
+    for (const struct step *step = scenario->steps; step < scenario->steps + STEPS_MAX && step->what != END;
+         step++) {
+        take_step(sim, step);
+    }
+}

@@ -1,0 +1,265 @@
+/* sim_seeds.c: see sim_seeds.h. */
+#include "sim_seeds.h"
+
+#include "sim_process.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { JOBS_MAX = 64, PROGRESS_S = 10 };
+
+struct batch {
+    const struct sim_seeds_options *options;
+    struct sim_process *running[JOBS_MAX];
+    uint64_t begun, ended, failed;
+    struct sim_counts counts;
+    uint64_t simulated_us;
+    uint64_t digest; /* of all runs, in whatever order they end */
+    double started_s, shown_s;
+    struct sim_result worst; /* of the smallest seed that failed */
+};
+
+static double real_s(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, struct sim_knobs *knobs)
+{
+    if (options->neutral) {
+        sim_knobs_neutral(knobs);
+    } else {
+        sim_knobs_draw(knobs, seed);
+    }
+    for (uint32_t i = 0; i < options->settings_count; i++) {
+        if (!sim_knobs_parse(knobs, options->settings[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void print_command(const struct sim_seeds_options *options, uint64_t seed)
+{
+    printf("    again: build/kvsim --seed %" PRIu64, seed);
+    for (uint32_t i = 0; i < options->settings_count; i++) {
+        printf(" --set %s", options->settings[i]);
+    }
+    printf(" --trace\n");
+}
+
+static void add_counts(struct batch *batch, const struct sim_result *result)
+{
+    const uint64_t *from = (const uint64_t *)&result->counts;
+    uint64_t *to = (uint64_t *)&batch->counts;
+    for (size_t i = 0; i < sizeof batch->counts / sizeof *to; i++) {
+        to[i] += from[i];
+    }
+    batch->simulated_us += result->simulated_us;
+    batch->digest += result->digest;
+}
+
+static void note_result(struct batch *batch, const struct sim_result *result)
+{
+    const struct sim_seeds_options *options = batch->options;
+    batch->ended++;
+    if (result->failure == SIM_PASSED) {
+        add_counts(batch, result);
+        return;
+    }
+    batch->failed++;
+    if (batch->worst.failure == SIM_PASSED || result->seed < batch->worst.seed) {
+        batch->worst = *result;
+    }
+    if (!options->stop_at_failure) {
+        printf("%s\n", result->text);
+        print_command(options, result->seed);
+        (void)fflush(stdout);
+    }
+    FILE *file = options->failures_file == NULL ? NULL : fopen(options->failures_file, "a");
+    if (file != NULL) {
+        (void)fprintf(file, "%s\n", result->text);
+        (void)fclose(file);
+    }
+}
+
+static void wait_for_one(struct batch *batch)
+{
+    int status;
+    pid_t pid = wait(&status);
+    for (uint32_t i = 0; i < batch->options->jobs; i++) {
+        if (batch->running[i] != NULL && sim_process_id(batch->running[i]) == pid) {
+            struct sim_result result;
+            sim_process_end(batch->running[i], status, &result);
+            batch->running[i] = NULL;
+            note_result(batch, &result);
+            return;
+        }
+    }
+}
+
+static bool may_begin(const struct batch *batch)
+{
+    const struct sim_seeds_options *options = batch->options;
+    bool in_time = options->seconds == 0 || real_s() - batch->started_s < options->seconds;
+    return in_time && batch->begun < options->count &&
+           !(options->stop_at_failure && batch->worst.failure != SIM_PASSED);
+}
+
+static bool begin_one(struct batch *batch)
+{
+    const struct sim_seeds_options *options = batch->options;
+    for (uint32_t i = 0; i < options->jobs; i++) {
+        if (batch->running[i] == NULL) {
+            struct sim_options run = options->run;
+            run.seed = options->first + batch->begun++;
+            if (!sim_seeds_knobs(options, run.seed, &run.knobs)) {
+                return false;
+            }
+            batch->running[i] = sim_process_start(&run, options->seconds_of_run);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void show_progress(struct batch *batch)
+{
+    double now_s = real_s();
+    if (now_s - batch->shown_s < PROGRESS_S) {
+        return;
+    }
+    batch->shown_s = now_s;
+    printf("  %6.0f s: %" PRIu64 " seeds, %" PRIu64 " failed, %.1f simulated hours\n",
+           now_s - batch->started_s, batch->ended, batch->failed, (double)batch->simulated_us / 3.6e9);
+    (void)fflush(stdout);
+}
+
+static void print_summary(const struct batch *batch)
+{
+    double took_s = real_s() - batch->started_s;
+    const struct sim_counts *counts = &batch->counts;
+    printf("%" PRIu64 " seeds from %" PRIu64
+           ": %.2f simulated hours in %.0f s (%.0f times real time), %.0f events/s\n",
+           batch->ended, batch->options->first, (double)batch->simulated_us / 3.6e9, took_s,
+           (double)batch->simulated_us / 1e6 / took_s, (double)counts->events / took_s);
+    printf("  %" PRIu64 " turns, %" PRIu64 " messages, %" PRIu64 " kills, %" PRIu64 " elections won, %" PRIu64
+           " entries committed\n",
+           counts->turns, counts->messages, counts->crashes, counts->elections, counts->entries);
+    printf("  %" PRIu64 " commands: %" PRIu64 " answered, %" PRIu64
+           " writes of unknown outcome; histories of %" PRIu64 " keys too long to decide\n",
+           counts->commands, counts->acknowledged, counts->unknown, counts->unchecked_keys);
+    printf("  digest of the runs %016" PRIx64 "\n", batch->digest);
+}
+
+enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
+{
+    struct batch batch = {.options = options};
+    batch.started_s = batch.shown_s = real_s();
+    while (may_begin(&batch) || batch.begun > batch.ended) {
+        while (may_begin(&batch) && begin_one(&batch)) {
+        }
+        if (batch.begun > batch.ended) {
+            wait_for_one(&batch);
+        }
+        show_progress(&batch);
+    }
+    print_summary(&batch);
+    if (options->stop_at_failure && batch.failed > 0) {
+        printf("%s\n", batch.worst.text);
+        print_command(options, batch.worst.seed);
+    }
+    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", batch.ended - batch.failed, batch.failed);
+    return batch.worst.failure;
+}
+
+/* ---- shrinking ----------------------------------------------------------------------------------- */
+
+struct shrinking {
+    const struct sim_seeds_options *options;
+    struct sim_options run;
+    enum sim_failure wanted;
+    uint32_t tries;
+};
+
+static bool still_fails(struct shrinking *shrinking, const struct sim_knobs *knobs)
+{
+    struct sim_result result;
+    struct sim_options run = shrinking->run;
+    run.knobs = *knobs;
+    run.trace = (struct sim_trace){SIM_TRACE_OFF, NULL};
+    shrinking->tries++;
+    sim_process_run(&run, shrinking->options->seconds_of_run, &result);
+    return result.failure == shrinking->wanted;
+}
+
+static bool try_value(struct shrinking *shrinking, size_t knob, uint64_t value)
+{
+    struct sim_knobs knobs = shrinking->run.knobs;
+    sim_knob_set(&knobs, knob, value);
+    if (!still_fails(shrinking, &knobs)) {
+        return false;
+    }
+    printf("  %s=%" PRIu64 " still fails\n", sim_knob_name(knob), value);
+    (void)fflush(stdout);
+    shrinking->run.knobs = knobs;
+    return true;
+}
+
+static void shrink_duration(struct shrinking *shrinking)
+{
+    uint64_t low = 0;
+    uint64_t high = shrinking->run.knobs.duration_ms;
+    while (high - low > high / 20 + 20) {
+        uint64_t middle = (low + high) / 2;
+        if (try_value(shrinking, SIM_KNOB_duration_ms, middle)) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+}
+
+enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
+{
+    struct shrinking shrinking = {.options = options, .run = options->run};
+    struct sim_result result;
+    shrinking.run.seed = options->first;
+    shrinking.run.trace = (struct sim_trace){SIM_TRACE_OFF, NULL};
+    if (!sim_seeds_knobs(options, options->first, &shrinking.run.knobs)) {
+        return SIM_CRASH;
+    }
+    sim_process_run(&shrinking.run, options->seconds_of_run, &result);
+    shrinking.wanted = result.failure;
+    if (result.failure == SIM_PASSED) {
+        printf("seed %" PRIu64 " passes\n", options->first);
+        return SIM_PASSED;
+    }
+    printf("%s\n", result.text);
+    bool smaller = true;
+    while (smaller) {
+        smaller = false;
+        for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {
+            uint64_t value = sim_knob_get(&shrinking.run.knobs, knob);
+            if (value != sim_knob_neutral(knob) && knob != SIM_KNOB_duration_ms) {
+                smaller = try_value(&shrinking, knob, sim_knob_neutral(knob)) || smaller;
+            }
+        }
+    }
+    shrink_duration(&shrinking);
+    printf("smallest after %u tries: build/kvsim --seed %" PRIu64 " --neutral --trace", shrinking.tries,
+           options->first);
+    for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {
+        uint64_t value = sim_knob_get(&shrinking.run.knobs, knob);
+        if (value != sim_knob_neutral(knob)) {
+            printf(" --set %s=%" PRIu64, sim_knob_name(knob), value);
+        }
+    }
+    printf("\n");
+    return result.failure;
+}
