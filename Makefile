@@ -5,6 +5,7 @@
 #   make test       everything that CI runs
 #   make unit       unit tests only          make unit V=asan   under address/leak/UB sanitizers
 #   make fuzz       the fuzzers, FUZZ_SECONDS (60) each
+#   make coverage   lines of raft/ and storage/ that the tests run
 #   make bench      the benchmark of tests/bench
 #   make clean
 #
@@ -82,7 +83,7 @@ SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit fuzz bench clean programs unit-programs fuzz-programs
+.PHONY: all run test check unit coverage fuzz bench clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -221,3 +222,8 @@ check:
 
 unit:
 	@tests/run $(if $(filter asan,$(V)),unit-asan,unit)
+
+# COVERAGE="--missing raft/raft.c" and the like are handed on.
+coverage:
+	@tests/install-packages
+	@tests/coverage $(COVERAGE)

@@ -36,12 +36,12 @@ static char *storage_find_parent(const char *path)
         parent[--length] = '\0';
     }
     char *slash = strrchr(parent, '/');
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        return parent;
+    if (slash == NULL) { /* a name in the working directory */
+        free(parent);
+        return storage_format(".");
     }
-    free(parent);
-    return storage_format("%s", slash == NULL ? "." : "/");
+    slash[slash == parent ? 1 : 0] = '\0'; /* the root keeps its slash */
+    return parent;
 }
 
 /* Makes the name of a folder durable. */

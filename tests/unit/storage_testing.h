@@ -4,6 +4,7 @@
 
 #include "log_store.h"
 #include "map.h"
+#include "storage_record.h"
 #include "temp_directory.h"
 
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <lmdb.h>
 
 /* splitmix64: the same sequence on every machine. */
 static inline uint64_t testing_random(uint64_t *state)
@@ -158,6 +160,44 @@ static inline void testing_assert_counts(struct map *map)
     assert_null(map_error(map));
     assert_int_equal(key_count, map_get_meta(map)->key_count);
     assert_int_equal(digest, map_get_meta(map)->digest);
+}
+
+/* ---- damage ---- */
+
+/* Changes one table of a closed environment behind its owner's back. A NULL value removes the key. */
+static inline void testing_damage(const char *directory, const char *table, unsigned flags, MDB_val key,
+                                  const MDB_val *value)
+{
+    MDB_env *environment = NULL;
+    MDB_txn *transaction = NULL;
+    MDB_dbi handle;
+    assert_int_equal(mdb_env_create(&environment), 0);
+    assert_int_equal(mdb_env_set_maxdbs(environment, 8), 0);
+    assert_int_equal(mdb_env_open(environment, directory, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(environment, NULL, 0, &transaction), 0);
+    assert_int_equal(mdb_dbi_open(transaction, table, flags, &handle), 0);
+    if (value == NULL) {
+        assert_int_equal(mdb_del(transaction, handle, &key, NULL), 0);
+    } else {
+        MDB_val copy = *value;
+        assert_int_equal(mdb_put(transaction, handle, &key, &copy, 0), 0);
+    }
+    assert_int_equal(mdb_txn_commit(transaction), 0);
+    mdb_env_close(environment);
+}
+
+/* Puts a sound record, but with a body that its reader does not expect. */
+static inline void testing_damage_record(const char *directory, const char *table, const char *name,
+                                         const uint8_t *body, size_t body_size)
+{
+    uint8_t record[STORAGE_RECORD_HEAD_BYTES + 256];
+    char key[32];
+    assert_true(body_size <= 256 && strlen(name) < sizeof key);
+    memcpy(record + STORAGE_RECORD_HEAD_BYTES, body, body_size);
+    storage_record_seal(record, name, 1, body_size);
+    memcpy(key, name, strlen(name));
+    testing_damage(directory, table, 0, (MDB_val){strlen(name), key},
+                   &(MDB_val){STORAGE_RECORD_HEAD_BYTES + body_size, record});
 }
 
 /* ---- what several tests need as a fixture ---- */

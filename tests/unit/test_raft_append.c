@@ -160,6 +160,36 @@ static void a_second_leader_of_one_term_is_ignored(void **state)
     fixture_destroy(&f);
 }
 
+static void an_append_that_contradicts_what_was_compacted_gets_no_answer(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_restart(3, 4, 3, 8, 6);
+    raft_compacted(f.raft, fixture_id(3, 5));
+    /* It claims an entry 7 of term 2, so an entry 5 of term 2 at most: but 5(t3) is committed. */
+    fixture_append(&f, 2, 4, fixture_id(2, 7), 4, 1, 0);
+    fixture_turn(&f);
+    assert_null(fixture_now(&f, RAFT_MESSAGE_APPEND_RESPONSE, 2));
+    assert_null(fixture_later(&f, RAFT_MESSAGE_APPEND_RESPONSE, 2));
+    assert_int_equal(fixture_status(&f)->last.index, 8);
+    fixture_destroy(&f);
+}
+
+static void a_heartbeat_of_a_second_leader_of_one_term_is_ignored(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_restart(3, 2, 2, 5, 0);
+    fixture_heartbeat(&f, 2, 2);
+    fixture_turn(&f);
+    struct raft_message heartbeat = fixture_message(RAFT_MESSAGE_HEARTBEAT, 3, 2);
+    heartbeat.commit = 5;
+    fixture_step(&f, &heartbeat);
+    fixture_turn(&f);
+    assert_int_equal(raft_leader(f.raft), 2);
+    assert_int_equal(raft_get_commit(f.raft), 0);
+    assert_null(fixture_now(&f, RAFT_MESSAGE_HEARTBEAT_RESPONSE, 3));
+    fixture_destroy(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +202,8 @@ int main(void)
         cmocka_unit_test(a_heartbeat_commits_what_the_leader_knows_to_match),
         cmocka_unit_test(a_round_on_an_append_is_answered_without_the_disk),
         cmocka_unit_test(a_second_leader_of_one_term_is_ignored),
+        cmocka_unit_test(an_append_that_contradicts_what_was_compacted_gets_no_answer),
+        cmocka_unit_test(a_heartbeat_of_a_second_leader_of_one_term_is_ignored),
     };
     return FIXTURE_MAIN(tests);
 }

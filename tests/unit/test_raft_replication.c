@@ -379,6 +379,26 @@ static void pitfall_16_a_leader_with_a_stalled_disk_steps_down(void **state)
     fixture_destroy(&f);
 }
 
+static void an_acknowledgement_of_what_was_never_sent_is_ignored(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    struct raft_message answer = fixture_message(RAFT_MESSAGE_APPEND_RESPONSE, 2, raft_get_term(f.raft));
+    answer.log = fixture_id(raft_get_term(f.raft), 9); /* the log ends at 1 */
+    fixture_step(&f, &answer);
+    assert_int_equal(fixture_peer(&f, 2)->match_index, 1);
+    assert_int_equal(raft_get_commit(f.raft), 1);
+    fixture_destroy(&f);
+
+    f = fixture_restart(3, 2, 2, 5, 0);
+    fixture_win(&f);
+    answer.term = raft_get_term(f.raft);
+    answer.log = fixture_id(1, 5); /* an entry 5, but another one */
+    fixture_step(&f, &answer);
+    assert_int_equal(fixture_peer(&f, 2)->match_index, 0);
+    fixture_destroy(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_follower_that_needs_compacted_entries_waits),
         cmocka_unit_test(a_follower_without_the_base_is_asked_now_and_then),
         cmocka_unit_test(pitfall_16_a_leader_with_a_stalled_disk_steps_down),
+        cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_ignored),
     };
     return FIXTURE_MAIN(tests);
 }

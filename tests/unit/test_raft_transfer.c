@@ -105,6 +105,35 @@ static void a_transfer_ends_with_the_role(void **state)
     fixture_destroy(&f);
 }
 
+static void a_transfer_that_is_under_way_is_not_begun_again(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    (void)fixture_propose(&f, 10); /* so that the target lacks something */
+    fixture_turn(&f);
+    assert_true(raft_transfer_leadership(f.raft, 2));
+    fixture_tick(&f, FIXTURE_ELECTION_MS - 1);
+    fixture_answer_round(&f, 2, 0);
+    assert_true(raft_transfer_leadership(f.raft, RAFT_NODE_NONE));
+    assert_true(raft_transfer_leadership(f.raft, 2));
+    assert_int_equal(raft_transferee(f.raft), 2);
+    fixture_tick(&f, 1); /* the time runs from the first request */
+    assert_int_equal(raft_transferee(f.raft), RAFT_NODE_NONE);
+    fixture_destroy(&f);
+}
+
+static void a_leader_does_not_take_orders(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    struct raft_message order = fixture_message(RAFT_MESSAGE_TIMEOUT_NOW, 2, raft_get_term(f.raft));
+    fixture_step(&f, &order);
+    assert_int_equal(raft_get_role(f.raft), RAFT_LEADER);
+    fixture_turn(&f);
+    assert_null(fixture_later(&f, RAFT_MESSAGE_VOTE, 3));
+    fixture_destroy(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +143,8 @@ int main(void)
         cmocka_unit_test(pitfall_15_the_target_campaigns_at_once_and_by_force),
         cmocka_unit_test(a_forced_vote_is_heard_by_sticky_nodes_and_the_leader),
         cmocka_unit_test(a_transfer_ends_with_the_role),
+        cmocka_unit_test(a_transfer_that_is_under_way_is_not_begun_again),
+        cmocka_unit_test(a_leader_does_not_take_orders),
     };
     return FIXTURE_MAIN(tests);
 }

@@ -1,6 +1,7 @@
 /* test_storage_data_directory.c: the data directory: creation, lock, refused filesystems, left-over maps. */
 #include "data_directory.h"
 #include "data_directory_internal.h"
+#include "storage_file.h"
 #include "storage_testing.h"
 
 #include <sys/stat.h>
@@ -158,6 +159,75 @@ static void only_other_maps_are_removed(void **state)
     data_directory_close(directory);
 }
 
+static void a_lock_file_that_cannot_be_opened_is_named(void **state)
+{
+    struct data_directory *directory = NULL;
+    struct storage_error error = {{0}};
+    char *lock = temp_directory_join(*state, "LOCK");
+    assert_int_equal(mkdir(lock, 0700), 0);
+    assert_int_equal(data_directory_open(*state, &directory, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, lock));
+    assert_null(directory);
+    data_directory_close(directory); /* NULL is allowed */
+    free(lock);
+}
+
+static void a_map_that_cannot_be_removed_is_named(void **state)
+{
+    struct data_directory *directory = NULL;
+    struct storage_error error = {{0}};
+    char *path = temp_directory_join(*state, "data");
+    assert_ok(data_directory_open(path, &directory, &error), error);
+    char *below = temp_directory_join(path, "map-7/below");
+    assert_ok(storage_create_directory(below, &error), error); /* not a plain file: not ours */
+    assert_int_equal(data_directory_remove_other_maps(directory, 1, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "map-7"));
+    assert_true(exists(below));
+
+    temp_directory_remove(strdup(path));
+    assert_int_equal(data_directory_remove_other_maps(directory, 1, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, path));
+    data_directory_close(directory);
+    free(below);
+    free(path);
+}
+
+static void folders_that_cannot_be_synced_or_removed_are_named(void **state)
+{
+    struct storage_error error = {{0}};
+    char *missing = temp_directory_join(*state, "missing");
+    assert_int_equal(storage_sync_directory(missing, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, missing));
+    assert_int_equal(storage_remove_directory(missing, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, missing));
+    char *dot = temp_directory_join(*state, "."); /* it can be listed, but not removed under this name */
+    assert_int_equal(storage_remove_directory(dot, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "remove the directory"));
+    free(dot);
+    free(missing);
+}
+
+static void a_path_may_be_relative_and_end_with_a_slash(void **state)
+{
+    struct storage_error error = {{0}};
+    char *before = getcwd(NULL, 0);
+    assert_non_null(before);
+    assert_int_equal(chdir(*state), 0);
+    enum storage_status first = storage_create_directory("data//", &error);
+    enum storage_status second = storage_create_directory("data", &error);
+    bool there = exists("data");
+    enum storage_status removed = storage_remove_directory("data/", &error);
+    bool there_still = exists("data");
+    assert_int_equal(chdir(before), 0);
+    free(before);
+    assert_int_equal(first, STORAGE_OK);
+    assert_int_equal(second, STORAGE_OK);
+    assert_true(there);
+    assert_int_equal(removed, STORAGE_OK);
+    assert_false(there_still);
+    assert_ok(storage_create_directory("/", &error), error);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +238,10 @@ int main(void)
         testing_in_directory(what_is_in_the_way_is_named),
         testing_in_directory(a_directory_that_cannot_be_written_is_refused),
         testing_in_directory(only_other_maps_are_removed),
+        testing_in_directory(a_lock_file_that_cannot_be_opened_is_named),
+        testing_in_directory(a_map_that_cannot_be_removed_is_named),
+        testing_in_directory(folders_that_cannot_be_synced_or_removed_are_named),
+        testing_in_directory(a_path_may_be_relative_and_end_with_a_slash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

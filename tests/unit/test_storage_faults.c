@@ -1,15 +1,18 @@
-/* test_storage_faults.c: fdatasync, pwrite and writev that fail when they are told to: they stand here, in
- * the executable, in place of the C library's, and LMDB calls them.
+/* test_storage_faults.c: fdatasync, pwrite, writev and others that fail when they are told to: they stand
+ * here, in the executable, in place of the C library's, and LMDB calls them.
  *
  * For each k the k-th call fails, until an operation gets through without a failure (every k, so every
  * place).
  */
 #include "data_directory.h"
+#include "log_store_internal.h"
 #include "storage_testing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -25,6 +28,9 @@ static struct {
     ino_t watched;      /* a folder */
     int watched_synced; /* how often it was */
     bool watched_fails;
+    uint32_t filesystem; /* what statfs says; 0: that it does not know */
+    bool statfs_is_ours;
+    bool locks_fail;
 } faults;
 
 static enum fault next_fault(void)
@@ -96,6 +102,29 @@ ssize_t writev(int descriptor, const struct iovec *pieces, int count)
     return syscall(SYS_writev, descriptor, pieces, (long)count);
 }
 
+int statfs(const char *path, struct statfs *information)
+{
+    if (!faults.statfs_is_ours) {
+        return (int)syscall(SYS_statfs, path, information);
+    }
+    *information = (struct statfs){.f_type = (__typeof__(information->f_type))faults.filesystem};
+    errno = EIO;
+    return faults.filesystem == 0 ? -1 : 0;
+}
+
+int fcntl(int descriptor, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (command == F_OFD_SETLK && faults.locks_fail) {
+        errno = ENOLCK;
+        return -1;
+    }
+    return (int)syscall(SYS_fcntl, descriptor, command, argument);
+}
+
 static uint8_t large[20000];
 
 /* ---- the log ---- */
@@ -153,6 +182,42 @@ static void pitfall_18_any_failed_call_of_a_commit_poisons_the_log(void **state)
 static void a_full_disk_that_shows_as_an_error_poisons_the_log(void **state)
 {
     loop_log(*state, FAULT_ERROR, ENOSPC);
+}
+
+static void a_write_that_cannot_even_begin_poisons_the_log(void **state)
+{
+    /* Pitfall 18: after a meta page that failed LMDB refuses every transaction. Here it is another writer of
+     * the environment that met the failure, so that the store learns of it by its own next write. */
+    struct storage_error error = {{0}};
+    bool refused = false;
+    for (int k = 0; k < 10 && !refused; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", k);
+        char *path = temp_directory_join(*state, name);
+        assert_int_equal(mkdir(path, 0700), 0);
+        struct log_store *store = testing_open_log(path, TESTING_MAP_BYTES);
+        MDB_txn *transaction = NULL;
+        uint64_t index = 1;
+        MDB_val key = {sizeof index, &index};
+        MDB_val value = {sizeof large, large};
+        assert_int_equal(mdb_txn_begin(store->environment, NULL, 0, &transaction), 0);
+        assert_int_equal(mdb_put(transaction, store->entries, &key, &value, 0), 0);
+        arm(FAULT_ERROR, EIO, k);
+        int result = mdb_txn_commit(transaction);
+        assert_int_equal(disarm(), result != 0);
+        const struct log_hard_state hard_state = {.term = 9, .vote = 1};
+        const struct log_write write = {.hard_state = &hard_state};
+        if (log_store_write(store, &write, &error) != STORAGE_OK) {
+            refused = true;
+            assert_non_null(strstr(error.text, "beginning a write to the log"));
+            assert_int_equal(log_store_write(store, &write, &error), STORAGE_FAILED);
+            assert_non_null(strstr(error.text, "earlier write failed"));
+            assert_int_equal(testing_log_state(store).hard_state.term, 0);
+        }
+        log_store_close(store);
+        free(path);
+    }
+    assert_true(refused);
 }
 
 /* ---- the map ---- */
@@ -278,6 +343,54 @@ static void a_name_whose_sync_failed_is_synced_at_the_next_start(void **state)
     free(path);
 }
 
+static void a_log_whose_folder_cannot_be_synced_is_not_opened(void **state)
+{
+    /* LMDB has just created its files there: a power cut would take their names away. */
+    struct log_store *store = NULL;
+    struct storage_error error = {{0}};
+    const struct log_store_options options = {.directory = *state, .map_bytes = TESTING_MAP_BYTES};
+    watch(*state, true);
+    assert_int_equal(log_store_open(&options, &store, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "sync the directory"));
+    assert_null(store);
+    watch(*state, false);
+    assert_ok(log_store_open(&options, &store, &error), error);
+    faults.watched = 0;
+    log_store_close(store);
+}
+
+static void a_data_directory_on_a_network_is_refused(void **state)
+{
+    /* Pitfall 25. */
+    struct data_directory *directory = NULL;
+    struct storage_error error = {{0}};
+    faults.statfs_is_ours = true;
+    faults.filesystem = 0x6969;
+    enum storage_status on_nfs = data_directory_open(*state, &directory, &error);
+    bool named = strstr(error.text, "nfs") != NULL && strstr(error.text, *state) != NULL;
+    faults.filesystem = 0;
+    enum storage_status unknown = data_directory_open(*state, &directory, &error);
+    faults.statfs_is_ours = false;
+    assert_int_equal(on_nfs, STORAGE_INCOMPATIBLE);
+    assert_true(named);
+    assert_int_equal(unknown, STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "examine the filesystem"));
+    assert_null(directory);
+}
+
+static void a_lock_that_cannot_be_had_is_not_taken_for_another_kvd(void **state)
+{
+    struct data_directory *directory = NULL;
+    struct storage_error error = {{0}};
+    faults.locks_fail = true;
+    enum storage_status status = data_directory_open(*state, &directory, &error);
+    faults.locks_fail = false;
+    assert_int_equal(status, STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "cannot lock"));
+    assert_ok(data_directory_open(*state, &directory, &error), error); /* nothing was left behind */
+    data_directory_close(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +400,10 @@ int main(void)
         testing_in_directory(a_short_write_is_a_failure_too),
         testing_in_directory(a_creation_that_failed_is_begun_anew_at_the_next_start),
         testing_in_directory(a_name_whose_sync_failed_is_synced_at_the_next_start),
+        testing_in_directory(a_write_that_cannot_even_begin_poisons_the_log),
+        testing_in_directory(a_log_whose_folder_cannot_be_synced_is_not_opened),
+        testing_in_directory(a_data_directory_on_a_network_is_refused),
+        testing_in_directory(a_lock_that_cannot_be_had_is_not_taken_for_another_kvd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -480,28 +480,6 @@ static void pitfall_27_a_damaged_end_of_the_log_is_refused_at_start(void **state
     assert_non_null(strstr(error.text, "entry 2"));
 }
 
-/* Changes the log environment behind the store's back. */
-static void damage(const char *directory, const char *table, unsigned flags, MDB_val key,
-                   const MDB_val *value)
-{
-    MDB_env *environment = NULL;
-    MDB_txn *transaction = NULL;
-    MDB_dbi handle;
-    assert_int_equal(mdb_env_create(&environment), 0);
-    assert_int_equal(mdb_env_set_maxdbs(environment, 8), 0);
-    assert_int_equal(mdb_env_open(environment, directory, 0, 0600), 0);
-    assert_int_equal(mdb_txn_begin(environment, NULL, 0, &transaction), 0);
-    assert_int_equal(mdb_dbi_open(transaction, table, flags, &handle), 0);
-    if (value == NULL) {
-        assert_int_equal(mdb_del(transaction, handle, &key, NULL), 0);
-    } else {
-        MDB_val copy = *value;
-        assert_int_equal(mdb_put(transaction, handle, &key, &copy, 0), 0);
-    }
-    assert_int_equal(mdb_txn_commit(transaction), 0);
-    mdb_env_close(environment);
-}
-
 static enum storage_status open_status(const char *directory, struct storage_error *error)
 {
     struct log_store *store = NULL;
@@ -521,7 +499,7 @@ static void a_gap_in_the_log_is_refused_at_start(void **state)
     }
     log_store_close(store);
     uint64_t index = 3;
-    damage(*state, "entries", MDB_INTEGERKEY, (MDB_val){8, &index}, NULL);
+    testing_damage(*state, "entries", MDB_INTEGERKEY, (MDB_val){8, &index}, NULL);
     struct storage_error error = {{0}};
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
     assert_non_null(strstr(error.text, "gap"));
@@ -538,7 +516,7 @@ static void pitfall_27_a_damaged_hard_state_is_refused_at_start(void **state)
     log_store_close(store);
     uint8_t record[32] = {1, 0, 0, 0, 16, 0, 0, 0};
     char name[] = "hard_state";
-    damage(*state, "state", 0, (MDB_val){10, name}, &(MDB_val){sizeof record, record});
+    testing_damage(*state, "state", 0, (MDB_val){10, name}, &(MDB_val){sizeof record, record});
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
     assert_non_null(strstr(error.text, "hard_state"));
 }
@@ -548,7 +526,7 @@ static void a_missing_record_is_refused_at_start(void **state)
     struct log_store *store = testing_open_log(*state, MAP_BYTES);
     log_store_close(store);
     char name[] = "format";
-    damage(*state, "state", 0, (MDB_val){6, name}, NULL);
+    testing_damage(*state, "state", 0, (MDB_val){6, name}, NULL);
     struct storage_error error = {{0}};
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
 }

@@ -5,29 +5,6 @@
 #include "storage_foreign_reader.h"
 #include "storage_testing.h"
 
-/* Changes one table behind the map's back. A NULL value removes the key. */
-static void damage(const char *directory, const char *table, unsigned flags, MDB_val key,
-                   const MDB_val *value)
-{
-    MDB_env *environment = NULL;
-    MDB_txn *transaction = NULL;
-    MDB_dbi handle;
-    assert_int_equal(mdb_env_create(&environment), 0);
-    assert_int_equal(mdb_env_set_maxdbs(environment, 8), 0);
-    assert_int_equal(mdb_env_set_mapsize(environment, TESTING_MAP_BYTES), 0);
-    assert_int_equal(mdb_env_open(environment, directory, 0, 0600), 0);
-    assert_int_equal(mdb_txn_begin(environment, NULL, 0, &transaction), 0);
-    assert_int_equal(mdb_dbi_open(transaction, table, flags, &handle), 0);
-    if (value == NULL) {
-        assert_int_equal(mdb_del(transaction, handle, &key, NULL), 0);
-    } else {
-        MDB_val copy = *value;
-        assert_int_equal(mdb_put(transaction, handle, &key, &copy, 0), 0);
-    }
-    assert_int_equal(mdb_txn_commit(transaction), 0);
-    mdb_env_close(environment);
-}
-
 /* Writes a value for "k" whose bytes are not those of its hash. */
 static void rot_value(const char *directory, size_t size)
 {
@@ -40,7 +17,7 @@ static void rot_value(const char *directory, size_t size)
     uint64_t hash = map_record_hash((const uint8_t *)"k", 1, &value);
     map_record_encode(record, &value, hash);
     record[MAP_RECORD_HEAD_BYTES + size / 2] ^= 1;
-    damage(directory, "data", 0, (MDB_val){2, key}, &(MDB_val){MAP_RECORD_HEAD_BYTES + size, record});
+    testing_damage(directory, "data", 0, (MDB_val){2, key}, &(MDB_val){MAP_RECORD_HEAD_BYTES + size, record});
     free(record);
 }
 
@@ -117,10 +94,10 @@ static void a_damaged_or_missing_meta_record_is_refused_at_start(void **state)
     char name[] = "meta";
     uint8_t garbage[100] = {1, 0, 0, 0, 84};
     make_map(*state);
-    damage(*state, "meta", 0, (MDB_val){4, name}, &(MDB_val){sizeof garbage, garbage});
+    testing_damage(*state, "meta", 0, (MDB_val){4, name}, &(MDB_val){sizeof garbage, garbage});
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
     assert_non_null(strstr(error.text, "meta"));
-    damage(*state, "meta", 0, (MDB_val){4, name}, NULL);
+    testing_damage(*state, "meta", 0, (MDB_val){4, name}, NULL);
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
 }
 
@@ -129,7 +106,7 @@ static void a_lost_key_is_noticed_at_start(void **state)
     struct storage_error error;
     char key[] = {MAP_KEY_PREFIX, 'a'};
     make_map(*state);
-    damage(*state, "data", 0, (MDB_val){2, key}, NULL);
+    testing_damage(*state, "data", 0, (MDB_val){2, key}, NULL);
     assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
     assert_non_null(strstr(error.text, "holds 1 keys"));
 }
@@ -140,7 +117,7 @@ static void an_index_that_lost_a_key_stops_the_checkpoint_that_needs_it(void **s
     uint8_t time[8];
     struct storage_error error;
     storage_put_u64_big(time, 100);
-    damage(*state, "expiry", MDB_DUPSORT, (MDB_val){8, time}, NULL);
+    testing_damage(*state, "expiry", MDB_DUPSORT, (MDB_val){8, time}, NULL);
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
     testing_delete(map, "a");
     struct map_checkpoint *checkpoint = map_freeze(map);
@@ -155,7 +132,7 @@ static void an_index_that_names_a_wrong_expiry_stops_the_purge(void **state)
     uint8_t time[8];
     char key[] = {MAP_KEY_PREFIX, 'a'};
     storage_put_u64_big(time, 50);
-    damage(*state, "expiry", MDB_DUPSORT, (MDB_val){8, time}, &(MDB_val){2, key});
+    testing_damage(*state, "expiry", MDB_DUPSORT, (MDB_val){8, time}, &(MDB_val){2, key});
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
     assert_int_equal(testing_purge(map, 60, 10), 0);
     assert_non_null(map_error(map));
