@@ -4,6 +4,9 @@
 #include "sim_promise.h"
 #include "sim_record.h"
 
+#include "command_codec.h"
+#include "entry_codec.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +14,16 @@
 enum {
     CONTENT_TURNS = 400, /* how often the content of a map is worked out anew */
     CONTENT_KEYS_MAX = 20000,
+    QUORUM_TIMEOUTS = 3,
+    ARGUMENTS_MAX = 16,
     NEIGHBOURS = 24, /* entries at the end of a log that are looked at in every turn */
 };
 
 /* What a node was like after its last turn. */
 struct seen {
-    uint64_t term, vote, commit, applied;
+    uint64_t term, vote, commit, applied, log_time_ms;
     uint64_t leader_term; /* in which it led */
+    uint64_t leader_since_ms;
     struct raft_entry_id leader_last;
 };
 
@@ -127,6 +133,25 @@ static void check_append_only(struct sim_node *node, const struct seen *seen,
     }
 }
 
+/* A leader that hears of no majority steps down (check-quorum, thesis 6.2): after one election timeout, which
+ * it looks at once in a while. */
+static void check_quorum(struct sim_node *node, const struct seen *seen)
+{
+    const struct sim *sim = node->sim;
+    uint64_t now_ms = sim_node_clock_ms(node);
+    uint64_t patience_ms = sim->knobs.election_timeout_ms * QUORUM_TIMEOUTS;
+    uint32_t heard = 1;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        heard += i != node->number && node->heard_ms[i] + patience_ms >= now_ms ? 1 : 0;
+    }
+    if (heard <= sim->nodes_count / 2 && seen->leader_since_ms + patience_ms < now_ms) {
+        sim_fail(node->sim, SIM_LIVENESS,
+                 "node %" PRIu64 " still leads, though it has heard of %u nodes of %u only for %" PRIu64
+                 " ms",
+                 node->id, heard, sim->nodes_count, patience_ms);
+    }
+}
+
 static void check_leader(struct sim_node *node, struct seen *seen, const struct raft_status *status)
 {
     if (status->role != RAFT_LEADER) {
@@ -135,6 +160,7 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
     }
     if (seen->leader_term != status->term) {
         seen->leader_term = status->term;
+        seen->leader_since_ms = sim_node_clock_ms(node);
         check_only_leader(node, status->term);
         sim_promise_leader(node, status->term);
         check_completeness(node, status);
@@ -142,6 +168,7 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
         check_append_only(node, seen, status);
     }
     seen->leader_last = status->last;
+    check_quorum(node, seen);
 }
 
 /* ---- the log ------------------------------------------------------------------------------------- */
@@ -255,7 +282,7 @@ static void check_same_content(struct sim_node *node, const struct map_meta *met
     *seen = content;
 }
 
-static void check_map(struct sim_node *node, const struct raft_status *status)
+static void check_map(struct sim_node *node, struct seen *seen, const struct raft_status *status)
 {
     struct sim *sim = node->sim;
     struct map *map = replica_map(node->replica);
@@ -274,6 +301,10 @@ static void check_map(struct sim_node *node, const struct raft_status *status)
                  node->id, durable, sim_promise_base_index(node), sim_promise_last_index(node),
                  sim_check_committed(sim));
     }
+    if (meta->log_time_ms < seen->log_time_ms) {
+        sim_fail(sim, SIM_CORRECTNESS, "the log time of node %" PRIu64 " goes back", node->id);
+    }
+    seen->log_time_ms = meta->log_time_ms;
     if (meta->log_time_ms > sim->check->log_time_ms) {
         sim->check->log_time_ms = meta->log_time_ms;
         sim_record_log_time(sim, meta->log_time_ms);
@@ -291,11 +322,43 @@ struct walk {
     uint64_t keys, earliest_ms;
 };
 
+/* A value's version names the command that wrote it last: that command is about this key. */
+static void check_version(struct sim_node *node, const uint8_t *key, size_t key_size,
+                          struct map_version version)
+{
+    const struct raft_entry *entry = sim_promise_committed_entry(node->sim, version.index);
+    struct entry_header header;
+    struct encoded_command encoded = {0};
+    bool found = entry != NULL && entry->payload != NULL &&
+                 entry_codec_read_header(entry->payload->bytes, entry->payload->size, &header) &&
+                 version.command < header.commands_count;
+    size_t position = ENTRY_HEADER_BYTES;
+    for (uint32_t i = 0; found && i <= version.command; i++) {
+        size_t size =
+            command_codec_read(entry->payload->bytes + position, entry->payload->size - position, &encoded);
+        found = size > 0;
+        position += size;
+    }
+    struct argument arguments[ARGUMENTS_MAX];
+    bool names_it = false;
+    if (found && encoded.arguments_count <= ARGUMENTS_MAX) {
+        command_codec_arguments(&encoded, arguments);
+        for (uint32_t i = 0; i < encoded.arguments_count; i++) {
+            names_it =
+                names_it || (arguments[i].size == key_size && memcmp(arguments[i].bytes, key, key_size) == 0);
+        }
+    }
+    if (!names_it) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "on node %" PRIu64 " the version of %.*s is {%" PRIu64 ", %u}, which is no command about it",
+                 node->id, (int)key_size, (const char *)key, version.index, version.command);
+    }
+}
+
 static void visit(void *context, const uint8_t *key, size_t key_size, const struct map_value *value)
 {
     struct walk *walk = context;
-    (void)key;
-    (void)key_size;
+    check_version(walk->node, key, key_size, value->version);
     walk->keys++;
     if (value->expiry_ms != 0 && value->expiry_ms < walk->earliest_ms) {
         walk->earliest_ms = value->expiry_ms;
@@ -346,7 +409,7 @@ void sim_check_turn(struct sim_node *node)
     check_commit(node, seen, &status);
     check_leader(node, seen, &status);
     check_durable(node, &status);
-    check_map(node, &status);
+    check_map(node, seen, &status);
     seen->term = status.term;
     seen->vote = status.vote;
     seen->commit = status.commit;

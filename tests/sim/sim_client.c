@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    PIPELINE_MAX = 16,
+    OUTSTANDING_MAX = 64,
     NO_NODE = UINT32_MAX,
     DELAY_US_MAX = 8000,
     REQUESTS_PER_TURN_MAX = 40,
@@ -50,8 +50,9 @@ struct sim_client {
     bool reads_all;                    /* at the end: each key once, at the node with its number */
     uint32_t next_key;
     bool slow;
-    bool hops; /* to another node, after the pipeline */
-    struct sim_command commands[PIPELINE_MAX + 1];
+    bool hops;                                    /* to another node, after the pipeline */
+    bool open_loop;                               /* sends more before all is answered */
+    struct sim_command commands[OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
     uint64_t step_number, pipeline_number;
 };
@@ -312,7 +313,7 @@ static void send_pipeline(struct sim_client *client)
     struct sim_connection *connection = client->connection;
     struct byte_buffer out = {0};
     bool first = connection->to_node_us == 0;
-    client->answered_count = client->commands_count = 0;
+    bool waits = client->commands_count > 0;
     if (first && client->follows) {
         client->commands[client->commands_count++] =
             (struct sim_command){.form = SIM_ANSWER_IGNORED, .text = "READONLY"};
@@ -330,14 +331,21 @@ static void send_pipeline(struct sim_client *client)
     send_bytes(connection, true, byte_buffer_front(&out), byte_buffer_size(&out));
     byte_buffer_deinit(&out);
     uint64_t wait_ms = sim->knobs.command_timeout_ms * 2 + sim->knobs.parking_ms + 4000;
-    sim_after(sim, wait_ms * 1000, on_time_out, client, client->pipeline_number);
+    if (!waits) {
+        sim_after(sim, wait_ms * 1000, on_time_out, client, client->pipeline_number);
+    }
+    if (client->open_loop) {
+        step_in(client, sim_around(sim, sim->knobs.think_ms * 1000));
+    }
 }
 
 static void on_step(void *target, uint64_t number)
 {
     struct sim_client *client = target;
     struct sim *sim = client->sim;
-    if (number != client->step_number || client->commands_count > 0) {
+    bool waits = client->commands_count > 0;
+    bool has_room = client->commands_count + sim->knobs.pipeline + 1 <= OUTSTANDING_MAX;
+    if (number != client->step_number || (waits && (!client->open_loop || client->hops || !has_room))) {
         return;
     }
     if (client->reads_all ? client->next_key == sim_record_keys_count(sim) : !sim->clients_may_begin) {
@@ -347,7 +355,8 @@ static void on_step(void *target, uint64_t number)
         step_in(client, sim_around(sim, LOG_WAIT_US));
         return;
     }
-    if (client->hops || (client->follows && !client->reads_all && sim_random_chance(&sim->random, 50))) {
+    bool wanders = client->follows && !client->reads_all && sim_random_chance(&sim->random, 50);
+    if (!waits && (client->hops || wanders)) {
         client->hops = false;
         drop_connection(client);
     }
@@ -560,6 +569,8 @@ void sim_client_create_all(struct sim *sim)
         client->wanted_node = client->reads_all ? i - (uint32_t)sim->knobs.clients : NO_NODE;
         client->follows =
             client->reads_all || sim_random_below(&sim->random, 100) < sim->knobs.followers_percent;
+        client->open_loop =
+            !client->reads_all && sim_random_below(&sim->random, 100) < sim->knobs.open_loop_percent;
         client->slow =
             !client->reads_all && sim_random_below(&sim->random, 100) < sim->knobs.slow_clients_percent;
     }

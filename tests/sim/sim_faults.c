@@ -207,6 +207,24 @@ static void flap(struct sim *sim)
     }
 }
 
+/* Every way is up or down anew about once in an election timeout: leaders do not last, and hear of little. */
+static void on_weather(void *target, uint64_t number)
+{
+    struct sim *sim = target;
+    (void)number;
+    if (!sim->faults_may_begin) {
+        return;
+    }
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        for (uint32_t j = 0; j < sim->nodes_count; j++) {
+            if (i != j) {
+                sim_network_cut(sim, i, j, sim_random_below(&sim->random, 100) < sim->knobs.weather_percent);
+            }
+        }
+    }
+    sim_after(sim, around_ms(sim, sim->knobs.election_timeout_ms), on_weather, sim, 0);
+}
+
 static void break_client(struct sim *sim)
 {
     sim_client_break(sim->clients[sim_random_below(&sim->random, sim->knobs.clients)]);
@@ -297,6 +315,9 @@ void sim_faults_begin(struct sim *sim)
     for (uint32_t i = 0; i < sim->nodes_count && spread > 0; i++) {
         sim_node_set_clock_rate(sim->nodes[i],
                                 1000 - spread + sim_random_below(&sim->random, 2 * spread + 1));
+    }
+    if (sim->knobs.weather_percent > 0) {
+        on_weather(sim, 0);
     }
     for (uint32_t i = 0; i < FAULTS_COUNT; i++) {
         uint64_t rate = sim_knob_get(&sim->knobs, faults[i].rate);

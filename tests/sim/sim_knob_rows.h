@@ -25,7 +25,7 @@ SIM_KNOB(unstable_bytes, 67108864, 2000, 100000, 200, "entries that wait for the
 SIM_KNOB(checkpoint_log_bytes, 8192, 200, 100000, 800, "log that is applied between two checkpoints")
 SIM_KNOB(checkpoint_idle_ms, 2000, 20, 4000, 500, "a checkpoint after so long without writes")
 SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buffer")
-SIM_KNOB(log_tail_bytes, 4194304, 10000, 300000, 700, "log kept behind the durable map")
+SIM_KNOB(log_tail_bytes, 4194304, 40000, 400000, 700, "log kept behind the durable map")
 SIM_KNOB(client_pending_bytes, 1048576, 1000, 50000, 200, "requests and replies of a client in flight")
 
 /* The clients. */
@@ -40,6 +40,7 @@ SIM_KNOB(followers_percent, 0, 5, 80, 400, "clients that sent READONLY and ask a
 SIM_KNOB(value_bytes, 20, 1, 6000, 500, "largest value")
 SIM_KNOB(flushes_per_mille, 0, 1, 30, 250, "FLUSHALL among the commands")
 SIM_KNOB(client_breaks_per_minute, 0, 5, 400, 400, "clients that close their connection in the middle")
+SIM_KNOB(open_loop_percent, 0, 10, 100, 350, "clients that send more before all is answered")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 
 /* The network. */
@@ -68,6 +69,8 @@ SIM_KNOB(partitions_per_minute, 0, 3, 80, 500, "the network cut in some way")
 SIM_KNOB(partition_ms, 800, 20, 6000, 700, "mean length of a partition")
 SIM_KNOB(breaks_per_minute, 0, 3, 300, 400, "a connection between nodes broken with data in flight")
 SIM_KNOB(flaps_per_minute, 0, 2, 30, 200, "a link that goes down and up again and again for a while")
+SIM_KNOB(weather_percent, 0, 5, 70, 250,
+         "each way is down for so much of the time, for about an election timeout")
 SIM_KNOB(disk_stalls_per_minute, 0, 3, 80, 350, "a disk that hangs")
 SIM_KNOB(disk_stall_ms, 500, 20, 6000, 700, "mean length of a hang")
 SIM_KNOB(disk_failures_per_minute, 0, 2, 40, 250, "a write that fails, done or not")

@@ -105,6 +105,7 @@ static void on_contact(void *target, uint64_t epoch)
     struct sim_node *to = link->sim->nodes[link->to];
     if (link->epoch == epoch && !link->cut && sim_node_listens(to)) {
         sim_node_set_time(to);
+        to->heard_ms[link->from] = sim_node_clock_ms(to);
         replica_on_peer_contact(to->replica, link->from + 1);
     }
 }
@@ -208,6 +209,7 @@ void sim_network_deliver(struct sim_node *node, uint32_t from)
             consumed != frame->size) {
             sim_fail(sim, SIM_CORRECTNESS, "a message of node %u cannot be decoded", from + 1);
         }
+        node->heard_ms[from] = sim_node_clock_ms(node);
         replica_on_message(node->replica, from + 1, &message);
         bus_message_deinit(&message);
         drop(frame);

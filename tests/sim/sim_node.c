@@ -19,6 +19,8 @@ enum {
     TURN_US_MIN = 5, /* what a turn takes at least */
     TURN_US_MAX = 60,
     BUSY_TURNS_MAX = 20000,
+    LARGE_BYTES = 800,
+    PAGE_BYTES = 4096,
     COMMAND_BYTES = 150, /* of a command beside its value, and of its part of an entry */
 };
 
@@ -176,7 +178,10 @@ static void open_log(struct sim_node *node, struct log_identity *identity)
 uint64_t sim_node_log_tail_bytes(const struct sim *sim)
 {
     const struct sim_knobs *knobs = &sim->knobs;
-    uint64_t in_flight = knobs->clients * knobs->pipeline * (knobs->value_bytes + COMMAND_BYTES) * 6;
+    /* A large entry takes pages of its own. */
+    uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
+                                                        : knobs->value_bytes + COMMAND_BYTES;
+    uint64_t in_flight = knobs->clients * knobs->pipeline * command * 6;
     return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
 }
 

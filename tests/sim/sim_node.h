@@ -33,7 +33,8 @@ struct sim_node {
     uint64_t clock_rate_per_mille;
     int64_t wall_offset_ms;
 
-    uint64_t wake_us; /* of the next turn; UINT64_MAX: none is planned */
+    uint64_t heard_ms[SIM_NODES_MAX]; /* its clock when it last heard of each node */
+    uint64_t wake_us;                 /* of the next turn; UINT64_MAX: none is planned */
     uint64_t wake_number;
     uint64_t busy_turns; /* in a row, in which time was not waited for */
     bool ended;          /* the replica asked to stop: after this turn */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_OVERHEAD_BYTES = 64 }; /* in the log, roughly */
+enum { ENTRY_OVERHEAD_BYTES = 64, LARGE_BYTES = 800, PAGE_BYTES = 4096 }; /* in the log, roughly */
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -29,8 +29,8 @@ struct disk {
 
 /* An entry as it was first seen on a disk or in a message. */
 struct content {
-    uint64_t term, hash, previous_term;
-    size_t bytes;
+    struct raft_entry entry; /* with a reference to its payload */
+    uint64_t hash, previous_term;
     bool has_previous;
     struct content *next; /* of the same index, another term */
 };
@@ -57,6 +57,7 @@ void sim_promise_destroy(struct sim *sim)
         while (promise->contents[i] != NULL) {
             struct content *content = promise->contents[i];
             promise->contents[i] = content->next;
+            raft_payload_unref(content->entry.payload);
             free(content);
         }
     }
@@ -105,7 +106,7 @@ static struct content *find_content(struct sim_promise *promise, struct raft_ent
         promise->contents_count = count;
     }
     struct content *content = promise->contents[id.index];
-    while (content != NULL && content->term != id.term) {
+    while (content != NULL && content->entry.id.term != id.term) {
         content = content->next;
     }
     return content;
@@ -122,9 +123,9 @@ static void check_content(struct sim_node *node, const struct raft_entry *entry,
     struct content *content = find_content(promise, entry->id);
     if (content == NULL) {
         content = sim_allocate(sizeof *content);
-        content->term = entry->id.term;
+        content->entry = *entry;
+        raft_payload_ref(entry->payload);
         content->hash = hash;
-        content->bytes = raft_entry_bytes(entry);
         content->next = promise->contents[entry->id.index];
         promise->contents[entry->id.index] = content;
     }
@@ -416,7 +417,18 @@ uint64_t sim_promise_lag_bytes(const struct sim_node *node)
     for (uint64_t index = disk_of(node)->last.index + 1; index <= sim_check_committed(sim); index++) {
         struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
         const struct content *content = find_content(sim->promise, id);
-        bytes += (content == NULL ? 0 : content->bytes) + ENTRY_OVERHEAD_BYTES;
+        size_t size = content == NULL ? 0 : raft_entry_bytes(&content->entry);
+        bytes += size > LARGE_BYTES ? size + 2 * PAGE_BYTES : size + ENTRY_OVERHEAD_BYTES;
     }
     return bytes;
+}
+
+const struct raft_entry *sim_promise_committed_entry(struct sim *sim, uint64_t index)
+{
+    if (index == 0 || index > sim_check_committed(sim)) {
+        return NULL;
+    }
+    struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
+    const struct content *content = find_content(sim->promise, id);
+    return content == NULL ? NULL : &content->entry;
 }
