@@ -6,7 +6,8 @@
  *
  * The rules of order, per connection:
  * - a write waits while an earlier read of its connection waits for a read index;
- * - a read rides in the entry when its connection has writes on their way;
+ * - a read rides in the entry when its connection has writes on their way, unless an earlier read waits for
+ * its turn;
  * - nothing new is proposed while commands proposed in another term are undecided: they would come back
  * before it.
  *
@@ -173,7 +174,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
     struct slot *slot = client_slot(client, request->number);
     bool leads = replica_leads(replica);
     if (client->proposed_count > 0) {
-        if (!leads) {
+        if (!leads || client->reading_count > 0) {
             return WAIT_ORDER;
         }
         batch_add_read(replica, client, request->number, request->command, request->arguments + 1,

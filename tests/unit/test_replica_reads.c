@@ -361,6 +361,44 @@ static void test_pitfall_06_a_read_that_is_tried_again_is_not_overtaken_by_the_n
     cluster_destroy(cluster);
 }
 
+/* Found by the simulator (seed 64 of its first day). The first read meets a key that is due and rides in an entry; the
+ * second waits for it; the third must not ride past the second. */
+static void test_pitfall_06_a_read_does_not_ride_past_one_that_waits(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 20);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_client *reader = cluster_connect(leader, 0);
+    (void)cluster_ask(leader, "SET k old");
+    (void)cluster_ask(leader, "SET e v PX 50");
+    cluster_run(cluster, 40);
+    for (uint64_t id = 1; id <= 3; id++) {
+        cluster_hold_disk(cluster_node(cluster, id), DISK_QUEUE_LOG, true);
+    }
+    cluster_run(cluster, 40);
+    cluster_send(reader, "GET e");
+    cluster_send(reader, "GET k");
+    cluster_run(cluster, 10);
+    cluster_send(reader, "GET k");
+    cluster_settle(cluster);
+    struct cluster_client *writer = cluster_connect(leader, 0);
+    cluster_send(writer, "SET k new");
+    cluster_expect_nothing(reader, 20);
+    for (uint64_t id = 1; id <= 3; id++) {
+        cluster_hold_disk(cluster_node(cluster, id), DISK_QUEUE_LOG, false);
+    }
+    cluster_expect(writer, "+OK\r\n");
+    cluster_run(cluster, 50);
+    const char *received = cluster_received(reader);
+    bool in_order = strcmp(received, "$-1\r\n$3\r\nold\r\n$3\r\nold\r\n") == 0 ||
+                    strcmp(received, "$-1\r\n$3\r\nold\r\n$3\r\nnew\r\n") == 0 ||
+                    strcmp(received, "$-1\r\n$3\r\nnew\r\n$3\r\nnew\r\n") == 0;
+    if (!in_order) {
+        fail_msg("the reads are not in order: %s", received);
+    }
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_reads_that_had_to_gather_go_on_as_soon_as_a_round_is_free),
         cmocka_unit_test(test_a_single_node_reads_by_itself),
         cmocka_unit_test(test_pitfall_06_a_read_that_is_tried_again_is_not_overtaken_by_the_next_one),
+        cmocka_unit_test(test_pitfall_06_a_read_does_not_ride_past_one_that_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
