@@ -83,7 +83,7 @@ SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit coverage fuzz bench clean programs unit-programs fuzz-programs
+.PHONY: all run test check unit coverage fuzz soak mutants bench clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -183,6 +183,13 @@ $(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory
 		$(foreach l,sim replica commands client protocol storage raft,$(B)/lib$(l).a)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
+
+MINUTES ?= 30
+soak: $(B)/kvsim
+	@$(B)/kvsim --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --keep-failures $(B)/failed-seeds
+
+mutants: $(B)/kvsim
+	@tests/sim/mutants/run --table tests/sim/README.md
 
 # ---- bench (tests/bench) -------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ static void print_state(FILE *out, const struct sim_node *node)
     } else if (node->state != SIM_NODE_DOWN) {
         (void)snprintf(role, sizeof role, "not formed");
     }
-    (void)fprintf(out, "node %" PRIu64 "  %-16s", node->id, node->state == SIM_NODE_PAUSED ? "paused" : role);
+    (void)fprintf(out, "node %" PRIu64 "  %-18s", node->id, node->state == SIM_NODE_PAUSED ? "paused" : role);
 }
 
 void sim_trace(struct sim *sim, const struct sim_node *node, enum sim_trace_level level, const char *format,
@@ -35,7 +35,7 @@ void sim_trace(struct sim *sim, const struct sim_node *node, enum sim_trace_leve
     if (node != NULL) {
         print_state(out, node);
     } else {
-        (void)fprintf(out, "%-24s", "");
+        (void)fprintf(out, "%-26s", "");
     }
     va_list arguments;
     va_start(arguments, format);
