@@ -116,7 +116,7 @@ enum raft_message_type {
  * APPEND             | entry before the first | leader's    | entries; round
  * APPEND_RESPONSE    | accepted: last matching entry; rejected: the `log` of the APPEND
  *                    |                        |             | reject; hint (rejected: where to look next)
- * HEARTBEAT          | -                      | min(match of the receiver, commit) | round
+ * HEARTBEAT          | the last entry that is on every member's disk | min(match of the receiver, commit) | round
  * HEARTBEAT_RESPONSE | -                      | -           | round, echoed
  * TIMEOUT_NOW        | -                      | -           |
  * READ_INDEX         | -                      | -           | round: the asker's id of this try
@@ -332,6 +332,9 @@ struct raft_status {
     uint64_t durable_index; /* own disk holds the current log up to here */
     uint64_t commit;
     uint64_t applied;
+    /* Every member's disk holds the log up to here, as far as this node knows: what is beyond may yet be
+     * needed by one that is behind, whoever leads. Never goes back; 0 after a start. */
+    uint64_t held_by_all;
     uint64_t unstable_bytes; /* proposed or received, not yet durable here */
     uint32_t peers_count;
     struct raft_peer_status peers[RAFT_NODES_MAX]; /* leader only, without itself */

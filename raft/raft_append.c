@@ -109,6 +109,9 @@ void raft_append_on_heartbeat(struct raft *raft, const struct raft_message *mess
     if (!accept_leader(raft, message->from)) {
         return;
     }
+    if (message->log.index > raft->held_by_all.index && message->log.index <= raft->log.last_index) {
+        raft->held_by_all = message->log;
+    }
     /* The leader has our acknowledgement up to there; what is beyond our log only a broken peer sends. */
     if (message->commit <= raft->log.last_index) {
         raft_log_commit_to(&raft->log, message->commit);

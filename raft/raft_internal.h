@@ -69,7 +69,8 @@ struct raft {
     raft_node_id term_leader; /* of this term, alive or not. leader != NONE => leader == term_leader */
     bool term_leader_gone;    /* it has shown that it leads no more */
     uint64_t leader_contact_ms;
-    uint64_t noop_index; /* leader: the entry that started the term */
+    uint64_t noop_index;              /* leader: the entry that started the term */
+    struct raft_entry_id held_by_all; /* the last entry that is known to be on every member's disk */
 
     struct raft_log log;
     struct raft_election election;

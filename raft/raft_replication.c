@@ -103,6 +103,7 @@ static void send_heartbeat(struct raft *raft, uint32_t slot, uint64_t round)
 {
     struct raft_progress *progress = &raft->progress[slot];
     struct raft_message heartbeat = raft_new_message(raft, RAFT_MESSAGE_HEARTBEAT, raft->voters[slot]);
+    heartbeat.log = raft->held_by_all;
     /* Beyond its match the follower may hold something else than we do. */
     heartbeat.commit = min_u64(progress->match, raft->log.commit);
     heartbeat.round = round;
@@ -299,6 +300,19 @@ uint64_t raft_replication_deadline_ms(const struct raft *raft)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+/* Members drop old entries only up to here (see raft_status.held_by_all); heartbeats tell them. */
+static void note_held_by_all(struct raft *raft, const uint64_t *matches)
+{
+    uint64_t index = raft->log.durable;
+    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+        index = min_u64(index, matches[i]);
+    }
+    uint64_t term;
+    if (index > raft->held_by_all.index && raft_get_entry_term(raft, index, &term)) {
+        raft->held_by_all = (struct raft_entry_id){.term = term, .index = index};
+    }
+}
+
 void raft_replication_maybe_commit(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
@@ -306,6 +320,7 @@ void raft_replication_maybe_commit(struct raft *raft)
     for (uint32_t i = 0; i < raft->config.voters_count; i++) {
         matches[i] = i == raft->self ? raft->log.durable : raft->progress[i].match;
     }
+    note_held_by_all(raft, matches);
     uint64_t held = raft_replication_majority_value(matches, raft->config.voters_count);
     raft_assert(held <= raft->log.last_index);
     /* Thesis 3.6.2: only entries of the own term are committed by counting; from the no-op on, all are. */

@@ -50,6 +50,7 @@ void raft_get_status(const struct raft *raft, struct raft_status *status)
         .durable_index = log->durable,
         .commit = log->commit,
         .applied = log->applied,
+        .held_by_all = raft->held_by_all.index,
         .unstable_bytes = raft_log_bytes_after(log, log->durable),
     };
     if (raft->role != RAFT_LEADER) {

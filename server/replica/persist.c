@@ -150,8 +150,8 @@ void persist_take_ready(struct replica *replica)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
-/* A member that is only a little behind is never cut off; one that holds up eight tails is, or half of what
- * the log's file may grow to: a log that is full stops its node (pitfall 19). */
+/* A member that is only a little behind is never cut off, whoever leads; one that holds up eight tails is, or
+ * half of what the log's file may grow to: a log that is full stops its node (pitfall 19). */
 static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
     return usage->entries_bytes <= replica->options.log_tail_bytes * 8 &&
@@ -170,11 +170,8 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     uint64_t keep_from = map_durable_index(replica->map);
     struct raft_status status;
     raft_get_status(replica->raft, &status);
-    bool waits = may_wait_for_followers(replica, &usage);
-    for (uint32_t i = 0; waits && i < status.peers_count; i++) {
-        if (status.peers[i].match_index < keep_from) {
-            keep_from = status.peers[i].match_index;
-        }
+    if (may_wait_for_followers(replica, &usage) && status.held_by_all < keep_from) {
+        keep_from = status.held_by_all;
     }
     if (keep_from > status.durable_index) {
         keep_from = status.durable_index;
