@@ -3,8 +3,8 @@
  *
  * A command with several keys is one operation per key. Where its answer says nothing about the single key
  * (the count of DEL a b, the OK of FLUSHALL), the outcome is HISTORY_DONE_UNCHECKED. An operation that
- * certainly had no effect (-CLUSTERDOWN, MOVED, refused before the log) does not belong in a history; nor does
- * one that answered with an error which the model does not know (a value over the limit).
+ * certainly had no effect (-CLUSTERDOWN, MOVED, refused before the log) does not belong in a history; nor
+ * does one that answered with an error which the model does not know (a value over the limit).
  *
  * Which command is which operation:
  *   SETEX, PSETEX      SET with HISTORY_EXPIRY          MGET             a GET per key
@@ -50,7 +50,7 @@ enum history_option {
 
 enum history_outcome {
     HISTORY_DONE,           /* `reply` was received */
-    HISTORY_DONE_UNCHECKED, /* it took effect between invoked_us and returned_us; the reply says nothing here */
+    HISTORY_DONE_UNCHECKED, /* it took effect in that time; the reply says nothing about this key */
     HISTORY_UNKNOWN, /* it took effect at some time after invoked_us, or will, or never; but not twice */
 };
 
@@ -71,9 +71,9 @@ struct history_operation {
     const uint8_t *bytes; /* the value of SET, GETSET, SETNX, APPEND */
     size_t size;
     int64_t delta;
-    /* If it sets an expiry: when, at the earliest and at the latest, the key may go and must have gone. Clocks
-     * that differ and a relative time that starts at an unknown moment make the window. A time that has passed
-     * already is allowed (EXPIRE key -1: 0 and 0). earliest <= latest; UINT64_MAX: no bound. */
+    /* If it sets an expiry: when, at the earliest and at the latest, the key may go and must have gone.
+     * Clocks that differ and a relative time that starts at an unknown moment make the window. A time that
+     * has passed already is allowed (EXPIRE key -1: 0 and 0). earliest <= latest; UINT64_MAX: no bound. */
     uint64_t expiry_earliest_us;
     uint64_t expiry_latest_us;
 

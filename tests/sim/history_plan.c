@@ -87,6 +87,17 @@ static void forget_answer(struct key_operation *model)
     }
 }
 
+/* Bytes that no answer shows anywhere: what they are appended to is never shown again. With counters a
+ * digit may still matter. */
+static void forget_bytes(const struct key_values *values, struct key_operation *model)
+{
+    if (model->kind == HISTORY_APPEND && model->bytes.size > 0 &&
+        !key_values_can_show(values, model->bytes)) {
+        model->bytes.bytes = NULL;
+        model->value = (struct key_value){.kind = KEY_VALUE_ABSENT};
+    }
+}
+
 /* The outcome only; all that depends on other steps comes later. */
 static struct plan_step make_step(const struct key_values *values, const struct history_operation *operations,
                                   size_t i)
@@ -104,7 +115,13 @@ static struct plan_step make_step(const struct key_values *values, const struct 
     } else {
         forget_answer(&step.model);
     }
+    step.is_overwriter = key_inference_is_overwriter(&step.model) &&
+                         (step.is_checked || (step.model.options & (HISTORY_NX | HISTORY_XX)) == 0);
     step.need = key_inference_need(&step.model, step.is_checked ? &step.received : NULL);
+    if (!step.is_checked && is_only_a_look(&step.model)) { /* it only has its time and its place */
+        step.is_observer = true;
+        step.need = (struct key_need){.kind = KEY_NEED_NOTHING};
+    }
     return step;
 }
 
@@ -129,7 +146,10 @@ static int compare_models(const struct key_operation *a, const struct key_operat
         return order;
     }
     order = compare_numbers(a->bytes.size, b->bytes.size);
-    return order != 0 || a->bytes.size == 0 ? order : memcmp(a->bytes.bytes, b->bytes.bytes, a->bytes.size);
+    order = order != 0 ? order : compare_numbers(a->bytes.bytes == NULL, b->bytes.bytes == NULL);
+    return order != 0 || a->bytes.size == 0 || a->bytes.bytes == NULL
+               ? order
+               : memcmp(a->bytes.bytes, b->bytes.bytes, a->bytes.size);
 }
 
 static int compare_by_class(const void *left, const void *right)
@@ -157,10 +177,11 @@ static void make_steps(struct history_plan *plan, const struct history_operation
     plan->optional = allocate(count, sizeof *plan->optional);
     for (size_t i = 0; i < count; i++) {
         struct plan_step step = make_step(plan->values, operations, i);
-        if (!step.is_checked && is_only_a_look(&step.model)) {
-            continue;
-        }
         if (operations[i].outcome == HISTORY_UNKNOWN) {
+            if (is_only_a_look(&step.model)) {
+                continue;
+            }
+            forget_bytes(plan->values, &step.model);
             plan->optional[plan->optional_count++] = step;
             note_kind(plan, &step.model);
         } else {
@@ -174,7 +195,6 @@ static void make_steps(struct history_plan *plan, const struct history_operation
     }
     plan->classes = allocate(plan->optional_count, sizeof *plan->classes);
     for (size_t i = 0; i < plan->optional_count; i++) {
-        plan->optional[i].fingerprint = fingerprint_of(plan->required_count + i);
         if (i == 0 || compare_models(&plan->optional[i].model, &plan->optional[i - 1].model) != 0) {
             plan->classes[plan->classes_count++] = (struct plan_class){.first = i};
         }
@@ -250,6 +270,26 @@ int64_t history_plan_find_wanted(const struct history_plan *plan, struct key_val
         }
     }
     return PLAN_NONE;
+}
+
+size_t history_plan_first_wanted(const struct history_plan *plan, struct key_value value)
+{
+    const uint64_t size = value.number;
+    size_t low = 0, high = plan->wanted_count;
+    value.number = 0; /* of the same first, shorter ones are before longer ones */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_values(&plan->wanted[middle].value, &value) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    while (low < plan->wanted_count && plan->wanted[low].value.kind == value.kind &&
+           plan->wanted[low].value.first == value.first && plan->wanted[low].value.number < size) {
+        low++;
+    }
+    return low;
 }
 
 static void find_wanted_values(struct history_plan *plan)
@@ -377,6 +417,24 @@ void history_plan_init(struct history_plan *plan, const struct history_operation
     find_wanted_values(plan);
     find_products(plan);
     find_expiry_limits(plan, operations, count);
+}
+
+size_t history_plan_longest_span(const struct history_plan *plan)
+{
+    size_t longest = 1;
+    for (size_t i = 0; i < plan->required_count; i++) {
+        size_t low = i, high = plan->required_count; /* the first that was called after the answer */
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (plan->required[middle].invoked_us <= plan->required[i].returned_us) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        longest = low - i > longest ? low - i : longest;
+    }
+    return longest;
 }
 
 void history_plan_deinit(struct history_plan *plan)

@@ -15,12 +15,13 @@ struct plan_step {
     struct key_operation model;
     bool is_checked; /* the answer is known, and is `received` */
     bool is_observer;
+    bool is_overwriter; /* if it is right in a state, the state after it does not depend on that */
     struct key_reply received;
     struct key_need need;
     uint64_t invoked_us, returned_us;
     int64_t after;    /* a required step that must have been placed before this one; or PLAN_NONE */
     int64_t needs_id; /* wanted value that it needs, or PLAN_NONE */
-    struct fingerprint fingerprint;
+    struct fingerprint fingerprint; /* required */
 };
 
 /* Steps of unknown outcome that do the same. */
@@ -62,6 +63,12 @@ struct history_plan {
 /* Borrows the operations' bytes. Release with history_plan_deinit. */
 void history_plan_init(struct history_plan *plan, const struct history_operation *operations, size_t count);
 void history_plan_deinit(struct history_plan *plan);
+
+/* The most required steps that can lie between the first that is not placed and the last that is. */
+size_t history_plan_longest_span(const struct history_plan *plan);
+
+/* The first place in `wanted` from which there may be values that begin with `value`, side by side. */
+size_t history_plan_first_wanted(const struct history_plan *plan, struct key_value value);
 
 /* The place in `wanted`, or PLAN_NONE. */
 int64_t history_plan_find_wanted(const struct history_plan *plan, struct key_value value);

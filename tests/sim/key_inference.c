@@ -146,6 +146,13 @@ bool key_inference_is_observer(const struct key_operation *operation, const stru
     abort();
 }
 
+bool key_inference_is_overwriter(const struct key_operation *operation)
+{
+    return operation->kind == HISTORY_DEL || operation->kind == HISTORY_GETDEL ||
+           operation->kind == HISTORY_GETSET || operation->kind == HISTORY_SETNX ||
+           (operation->kind == HISTORY_SET && (operation->options & HISTORY_KEEPTTL) == 0);
+}
+
 struct key_product key_inference_product(const struct key_operation *operation,
                                          const struct key_reply *received)
 {

@@ -30,6 +30,9 @@ struct key_need key_inference_need(const struct key_operation *operation, const 
 /* True if an operation with this answer leaves every state in which the answer is right as it was. */
 bool key_inference_is_observer(const struct key_operation *operation, const struct key_reply *received);
 
+/* True if the state after it, where it is not refused, does not depend on the state before. */
+bool key_inference_is_overwriter(const struct key_operation *operation);
+
 /* Which values can be there after the operation that need not have been there before. */
 enum key_product_kind {
     KEY_PRODUCT_NONE,

@@ -1,5 +1,5 @@
-/* key_model.c: what an operation does to one key. One function per kind of operation; key_model_apply routes.
- */
+/* key_model.c: what an operation does to one key. One function per kind of operation; key_model_apply
+ * routes. */
 #include "key_model.h"
 
 #include <assert.h>

@@ -170,11 +170,30 @@ static struct key_bytes view_bytes(const struct key_values *values, struct key_v
     return (struct key_bytes){NULL, 0};
 }
 
+bool key_values_can_show(const struct key_values *values, struct key_bytes bytes)
+{
+    bool is_part_of_integer = values->integers_matter && bytes.size <= INTEGER_DIGITS_MAX + 1;
+    for (size_t i = 0; i < bytes.size && is_part_of_integer; i++) {
+        is_part_of_integer =
+            (bytes.bytes[i] >= '0' && bytes.bytes[i] <= '9') || (i == 0 && bytes.bytes[i] == '-');
+    }
+    if (is_part_of_integer) {
+        return true;
+    }
+    for (size_t i = 0; i < values->seen_count; i++) {
+        if (memmem(values->seen[i].bytes, values->seen[i].size, bytes.bytes, bytes.size) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct key_value key_values_append(const struct key_values *values, struct key_value value,
                                    struct key_bytes bytes)
 {
     char text[INTEGER_TEXT_BYTES_MAX];
-    if (value.kind == KEY_VALUE_OPAQUE) {
+    if (value.kind == KEY_VALUE_OPAQUE || (bytes.bytes == NULL && bytes.size > 0)) {
+        value = key_values_opaque(values, value);
         value.number += values->sizes_matter ? bytes.size : 0;
         return value;
     }
@@ -214,12 +233,39 @@ bool key_values_begins(const struct key_values *values, struct key_value whole, 
 bool key_values_ends(const struct key_values *values, struct key_value value, struct key_bytes end)
 {
     char text[INTEGER_TEXT_BYTES_MAX];
-    if (value.kind == KEY_VALUE_OPAQUE) {
+    if (value.kind == KEY_VALUE_OPAQUE || (end.bytes == NULL && end.size > 0)) {
         return false;
     }
     struct key_bytes all = view_bytes(values, value, text);
     return end.size <= all.size &&
            (end.size == 0 || memcmp(all.bytes + (all.size - end.size), end.bytes, end.size) == 0);
+}
+
+struct key_value key_values_opaque(const struct key_values *values, struct key_value value)
+{
+    return (struct key_value){.kind = KEY_VALUE_OPAQUE,
+                              .number = values->sizes_matter ? key_value_size(value) : 0};
+}
+
+bool key_values_is_before_integer(const struct key_values *values, struct key_value value)
+{
+    return values->integers_matter && value.kind == KEY_VALUE_SEEN &&
+           (value.number == 0 || (value.number == 1 && values->seen[value.first].bytes[0] == '-'));
+}
+
+enum key_beginning key_values_integer_beginning(const struct key_values *values, struct key_value value,
+                                                size_t size, int64_t *number)
+{
+    char text[INTEGER_TEXT_BYTES_MAX];
+    if (value.kind == KEY_VALUE_OPAQUE) {
+        return KEY_BEGINNING_NONE;
+    }
+    struct key_bytes bytes = view_bytes(values, value, text);
+    if (size > bytes.size || size > INTEGER_DIGITS_MAX + 1) {
+        return KEY_BEGINNING_NONE;
+    }
+    bytes.size = size;
+    return key_bytes_parse_integer(bytes, number) ? KEY_BEGINNING_INTEGER : KEY_BEGINNING_OTHER;
 }
 
 bool key_value_equal(struct key_value a, struct key_value b)

@@ -1,11 +1,11 @@
 /* key_values.h: values of one key as a history needs them: two values are told apart only if some answer in
  * the history could tell them apart.
  *
- * A value is kept as what is known of it: a prefix of a value that an answer showed (bytes are not copied), an
- * integer (if the history counts), or neither, then only its size (if the history asks for sizes), for no
+ * A value is kept as what is known of it: a prefix of a value that an answer showed (bytes are not copied),
+ * an integer (if the history counts), or neither, then only its size (if the history asks for sizes), for no
  * answer can show it or anything that is appended to it. So values that nobody reads are all alike, which
- * keeps the search of linearizability.c small, and no value costs memory however long it grows. Each value has
- * one form only: equal values have equal structs.
+ * keeps the search of linearizability.c small, and no value costs memory however long it grows. Each value
+ * has one form only: equal values have equal structs.
  */
 #ifndef KEY_VALUES_H
 #define KEY_VALUES_H
@@ -33,8 +33,7 @@ struct key_bytes {
 };
 
 struct key_values_options {
-    const struct key_bytes
-        *seen; /* every value that an answer shows; the array is copied, the bytes are not */
+    const struct key_bytes *seen; /* every value that an answer shows; the bytes are not copied */
     size_t seen_count;
     bool integers_matter; /* there is an INCRBY */
     bool sizes_matter;    /* there is a STRLEN or an APPEND */
@@ -49,7 +48,10 @@ void key_values_destroy(struct key_values *values);
 struct key_value key_values_find(const struct key_values *values, struct key_bytes bytes);
 struct key_value key_values_integer(int64_t number);
 
-/* The value (absent counts as empty) with bytes after it. */
+/* Whether these bytes can be a part of a value that an answer shows, or of an integer. */
+bool key_values_can_show(const struct key_values *values, struct key_bytes bytes);
+
+/* The value (absent counts as empty) with bytes after it. NULL stands for bytes that cannot be shown. */
 struct key_value key_values_append(const struct key_values *values, struct key_value value,
                                    struct key_bytes bytes);
 
@@ -61,6 +63,21 @@ bool key_values_begins(const struct key_values *values, struct key_value whole, 
 
 /* Whether the value, which is not absent, ends in these bytes; false for a KEY_VALUE_OPAQUE. */
 bool key_values_ends(const struct key_values *values, struct key_value value, struct key_bytes end);
+
+/* What is left of a value that no answer shows any more. */
+struct key_value key_values_opaque(const struct key_values *values, struct key_value value);
+
+/* Whether it is no integer, but can become one. */
+bool key_values_is_before_integer(const struct key_values *values, struct key_value value);
+
+/* Whether the first `size` bytes of a value are an integer. */
+enum key_beginning {
+    KEY_BEGINNING_NONE /* and no longer ones are */,
+    KEY_BEGINNING_OTHER,
+    KEY_BEGINNING_INTEGER
+};
+enum key_beginning key_values_integer_beginning(const struct key_values *values, struct key_value value,
+                                                size_t size, int64_t *number);
 
 bool key_value_equal(struct key_value a, struct key_value b);
 

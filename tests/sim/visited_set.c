@@ -1,71 +1,120 @@
-/* visited_set.c: open addressing with linear steps; doubles when half full. */
+/* visited_set.c: open addressing with linear steps, doubled when half full; the nodes of one fingerprint
+ * are a list. */
 #include "visited_set.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { PLACES_MIN = 1024 };
+enum { PLACES_MIN = 1024, NODES_MIN = 1024 };
 
-static struct fingerprint *allocate_places(size_t count)
+struct visited_node {
+    struct fingerprint fingerprint;
+    uint64_t time_us;
+    uint32_t next; /* of the same fingerprint; 0: none */
+};
+
+static void *reallocate(void *memory, size_t count, size_t bytes)
 {
-    struct fingerprint *places = calloc(count, sizeof *places);
-    if (places == NULL) {
+    if (bytes != 0 && count > SIZE_MAX / bytes) {
         abort();
     }
-    return places;
+    memory = realloc(memory, count * bytes + 1);
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
 }
 
-void visited_set_init(struct visited_set *set)
+static void allocate_places(struct visited_set *set, size_t count)
 {
-    *set = (struct visited_set){.places = allocate_places(PLACES_MIN), .places_count = PLACES_MIN};
+    set->places = reallocate(NULL, count, sizeof *set->places);
+    memset(set->places, 0, count * sizeof *set->places);
+    set->places_count = count;
+}
+
+void visited_set_init(struct visited_set *set, size_t words_count)
+{
+    *set = (struct visited_set){.words_count = words_count, .nodes_count = 1, .nodes_max = NODES_MIN};
+    set->nodes = reallocate(NULL, set->nodes_max, sizeof *set->nodes);
+    set->words = reallocate(NULL, set->nodes_max * words_count, sizeof *set->words);
+    allocate_places(set, PLACES_MIN);
 }
 
 void visited_set_deinit(struct visited_set *set)
 {
+    free(set->nodes);
+    free(set->words);
     free(set->places);
     *set = (struct visited_set){0};
 }
 
-/* The place that holds it, or the free one where it belongs. */
-static struct fingerprint *find_place(const struct visited_set *set, struct fingerprint wanted)
+/* The place of the list of nodes with this fingerprint, or the free one where it belongs. */
+static uint32_t *find_place(const struct visited_set *set, struct fingerprint wanted)
 {
     size_t i = wanted.low & (set->places_count - 1);
     for (;;) {
-        struct fingerprint *place = &set->places[i];
-        if ((place->low == 0 && place->high == 0) ||
-            (place->low == wanted.low && place->high == wanted.high)) {
-            return place;
+        const struct visited_node *node = &set->nodes[set->places[i]];
+        if (set->places[i] == 0 ||
+            (node->fingerprint.low == wanted.low && node->fingerprint.high == wanted.high)) {
+            return &set->places[i];
         }
         i = (i + 1) & (set->places_count - 1);
     }
 }
 
-static void grow(struct visited_set *set)
+static void double_places(struct visited_set *set)
 {
-    struct visited_set bigger = {.places = allocate_places(set->places_count * 2),
-                                 .places_count = set->places_count * 2,
-                                 .count = set->count};
-    for (size_t i = 0; i < set->places_count; i++) {
-        if (set->places[i].low != 0 || set->places[i].high != 0) {
-            *find_place(&bigger, set->places[i]) = set->places[i];
+    uint32_t *old = set->places;
+    const size_t old_count = set->places_count;
+    allocate_places(set, old_count * 2);
+    for (size_t i = 0; i < old_count; i++) {
+        if (old[i] != 0) {
+            *find_place(set, set->nodes[old[i]].fingerprint) = old[i];
         }
     }
-    free(set->places);
-    *set = bigger;
+    free(old);
 }
 
-bool visited_set_add(struct visited_set *set, struct fingerprint fingerprint)
+static bool covers(const struct visited_set *set, uint32_t node, uint64_t time_us, const uint64_t *words)
 {
-    if (fingerprint.low == 0 && fingerprint.high == 0) {
-        fingerprint.high = 1;
-    }
-    struct fingerprint *place = find_place(set, fingerprint);
-    if (place->low != 0 || place->high != 0) {
+    const uint64_t *spent = &set->words[node * set->words_count];
+    if (set->nodes[node].time_us > time_us) {
         return false;
     }
-    *place = fingerprint;
-    set->count++;
-    if (set->count * 2 > set->places_count) {
-        grow(set);
+    for (size_t i = 0; i < set->words_count; i++) {
+        if ((spent[i] & ~words[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool visited_set_add(struct visited_set *set, struct fingerprint fingerprint, uint64_t time_us,
+                     const uint64_t *words)
+{
+    uint32_t *place = find_place(set, fingerprint);
+    for (uint32_t node = *place; node != 0; node = set->nodes[node].next) {
+        if (covers(set, node, time_us, words)) {
+            return false;
+        }
+    }
+    if (set->nodes_count == set->nodes_max) {
+        set->nodes_max *= 2;
+        set->nodes = reallocate(set->nodes, set->nodes_max, sizeof *set->nodes);
+        set->words = reallocate(set->words, set->nodes_max * set->words_count, sizeof *set->words);
+    }
+    if (set->nodes_count > UINT32_MAX) {
+        abort();
+    }
+    set->nodes[set->nodes_count] =
+        (struct visited_node){.fingerprint = fingerprint, .time_us = time_us, .next = *place};
+    if (set->words_count > 0) {
+        memcpy(&set->words[set->nodes_count * set->words_count], words, set->words_count * sizeof *words);
+    }
+    set->places_used += *place == 0;
+    *place = (uint32_t)set->nodes_count++;
+    if (set->places_used * 2 > set->places_count) {
+        double_places(set);
     }
     return true;
 }
