@@ -336,7 +336,8 @@ void map_store_walk(struct map_store *store,
         const uint8_t *prefixed = key.mv_data;
         struct map_record record;
         if (key.mv_size == 0 || prefixed[0] != MAP_KEY_PREFIX) {
-            map_store_break(store, "%s: the map holds a damaged key. " STORAGE_DAMAGED_ADVICE, store->directory);
+            map_store_break(store, "%s: the map holds a damaged key. " STORAGE_DAMAGED_ADVICE,
+                            store->directory);
             break;
         }
         if (!map_store_decode(store, prefixed + 1, key.mv_size - 1, &value, MAP_STORE_CHECK_ALL, &record)) {

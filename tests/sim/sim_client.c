@@ -351,7 +351,7 @@ static void on_step(void *target, uint64_t number)
     if (client->reads_all ? client->next_key == sim_record_keys_count(sim) : !sim->clients_may_begin) {
         return;
     }
-    if (!client->reads_all && somebody_lags(sim)) {
+    if (!client->reads_all && (somebody_lags(sim) || sim_record_is_full(sim))) {
         step_in(client, sim_around(sim, LOG_WAIT_US));
         return;
     }

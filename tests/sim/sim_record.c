@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_MAX = 4000000, DESCRIPTION_BYTES = 6000 };
+enum { OPERATIONS_OF_KEY_MAX = 700, STEPS_MAX = 1000000, DESCRIPTION_BYTES = 6000 };
 
 enum state { OPEN, ANSWERED, UNKNOWN, FORGOTTEN };
 
@@ -118,6 +118,11 @@ static uint64_t time_of(const struct sim_record *record, uint64_t log_time_ms)
         }
     }
     return low < record->moments_count ? record->moments[low].time_us : UINT64_MAX;
+}
+
+bool sim_record_is_full(const struct sim *sim)
+{
+    return sim->record->operations_count > sim->record->keys_count * OPERATIONS_OF_KEY_MAX;
 }
 
 /* ---- recording ----------------------------------------------------------------------------------- */

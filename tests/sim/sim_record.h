@@ -41,6 +41,9 @@ uint32_t sim_record_key(struct sim *sim, const char *name);
 const char *sim_record_key_name(const struct sim *sim, uint32_t key);
 uint32_t sim_record_keys_count(const struct sim *sim);
 
+/* There are so many operations that checking more would take long. */
+bool sim_record_is_full(const struct sim *sim);
+
 /* Returns the number of the operation. */
 size_t sim_record_ask(struct sim *sim, uint64_t client, uint64_t connection, const struct sim_asked *asked);
 void sim_record_answer(struct sim *sim, size_t operation, enum history_reply reply, int64_t integer,

@@ -181,7 +181,7 @@ static void make_count(struct draft *draft, char kind)
     uint32_t key = draw_key(draft, kind);
     struct sim_asked asked = {.key = key, .kind = HISTORY_INCRBY};
     uint64_t choice = below(draft, 10);
-    int64_t by = 1 + (int64_t)below(draft, 9);
+    const int64_t by = 5;
     if (choice < 7) {
         add(draft, choice < 6 ? "INCR" : "DECR");
         add_key(draft, key);
@@ -269,14 +269,13 @@ static void make_write(struct draft *draft, char kind)
     } else if (choice < 67) {
         make_count(draft, kind);
     } else {
-        static const char *const names[] = {"APPEND", "GETSET", "SETNX", "GETDEL"};
-        static const enum history_kind kinds[] = {HISTORY_APPEND, HISTORY_GETSET, HISTORY_SETNX,
-                                                  HISTORY_GETDEL};
-        uint64_t which = choice < 80 ? 0 : choice < 88 ? 1 : choice < 93 ? 2 : 3;
+        static const char *const names[] = {"GETSET", "SETNX", "GETDEL"};
+        static const enum history_kind kinds[] = {HISTORY_GETSET, HISTORY_SETNX, HISTORY_GETDEL};
+        uint64_t which = choice < 84 ? 0 : choice < 93 ? 1 : 2;
         uint32_t key = draw_key(draft, kind);
         add(draft, names[which]);
         add_key(draft, key);
-        if (which == 3) {
+        if (kinds[which] == HISTORY_GETDEL) {
             ask_kind(draft, key, kinds[which]);
             return;
         }
@@ -284,6 +283,20 @@ static void make_write(struct draft *draft, char kind)
         add_bytes(draft, draft->value, draft->value_bytes);
         ask_value(draft, key, kinds[which], 0);
     }
+}
+
+static void make_append(struct draft *draft)
+{
+    if (below(draft, 8) == 0) {
+        make_del(draft, 'a');
+        return;
+    }
+    uint32_t key = draw_key(draft, 'a');
+    add(draft, "APPEND");
+    add_key(draft, key);
+    draw_value(draft);
+    add_bytes(draft, draft->value, draft->value_bytes);
+    ask_value(draft, key, HISTORY_APPEND, 0);
 }
 
 /* ---- expiry -------------------------------------------------------------------------------------- */
@@ -380,7 +393,7 @@ static void make_flush(struct draft *draft)
 
 void sim_workload_create(struct sim *sim)
 {
-    for (const char *kind = "cke"; *kind != '\0'; kind++) {
+    for (const char *kind = "ckae"; *kind != '\0'; kind++) {
         for (uint64_t number = 0; number < sim->knobs.keys; number++) {
             char name[SIM_KEY_BYTES_MAX];
             (void)snprintf(name, sizeof name, "%c%" PRIu64, *kind, number);
@@ -410,6 +423,7 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     const struct sim_knobs *knobs = &sim->knobs;
     char kind = below(&draft, 100) < knobs->counters_percent   ? 'c'
                 : below(&draft, 100) < knobs->expiries_percent ? 'e'
+                : below(&draft, 6) == 0                        ? 'a'
                                                                : 'k';
     bool reads = reads_only || below(&draft, 100) < knobs->reads_percent;
     if (!reads && sim_random_chance(&sim->random, knobs->flushes_per_mille)) {
@@ -426,6 +440,8 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
         make_count(&draft, kind);
     } else if (kind == 'e') {
         make_write_of_expiring(&draft);
+    } else if (kind == 'a') {
+        make_append(&draft);
     } else {
         make_write(&draft, kind);
     }

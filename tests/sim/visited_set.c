@@ -75,6 +75,9 @@ static void double_places(struct visited_set *set)
     free(old);
 }
 
+/* More nodes of one fingerprint are not looked through: the search is then longer, and as right. */
+enum { COMPARED_MAX = 32 };
+
 static bool covers(const struct visited_set *set, uint32_t node, uint64_t time_us, const uint64_t *words)
 {
     const uint64_t *spent = &set->words[node * set->words_count];
@@ -93,7 +96,9 @@ bool visited_set_add(struct visited_set *set, struct fingerprint fingerprint, ui
                      const uint64_t *words)
 {
     uint32_t *place = find_place(set, fingerprint);
-    for (uint32_t node = *place; node != 0; node = set->nodes[node].next) {
+    uint32_t compared = 0;
+    for (uint32_t node = *place; node != 0 && compared < COMPARED_MAX; node = set->nodes[node].next) {
+        compared++;
         if (covers(set, node, time_us, words)) {
             return false;
         }
