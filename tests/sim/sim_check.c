@@ -152,6 +152,20 @@ static void check_quorum(struct sim_node *node, const struct seen *seen)
     }
 }
 
+/* A leader commits by counting only entries of its own term, and with them all before (thesis 3.6.2). */
+static void check_commit_rule(struct sim_node *node, const struct seen *seen,
+                              const struct raft_status *status)
+{
+    uint64_t term;
+    if (status->commit > seen->commit && raft_get_entry_term(sim_node_raft(node), status->commit, &term) &&
+        term != status->term) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 ", leader of term %" PRIu64 ", commits entry %" PRIu64 " of term %" PRIu64
+                 " by itself",
+                 node->id, status->term, status->commit, term);
+    }
+}
+
 static void check_leader(struct sim_node *node, struct seen *seen, const struct raft_status *status)
 {
     if (status->role != RAFT_LEADER) {
@@ -166,6 +180,7 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
         check_completeness(node, status);
     } else {
         check_append_only(node, seen, status);
+        check_commit_rule(node, seen, status);
     }
     seen->leader_last = status->last;
     check_quorum(node, seen);

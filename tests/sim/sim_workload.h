@@ -12,7 +12,7 @@
 #include "byte_buffer.h"
 #include "sim_record.h"
 
-enum { SIM_COMMAND_KEYS_MAX = 80, SIM_COMMAND_TEXT_BYTES = 120 };
+enum { SIM_COMMAND_KEYS_MAX = 100, SIM_COMMAND_TEXT_BYTES = 120 };
 
 /* How an answer is split over the operations of a command. */
 enum sim_answer_form {
