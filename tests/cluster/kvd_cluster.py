@@ -187,6 +187,13 @@ def spawn(arguments, log_path, prefix=(), environment=None):
     return process
 
 
+def deaf_to_nothing():
+    """For preexec_fn of what is to be ended by a signal: nohup and shells that start something in the background make
+    it deaf to SIGHUP and SIGINT, we hand that on, and neither a shell script nor kvd undoes it."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def server_environment(log_prefix):
     """Ours, without the variables that kvd would take for settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KVD_")}

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from kvd_cluster import REPOSITORY, Cluster, Failure, chosen_binary, runs_under_sanitizer, wait_until
+from kvd_cluster import REPOSITORY, Cluster, Failure, chosen_binary, deaf_to_nothing, runs_under_sanitizer, wait_until
 from resp import Connection, ConnectionLost, ReplyTimeout, encode_command
 
 MIB = 1 << 20
@@ -58,7 +58,7 @@ def local_cluster():
         environment.update(KVD_PROGRAM=chosen_binary(), KVD_DATA_PARENT=directory, KVD_FIRST_PORT=str(first))
         script = subprocess.Popen([os.path.join(REPOSITORY, "deploy", "run-local-cluster")], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
-                                  start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                  start_new_session=True, preexec_fn=deaf_to_nothing)
         try:
             pids = wait_until(all_answer, 20, "three nodes")
             assert len(pids) == 3
