@@ -103,28 +103,46 @@ def _ephemeral_ports_start():
 
 
 _handed_out = set()
+_held = {}  # port -> the socket that keeps it from others
 
 
-def _port_is_free(port):
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+def _hold_port(port):
+    """True if the port was free, and is now kept from everybody else on this machine, another test run included, also
+    while nobody listens there. It is bound without SO_REUSEADDR, which fails if anyone else has it; with that option
+    set afterwards, a server of ours that sets it too can bind it beside us."""
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        return False
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _held[port] = holder
     return True
 
 
-def free_ports(count):
-    """Ports below the range that the kernel hands out to outgoing connections: a node that is down for a
-    moment finds its port free when it comes back."""
+def release_ports(ports):
+    """For servers that cannot share a port with its holder, and when the ports are not needed any more."""
+    for port in ports:
+        holder = _held.pop(port, None)
+        if holder:
+            holder.close()
+
+
+def free_ports(count, second_at=0):
+    """Ports that are ours until they are released; if `second_at` is not 0, those that lie so much higher are too. Below
+    the range that the kernel hands out to outgoing connections: a node that is down for a moment finds its port free
+    when it comes back."""
     end = min(_ephemeral_ports_start(), 32768)
     while True:
-        base = random.SystemRandom().randrange(10000, end - count)
-        ports = range(base, base + count)
-        if not _handed_out.intersection(ports) and all(map(_port_is_free, ports)):
-            _handed_out.update(ports)
-            return list(ports)
+        base = random.SystemRandom().randrange(10000, end - count - second_at)
+        ports = list(range(base, base + count))
+        wanted = ports + [port + second_at for port in ports if second_at]
+        if not _handed_out.intersection(wanted):
+            if all(map(_hold_port, wanted)):
+                _handed_out.update(wanted)
+                return ports
+            release_ports(wanted)
 
 
 # ---- directories ----------------------------------------------------------------------------------
@@ -356,8 +374,8 @@ class Cluster:
         self.settings.update(settings or {})
         self.failed = False
         self._start = start
-        ports = free_ports(2 * size)
-        self.nodes = [Node(self, i + 1, ports[i], ports[size + i]) for i in range(size)]
+        self._ports = free_ports(2 * size)
+        self.nodes = [Node(self, i + 1, self._ports[i], self._ports[size + i]) for i in range(size)]
         if configure:
             configure(self)
 
@@ -460,6 +478,7 @@ class Cluster:
                           -signal.SIGILL):
                 problems.append("node %d crashed with %d" % (node.id, code))
         problems += self._stop_processes()
+        release_ports(self._ports)
         for path in sorted(glob.glob(os.path.join(self.directory, "sanitizer-*"))):
             with open(path, errors="replace") as file:
                 problems.append("sanitizer report %s:\n%s" % (os.path.basename(path), file.read()[:20000]))

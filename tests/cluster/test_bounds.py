@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -12,34 +11,18 @@ import time
 
 import pytest
 
-from kvd_cluster import REPOSITORY, Cluster, Failure, chosen_binary, deaf_to_nothing, runs_under_sanitizer, wait_until
+from kvd_cluster import (REPOSITORY, Cluster, chosen_binary, deaf_to_nothing, free_ports, release_ports, runs_under_sanitizer,
+                         wait_until)
 from resp import Connection, ConnectionLost, ReplyTimeout, encode_command
 
 MIB = 1 << 20
 
 
-def first_of_six_free_ports():
-    """A port p so that p, p + 1, p + 2 and those 10000 above are free."""
-    for _ in range(1000):
-        first = random.SystemRandom().randrange(10000, 20000)
-        sockets = []
-        try:
-            for port in [first + i for i in range(3)] + [first + 10000 + i for i in range(3)]:
-                sockets.append(socket.socket())
-                sockets[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise Failure("no free ports")
-
-
 @contextlib.contextmanager
 def local_cluster():
     """deploy/run-local-cluster with its three nodes: (the script, the nodes' process ids). Nothing is left behind."""
-    first = first_of_six_free_ports()
+    ports = free_ports(3, second_at=10000)  # the bus
+    first = ports[0]
     pids = []
 
     def all_answer():
@@ -69,6 +52,7 @@ def local_cluster():
             for pid in pids:
                 if os.path.exists("/proc/%d" % pid):
                     os.kill(pid, signal.SIGKILL)
+            release_ports(port + above for port in ports for above in (0, 10000))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
