@@ -29,7 +29,7 @@ def local_cluster():
         found = []
         for i in range(3):
             try:
-                with Connection("127.0.0.1:%d" % (first + i), 2) as connection:
+                with Connection("127.0.0.1:%d" % (first + i), 10) as connection:
                     info = connection.command("INFO", "server").decode()
             except (ConnectionLost, ReplyTimeout):
                 return None
@@ -43,7 +43,7 @@ def local_cluster():
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
                                   start_new_session=True, preexec_fn=deaf_to_nothing)
         try:
-            pids = wait_until(all_answer, 20, "three nodes")
+            pids = wait_until(all_answer, 40, "three nodes")
             assert len(pids) == 3
             yield script, pids
         finally:
@@ -60,7 +60,7 @@ def test_make_run_leaves_no_node_behind(number):
     """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
     with local_cluster() as (script, pids):
         script.send_signal(number)
-        assert script.wait(30) == 0
+        assert script.wait(60) == 0
         left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
         assert not left
 
@@ -72,7 +72,7 @@ def test_make_run_ends_when_its_nodes_die_as_it_is_told_to_stop(attempt):
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         script.send_signal(signal.SIGHUP)
-        assert script.wait(10) == 1, "attempt %d" % attempt
+        assert script.wait(60) == 1, "attempt %d" % attempt
 
 
 @pytest.mark.parametrize("command", [("GET", "big"), ("MGET",) + ("big",) * 6, ("SET", "other", "x", "PIPELINE", "GET", "big")],
@@ -92,7 +92,7 @@ def test_many_clients_that_do_not_read_their_replies_leave_memory_bounded_and_ot
         most = 0
         try:
             for _ in range(30):
-                client = socket.create_connection((node.host, node.client_port), 10)
+                client = socket.create_connection((node.host, node.client_port), 30)
                 client.sendall(request)
                 silent.append(client)
             with node.connect(20) as connection:

@@ -42,8 +42,8 @@ def test_no_node_stays_behind_when_a_test_run_is_ended(number):
         pids = [int(pid) for pid in pids]
         assert len(pids) == 3 and all(map(is_alive, pids))
         script.send_signal(number)
-        script.wait(30)
-        wait_until(lambda: not any(map(is_alive, pids)), 10, "the nodes to be gone")
+        script.wait(60)
+        wait_until(lambda: not any(map(is_alive, pids)), 40, "the nodes to be gone")
         if number == signal.SIGINT:
             assert not os.path.exists(directory)
         else:
