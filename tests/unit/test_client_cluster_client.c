@@ -322,17 +322,29 @@ static void a_server_that_speaks_something_else_is_a_clear_error(void **state)
 {
     struct fixture *fixture = *state;
     fake_server_greet(fixture->a, "SSH-2.0-OpenSSH_9.2\r\n", 0);
-    begin_with(fixture, fake_server_port(fixture->a), 0, 300);
+    begin_with(fixture, fake_server_port(fixture->a), 0, 1000);
     assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_NOT_EXECUTED);
     assert_non_null(strstr(fixture->result.error, "is this a kvd or Redis server?"));
     assert_int_equal(fake_server_count(fixture->a, "SET"), 0);
+}
+
+static void a_last_try_that_is_cut_short_does_not_hide_what_was_found_out_before(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(fixture->a, &(struct fake_rule){
+                                    .command = "CLUSTER", .reply = "SSH-2.0-OpenSSH_9.2\r\n", .times = 1});
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "CLUSTER", .action = FAKE_SILENCE});
+    begin_with(fixture, fake_server_port(fixture->a), 0, 1000);
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_NOT_EXECUTED);
+    assert_non_null(strstr(fixture->result.error, "is this a kvd or Redis server?"));
+    assert_int_equal(fake_server_count(fixture->a, "CLUSTER"), 2);
 }
 
 static void a_server_that_has_too_many_clients_is_quoted(void **state)
 {
     struct fixture *fixture = *state;
     fake_server_greet(fixture->a, "-ERR max number of clients reached\r\n", 1);
-    begin_with(fixture, fake_server_port(fixture->a), 0, 300);
+    begin_with(fixture, fake_server_port(fixture->a), 0, 1000);
     assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_NOT_EXECUTED);
     assert_true(strstr(fixture->result.error, "max number of clients reached") != NULL ||
                 strstr(fixture->result.error, "closed") != NULL ||
@@ -480,6 +492,7 @@ int main(void)
         CASE(an_unknown_outcome_that_the_server_tells_is_not_retried),
         CASE(garbage_for_a_write_is_an_unknown_outcome),
         CASE(a_server_that_speaks_something_else_is_a_clear_error),
+        CASE(a_last_try_that_is_cut_short_does_not_hide_what_was_found_out_before),
         CASE(a_server_that_has_too_many_clients_is_quoted),
         CASE(a_request_refused_half_way_gives_the_servers_words),
         CASE(an_idle_connection_that_was_closed_is_opened_again),
