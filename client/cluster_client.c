@@ -25,6 +25,7 @@ struct execution {
     size_t count;
     struct byte_buffer request;
     struct deadline deadline;
+    struct endpoint lost; /* the last node that was lost; result->error says how */
     char refusal[CLUSTER_CLIENT_ERROR_BYTES_MAX /
                  2]; /* the last "not now"; tells more than a lost connection */
 };
@@ -83,7 +84,13 @@ static enum attempt_end execution_finish(struct execution *execution, enum clust
 static enum attempt_end execution_lose_node(struct execution *execution, enum node_connection_result how)
 {
     assert(how != NODE_CONNECTION_OK);
-    result_set_connection_error(execution->result, &execution->client->connection);
+    const struct endpoint *peer = &execution->client->connection.peer;
+    /* A try that the end of all time cuts short says less than the one before it with the same node. */
+    bool cut_short = how == NODE_CONNECTION_TIMED_OUT && deadline_remaining_ms(&execution->deadline) == 0;
+    if (!cut_short || !endpoint_equal(peer, &execution->lost)) {
+        result_set_connection_error(execution->result, &execution->client->connection);
+        execution->lost = *peer;
+    }
     client_disconnect(execution->client);
     if (how == NODE_CONNECTION_CANCELLED) {
         return execution_finish(execution, CLUSTER_OUTCOME_CANCELLED);

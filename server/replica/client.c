@@ -19,6 +19,7 @@ enum {
     OUTPUT_KEEP_BYTES = 16 * 1024,
     OUTPUT_LIMIT_FACTOR = 16,  /* times client_pending_bytes_max: a client that asks for more than it reads */
     OUTPUT_STUCK_MS_MAX = 500, /* how long others wait for a client that takes nothing at all */
+    OUTPUT_GRACE_MS = 100,     /* ... and then, in case it was this node that did nothing */
     OUTPUT_FULL_MS_MAX = 5000, /* ... for those that take their replies slowly */
 };
 
@@ -455,9 +456,18 @@ void clients_shed_output(struct replica *replica)
         if (replica->output_bytes >= limit && replica->output_full_since_ms == 0) {
             replica->output_full_since_ms = replica->now_ms;
             replica->output_check_ms = replica->now_ms + OUTPUT_STUCK_MS_MAX;
+            replica->output_is_overdue = false;
         }
         return;
     }
+    if (!replica->output_is_overdue) {
+        /* When this node did not get to run, or its machine stood still, nobody could take anything. What
+         * they can take now is written at the end of this turn and of those that follow. */
+        replica->output_is_overdue = true;
+        replica->output_check_ms = replica->now_ms + OUTPUT_GRACE_MS;
+        return;
+    }
+    replica->output_is_overdue = false;
     replica->output_check_ms = replica->now_ms + OUTPUT_STUCK_MS_MAX;
     bool too_long = replica->now_ms - replica->output_full_since_ms >= OUTPUT_FULL_MS_MAX;
     while (replica->output_bytes > limit - limit / 4) {

@@ -186,6 +186,7 @@ struct replica {
     uint64_t output_bytes;         /* replies of all clients that are not sent yet */
     uint64_t output_full_since_ms; /* 0: there is room for replies */
     uint64_t output_check_ms;      /* when clients_shed_output() has to look again; UINT64_MAX: never */
+    bool output_is_overdue;        /* it looked once, and cuts off whoever is stuck the next time */
     bool anybody_throttled;
     bool redispatch;            /* something changed that may let parked commands go on */
     uint64_t parked_next_ms;    /* when the first parked command's time is over */

@@ -15,7 +15,7 @@ def test_an_answer_that_cannot_be_written_is_not_passed_over(shared_cluster, arg
     seeds = ",".join(node.address for node in shared_cluster.nodes)
     with open("/dev/full", "w") as full:
         result = subprocess.run([KVCLI, "-c", seeds, *arguments], stdin=subprocess.DEVNULL, stdout=full,
-                                stderr=subprocess.PIPE, text=True, env=environment(), timeout=60)
+                                stderr=subprocess.PIPE, text=True, env=environment(), timeout=120)
     assert result.returncode == USAGE
     assert "could not be written" in result.stderr
 

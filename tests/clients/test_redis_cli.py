@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis
 def cli(node, *arguments, stdin=None):
     result = subprocess.run(["redis-cli", "-h", node.host, "-p", str(node.client_port), *arguments], input=stdin,
                             stdin=subprocess.DEVNULL if stdin is None else None, capture_output=True, text=True,
-                            timeout=30 * PATIENCE)
+                            timeout=60 * PATIENCE)
     return result.stdout.strip()
 
 
@@ -96,7 +96,7 @@ class Terminal:
         fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.seen = ""
 
-    def expect(self, pattern, seconds=10):
+    def expect(self, pattern, seconds=30):
         deadline = time.monotonic() + seconds * PATIENCE
         while not re.search(pattern, self.seen):
             ready, _, _ = select.select([self.file], [], [], max(0, deadline - time.monotonic()))
@@ -146,7 +146,7 @@ def test_redis_benchmark_runs_against_the_leader(shared_cluster, pipeline):
     leader = shared_cluster.wait_for_leader()
     result = subprocess.run(["redis-benchmark", "-h", leader.host, "-p", str(leader.client_port), "-n", "4000", "-c", "20",
                              "-P", str(pipeline), "-r", "1000", "-q", "-e", "-t", "ping,set,get,incr,mset"],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120 * PATIENCE)
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200 * PATIENCE)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "rror" not in result.stdout.replace("\r", "\n"), result.stdout[-2000:]
     for name in ("SET", "GET", "INCR"):

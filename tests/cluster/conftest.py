@@ -80,7 +80,7 @@ def pytest_runtest_call(item):
 @pytest.fixture(scope="module")
 def shared_cluster():
     """Three nodes for tests that break nothing; each test uses keys of its own."""
-    with kvd_cluster.Cluster() as cluster:
+    with kvd_cluster.Cluster(settings=kvd_cluster.STEADY) as cluster:
         yield cluster
 
 
@@ -88,6 +88,13 @@ def shared_cluster():
 def cluster():
     """Three fresh nodes for one test."""
     with kvd_cluster.Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def steady_cluster():
+    """Three fresh nodes for one test, which keep their leader unless it is ended."""
+    with kvd_cluster.Cluster(settings=kvd_cluster.STEADY) as cluster:
         yield cluster
 
 

@@ -70,6 +70,11 @@ def runs_under_sanitizer():
 PATIENCE = float(os.environ.get("KVD_TEST_PATIENCE", "5" if runs_under_sanitizer() else "1"))
 
 
+# For tests of what a leader does while it leads. On a busy machine a node may not get to run for a second, and is then
+# replaced, as it should be; such a test is not about that.
+STEADY = {"election-timeout": "3s"}
+
+
 def rounds(default):
     """How often a fault is repeated; KVD_TEST_ROUNDS makes a quick form of it."""
     limit = os.environ.get("KVD_TEST_ROUNDS")
@@ -103,28 +108,46 @@ def _ephemeral_ports_start():
 
 
 _handed_out = set()
+_held = {}  # port -> the socket that keeps it from others
 
 
-def _port_is_free(port):
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+def _hold_port(port):
+    """True if the port was free, and is now kept from everybody else on this machine, another test run included, also
+    while nobody listens there. It is bound without SO_REUSEADDR, which fails if anyone else has it; with that option
+    set afterwards, a server of ours that sets it too can bind it beside us."""
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.bind(("127.0.0.1", port))
+    except OSError:
+        holder.close()
+        return False
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _held[port] = holder
     return True
 
 
-def free_ports(count):
-    """Ports below the range that the kernel hands out to outgoing connections: a node that is down for a
-    moment finds its port free when it comes back."""
+def release_ports(ports):
+    """For servers that cannot share a port with its holder, and when the ports are not needed any more."""
+    for port in ports:
+        holder = _held.pop(port, None)
+        if holder:
+            holder.close()
+
+
+def free_ports(count, second_at=0):
+    """Ports that are ours until they are released; if `second_at` is not 0, those that lie so much higher are too. Below
+    the range that the kernel hands out to outgoing connections: a node that is down for a moment finds its port free
+    when it comes back."""
     end = min(_ephemeral_ports_start(), 32768)
     while True:
-        base = random.SystemRandom().randrange(10000, end - count)
-        ports = range(base, base + count)
-        if not _handed_out.intersection(ports) and all(map(_port_is_free, ports)):
-            _handed_out.update(ports)
-            return list(ports)
+        base = random.SystemRandom().randrange(10000, end - count - second_at)
+        ports = list(range(base, base + count))
+        wanted = ports + [port + second_at for port in ports if second_at]
+        if not _handed_out.intersection(wanted):
+            if all(map(_hold_port, wanted)):
+                _handed_out.update(wanted)
+                return ports
+            release_ports(wanted)
 
 
 # ---- directories ----------------------------------------------------------------------------------
@@ -185,6 +208,13 @@ def spawn(arguments, log_path, prefix=(), environment=None):
                                    stdout=log, stderr=log, env=environment, start_new_session=True)
     _running.add(process)
     return process
+
+
+def deaf_to_nothing():
+    """For preexec_fn of what is to be ended by a signal: nohup and shells that start something in the background make
+    it deaf to SIGHUP and SIGINT, we hand that on, and neither a shell script nor kvd undoes it."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def server_environment(log_prefix):
@@ -272,7 +302,7 @@ class Node:
         self.told_to_end = True
         self.process.terminate()
 
-    def wait_exit(self, seconds=15):
+    def wait_exit(self, seconds=30):
         """The exit code of a process that is expected to end by itself or after terminate()."""
         self.told_to_end = True
         try:
@@ -282,21 +312,21 @@ class Node:
         _running.discard(self.process)
         return code
 
-    def connect(self, timeout=10.0):
+    def connect(self, timeout=30.0):
         return Connection(self.address, timeout * PATIENCE)
 
-    def command(self, *arguments, timeout=10.0):
+    def command(self, *arguments, timeout=30.0):
         """One command on a connection of its own."""
         with self.connect(timeout) as connection:
             return connection.command(*arguments)
 
-    def read(self, *arguments, timeout=10.0):
+    def read(self, *arguments, timeout=30.0):
         """One read of this very node (READONLY)."""
         with self.connect(timeout) as connection:
             connection.command("READONLY")
             return connection.command(*arguments)
 
-    def status(self, timeout=2.0):
+    def status(self, timeout=10.0):
         """RAFT STATUS as a dictionary (numbers as int), or None when the node does not answer."""
         try:
             with Connection(self.address, timeout * PATIENCE) as connection:
@@ -349,8 +379,8 @@ class Cluster:
         self.settings.update(settings or {})
         self.failed = False
         self._start = start
-        ports = free_ports(2 * size)
-        self.nodes = [Node(self, i + 1, ports[i], ports[size + i]) for i in range(size)]
+        self._ports = free_ports(2 * size)
+        self.nodes = [Node(self, i + 1, self._ports[i], self._ports[size + i]) for i in range(size)]
         if configure:
             configure(self)
 
@@ -375,7 +405,8 @@ class Cluster:
     def start(self):
         for node in self.nodes:
             node.start()
-        self.wait_for_leader(20)
+        self.wait_for_leader()
+        self.wait_until_all_follow()
 
     def restart_all(self):
         for node in self.nodes:
@@ -412,14 +443,24 @@ class Cluster:
                 return None if isinstance(reply, ErrorReply) else node
         return None
 
-    def wait_for_leader(self, seconds=10):
+    def wait_for_leader(self, seconds=40):
         return wait_until(self.find_leader, seconds, "a leader")
+
+    def wait_until_all_follow(self, seconds=40):
+        """Until all nodes, which must be running and connected, name the same leader: a majority knows it first."""
+
+        def all_follow():
+            statuses = [node.status() for node in self.nodes]
+            return all(statuses) and len({(status["term"], status["leader_id"]) for status in statuses}) == 1 \
+                and statuses[0]["leader_id"] != 0
+
+        wait_until(all_follow, seconds, "all nodes to follow one leader")
 
     def followers(self):
         leader = self.wait_for_leader()
         return [node for node in self.running if node is not leader]
 
-    def wait_until_equal(self, seconds=30):
+    def wait_until_equal(self, seconds=60):
         """Waits until all running nodes have applied the same entries and reports their common status;
         nobody may be writing. Then their digests and key counts must be the same."""
 
@@ -453,6 +494,7 @@ class Cluster:
                           -signal.SIGILL):
                 problems.append("node %d crashed with %d" % (node.id, code))
         problems += self._stop_processes()
+        release_ports(self._ports)
         for path in sorted(glob.glob(os.path.join(self.directory, "sanitizer-*"))):
             with open(path, errors="replace") as file:
                 problems.append("sanitizer report %s:\n%s" % (os.path.basename(path), file.read()[:20000]))
@@ -478,7 +520,7 @@ class Cluster:
                 continue
             if graceful and node.running:
                 try:
-                    code = node.process.wait(30)
+                    code = node.process.wait(60)
                     if code == SANITIZER_EXIT:
                         problems.append("node %d: sanitizer exit" % node.id)
                 except subprocess.TimeoutExpired:

@@ -25,12 +25,12 @@ class RedisReference:
     def __enter__(self):
         def answers():
             try:
-                with Connection(self.address, 1) as connection:
+                with Connection(self.address, 5) as connection:
                     return connection.command("PING") == "PONG"
             except (ConnectionLost, ReplyTimeout):
                 return False
 
-        wait_until(answers, 10, "redis-server")
+        wait_until(answers, 30, "redis-server")
         return self
 
     def __exit__(self, *_):

@@ -55,7 +55,7 @@ def split_address(address):
 class Connection:
     """One TCP connection. Every wait ends after `timeout` seconds at the latest."""
 
-    def __init__(self, address, timeout=10.0, connect_timeout=None):
+    def __init__(self, address, timeout=30.0, connect_timeout=None):
         self.address = address
         self.timeout = timeout
         self._buffer = bytearray()

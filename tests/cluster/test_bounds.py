@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -12,41 +11,25 @@ import time
 
 import pytest
 
-from kvd_cluster import REPOSITORY, Cluster, Failure, chosen_binary, runs_under_sanitizer, wait_until
+from kvd_cluster import (REPOSITORY, Cluster, chosen_binary, deaf_to_nothing, free_ports, release_ports, runs_under_sanitizer,
+                         wait_until)
 from resp import Connection, ConnectionLost, ReplyTimeout, encode_command
 
 MIB = 1 << 20
 
 
-def first_of_six_free_ports():
-    """A port p so that p, p + 1, p + 2 and those 10000 above are free."""
-    for _ in range(1000):
-        first = random.SystemRandom().randrange(10000, 20000)
-        sockets = []
-        try:
-            for port in [first + i for i in range(3)] + [first + 10000 + i for i in range(3)]:
-                sockets.append(socket.socket())
-                sockets[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise Failure("no free ports")
-
-
 @contextlib.contextmanager
 def local_cluster(output=subprocess.DEVNULL):
     """deploy/run-local-cluster with its three nodes: (the script, the nodes' process ids). Nothing is left behind."""
-    first = first_of_six_free_ports()
+    ports = free_ports(3, second_at=10000)  # the bus
+    first = ports[0]
     pids = []
 
     def all_answer():
         found = []
         for i in range(3):
             try:
-                with Connection("127.0.0.1:%d" % (first + i), 2) as connection:
+                with Connection("127.0.0.1:%d" % (first + i), 10) as connection:
                     info = connection.command("INFO", "server").decode()
             except (ConnectionLost, ReplyTimeout):
                 return None
@@ -58,9 +41,9 @@ def local_cluster(output=subprocess.DEVNULL):
         environment.update(KVD_PROGRAM=chosen_binary(), KVD_DATA_PARENT=directory, KVD_FIRST_PORT=str(first))
         script = subprocess.Popen([os.path.join(REPOSITORY, "deploy", "run-local-cluster")], stdin=subprocess.DEVNULL,
                                   stdout=output, stderr=subprocess.DEVNULL, env=environment,
-                                  start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                  start_new_session=True, preexec_fn=deaf_to_nothing)
         try:
-            pids = wait_until(all_answer, 20, "three nodes")
+            pids = wait_until(all_answer, 40, "three nodes")
             assert len(pids) == 3
             yield script, pids
         finally:
@@ -69,6 +52,7 @@ def local_cluster(output=subprocess.DEVNULL):
             for pid in pids:
                 if os.path.exists("/proc/%d" % pid):
                     os.kill(pid, signal.SIGKILL)
+            release_ports(port + above for port in ports for above in (0, 10000))
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "55534", "70000"])
@@ -86,7 +70,7 @@ def test_make_run_leaves_no_node_behind(number):
     """Ctrl-C, a kind kill and a terminal that is closed end all three nodes, cleanly."""
     with local_cluster() as (script, pids):
         script.send_signal(number)
-        assert script.wait(30) == 0
+        assert script.wait(60) == 0
         left = [pid for pid in pids if os.path.exists("/proc/%d" % pid)]
         assert not left
 
@@ -110,7 +94,7 @@ def test_make_run_ends_when_its_nodes_die_as_it_is_told_to_stop(attempt):
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         script.send_signal(signal.SIGHUP)
-        assert script.wait(10) == 1, "attempt %d" % attempt
+        assert script.wait(60) == 1, "attempt %d" % attempt
 
 
 @pytest.mark.parametrize("command", [("GET", "big"), ("MGET",) + ("big",) * 6, ("SET", "other", "x", "PIPELINE", "GET", "big")],
@@ -130,7 +114,7 @@ def test_many_clients_that_do_not_read_their_replies_leave_memory_bounded_and_ot
         most = 0
         try:
             for _ in range(30):
-                client = socket.create_connection((node.host, node.client_port), 10)
+                client = socket.create_connection((node.host, node.client_port), 30)
                 client.sendall(request)
                 silent.append(client)
             with node.connect(20) as connection:

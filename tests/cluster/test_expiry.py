@@ -9,26 +9,28 @@ from test_failover import wait_until_caught_up
 
 
 @pytest.mark.tsan
-def test_pitfall_30_expired_keys_vanish_on_all_nodes_without_being_read(cluster):
+def test_pitfall_30_expired_keys_vanish_on_all_nodes_without_being_read(steady_cluster):
     """DBSIZE falls to 0 by itself on every node, in spite of nobody reading the keys, and the digests
     agree."""
+    cluster = steady_cluster
     leader = cluster.wait_for_leader()
     with leader.connect() as connection:
         replies = connection.pipeline([("SET", "e:%d" % i, "v", "PX", 300 + i % 700) for i in range(2000)])
         assert set(replies) == {"OK"}
         connection.command("SET", "stays", "v")
     for node in cluster.nodes:
-        wait_until(lambda: node.read("DBSIZE") == 1, 15, "DBSIZE 1 on node %d" % node.id)
+        wait_until(lambda: node.read("DBSIZE") == 1, 40, "DBSIZE 1 on node %d" % node.id)
     cluster.wait_until_equal()
     assert leader.command("DEL", "stays") == 1
     for node in cluster.nodes:
         assert node.read("DBSIZE") == 0
 
 
-def test_an_expired_key_is_gone_for_every_command_at_once(cluster):
+def test_an_expired_key_is_gone_for_every_command_at_once(steady_cluster):
     """After its time a key is absent for GET, EXISTS, TTL, SET NX, INCR, APPEND, STRLEN, PERSIST and
     SCAN, before any purge is waited for, on the leader; and for followers as soon as the leader has said so (expiry is
     decided by log time, which moves with the entry that the leader's read waited for)."""
+    cluster = steady_cluster
     leader = cluster.wait_for_leader()
     with leader.connect() as connection:
         for i in range(20):
@@ -72,10 +74,9 @@ def test_pitfall_29_times_to_live_survive_a_failover(cluster):
         connection.command("SET", "short", "v", "PX", 1500)
         connection.command("SET", "kept", "v", "EX", 500)
         connection.command("SET", "kept", "w", "KEEPTTL")
-        connection.command("SET", "persisted", "v", "EX", 1)
-        assert connection.command("PERSIST", "persisted") == 1
-        assert connection.command("EXPIRE", "persisted", 1) == 1
-        assert connection.command("PERSIST", "persisted") == 1
+        # In one piece, and so in one entry: one second is enough, however long that entry takes.
+        assert connection.pipeline([("SET", "persisted", "v", "EX", 1), ("PERSIST", "persisted"), ("EXPIRE", "persisted", 1),
+                                    ("PERSIST", "persisted")]) == ["OK", 1, 1, 1]
     leader.kill9()
     new = cluster.wait_for_leader()
     with new.connect() as connection:
@@ -84,7 +85,7 @@ def test_pitfall_29_times_to_live_survive_a_failover(cluster):
         assert 400 <= connection.command("TTL", "kept") <= 500
         assert connection.command("TTL", "persisted") == -1
         assert connection.command("PTTL", "short") <= 1500
-        wait_until(lambda: connection.command("EXISTS", "short") == 0, 5, "the short one to expire")
+        wait_until(lambda: connection.command("EXISTS", "short") == 0, 30, "the short one to expire")
         assert connection.command("EXISTS", "long", "kept", "persisted") == 3
     leader.start()
     wait_until_caught_up(cluster, leader)
@@ -102,8 +103,8 @@ def test_keys_that_fell_due_while_all_were_down_are_gone_after_the_start():
             node.kill9()
         time.sleep(0.8)
         cluster.restart_all()
-        leader = cluster.wait_for_leader(20)
+        leader = cluster.wait_for_leader()
         assert leader.command("GET", "due") is None
         assert leader.command("GET", "stays") == b"v"
-        wait_until(lambda: leader.command("DBSIZE") == 1, 10, "the purge")
+        wait_until(lambda: leader.command("DBSIZE") == 1, 30, "the purge")
         cluster.wait_until_equal()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kvd_cluster import Cluster, Failure, free_ports, wait_until
+from kvd_cluster import Cluster, Failure, deaf_to_nothing, free_ports, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,16 +35,15 @@ def is_alive(pid):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_node_stays_behind_when_a_test_run_is_ended(number):
     """Ctrl-C and even kill -9 of the test take the nodes along."""
-    # A shell that starts a run in the background makes it deaf to Ctrl-C; the script is not to inherit that.
     script = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                              preexec_fn=deaf_to_nothing)
     try:
         *pids, directory = script.stdout.readline().split()
         pids = [int(pid) for pid in pids]
         assert len(pids) == 3 and all(map(is_alive, pids))
         script.send_signal(number)
-        script.wait(30)
-        wait_until(lambda: not any(map(is_alive, pids)), 10, "the nodes to be gone")
+        script.wait(60)
+        wait_until(lambda: not any(map(is_alive, pids)), 40, "the nodes to be gone")
         if number == signal.SIGINT:
             assert not os.path.exists(directory)
         else:

@@ -3,7 +3,7 @@ the listener that the client came in by."""
 
 import pytest
 
-from kvd_cluster import Cluster, free_ports
+from kvd_cluster import STEADY, Cluster, free_ports
 from resp import Connection
 
 
@@ -18,7 +18,7 @@ def test_a_redirect_names_the_leaders_address_of_the_same_listener():
                 "inside=127.0.0.1:%d@node%d:7000" % (node.client_port, node.id),
                 "outside=127.0.0.1:%d@host.example.org:%d" % (node.outside_port, 7000 + node.id)]
 
-    with Cluster(configure=configure) as cluster:
+    with Cluster(configure=configure, settings=STEADY) as cluster:
         leader = cluster.wait_for_leader()
         for node in cluster.nodes:
             for port, host_of, port_of in ((node.client_port, lambda n: "node%d" % n.id, lambda n: 7000),
@@ -48,7 +48,7 @@ def test_an_announced_address_may_differ_from_the_bound_one():
         for node in cluster.nodes:
             node.listeners = ["127.0.0.1:%d@kvd-%d.example.org:6379" % (node.client_port, node.id)]
 
-    with Cluster(configure=configure) as cluster:
+    with Cluster(configure=configure, settings=STEADY) as cluster:
         leader = cluster.wait_for_leader()
         for follower in cluster.followers():
             assert follower.command("GET", "foo") == "MOVED 12182 kvd-%d.example.org:6379" % leader.id

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from kvd_cluster import Cluster, rounds, wait_until
+from kvd_cluster import STEADY, Cluster, rounds
 from test_failover import wait_until_caught_up
 
-SMALL_CHECKPOINTS = {"checkpoint-log-bytes": 64 * 1024, "checkpoint-idle": 300}
+SMALL_CHECKPOINTS = {"checkpoint-log-bytes": 64 * 1024, "checkpoint-idle": 300, **STEADY}
 
 
 class Model:
@@ -64,7 +64,7 @@ def test_pitfall_11_checkpoints_and_replay_give_the_same_digest_on_all_nodes():
     with Cluster(settings=SMALL_CHECKPOINTS) as cluster:
         model = Model(1)
         for number in range(rounds(4)):
-            leader = cluster.wait_for_leader(20)
+            leader = cluster.wait_for_leader()
             model.write(leader, 3000)
             if number == 1:
                 assert leader.command("FLUSHALL") == "OK"
@@ -74,7 +74,7 @@ def test_pitfall_11_checkpoints_and_replay_give_the_same_digest_on_all_nodes():
             for node in cluster.nodes:
                 node.kill9()
             cluster.restart_all()
-            cluster.wait_for_leader(20)
+            cluster.wait_for_leader()
             cluster.wait_until_equal()
             for node in cluster.nodes:
                 model.verify(node)
@@ -90,7 +90,7 @@ def test_a_clean_end_and_a_start_keep_everything():
             node.terminate()
         assert [node.wait_exit() for node in cluster.nodes] == [0, 0, 0]
         cluster.restart_all()
-        cluster.wait_for_leader(20)
+        cluster.wait_for_leader()
         after = cluster.wait_until_equal()
         assert after["digest"] == before["digest"] and after["key_count"] == before["key_count"]
         assert after["term"] > before["term"] or after["leader_id"]
@@ -110,7 +110,7 @@ def test_a_follower_that_was_away_catches_up_from_the_log():
         away.kill9()
         model.write(leader, 5000)
         away.start()
-        wait_until_caught_up(cluster, away, 30)
+        wait_until_caught_up(cluster, away)
         cluster.wait_until_equal()
         model.verify(away)
 
@@ -128,7 +128,7 @@ def test_pitfall_11_a_node_killed_at_random_moments_of_its_checkpoints_applies_e
             victim.kill9()
             model.write(leader, 200)
             victim.start()
-            wait_until_caught_up(cluster, victim, 30)
+            wait_until_caught_up(cluster, victim)
         cluster.wait_until_equal()
         for node in cluster.nodes:
             model.verify(node)
@@ -142,5 +142,5 @@ def test_a_single_node_without_arguments_keeps_its_data(scratch):
         model.write(node, 1000)
         node.kill9()
         node.start()
-        wait_until(lambda: cluster.find_leader(), 10, "the node")
+        cluster.wait_for_leader()
         model.verify(node)

@@ -5,15 +5,16 @@ import time
 
 import pytest
 
-from kvd_cluster import Cluster, rounds, wait_until
+from kvd_cluster import STEADY, Cluster, rounds, wait_until
 from resp import ConnectionLost, ErrorReply
 from test_failover import report, wait_until_caught_up
 from workload import WriterLoad, describe_times
 
 
-def test_pitfall_15_the_leader_hands_over_when_it_is_told_to_end(cluster):
+def test_pitfall_15_the_leader_hands_over_when_it_is_told_to_end(steady_cluster):
     """After SIGTERM of the leader another leads in the next term, without an election timeout, and the
     process exits with 0."""
+    cluster = steady_cluster
     leader = cluster.wait_for_leader()
     term = leader.status()["term"]
     leader.terminate()
@@ -24,8 +25,9 @@ def test_pitfall_15_the_leader_hands_over_when_it_is_told_to_end(cluster):
     assert new.command("SET", "k", "v") == "OK"
 
 
-def test_a_follower_ends_with_0_and_the_leader_stays(cluster):
+def test_a_follower_ends_with_0_and_the_leader_stays(steady_cluster):
     """SIGTERM of a follower changes neither leader nor term."""
+    cluster = steady_cluster
     leader = cluster.wait_for_leader()
     term = leader.status()["term"]
     follower = cluster.followers()[0]
@@ -48,8 +50,9 @@ def test_the_last_one_ends_too(cluster):
     assert cluster.wait_for_leader().command("GET", "k") == b"v"
 
 
-def test_what_is_in_flight_is_answered_when_the_leader_ends(cluster):
+def test_what_is_in_flight_is_answered_when_the_leader_ends(steady_cluster):
     """Commands that were sent before SIGTERM all get an answer: done, or certainly not done."""
+    cluster = steady_cluster
     leader = cluster.wait_for_leader()
     connections = [leader.connect() for _ in range(20)]
     for connection in connections:
@@ -81,6 +84,7 @@ def test_what_is_in_flight_is_answered_when_the_leader_ends(cluster):
     threads = [threading.Thread(target=write, args=(i,)) for i in range(len(connections))]
     for thread in threads:
         thread.start()
+    wait_until(lambda: all(done) or bad, 30, "every client to have written")
     time.sleep(0.3)
     leader.terminate()
     assert leader.wait_exit() == 0
@@ -99,7 +103,7 @@ def test_what_is_in_flight_is_answered_when_the_leader_ends(cluster):
 @pytest.mark.tsan
 def test_a_rolling_restart_under_load_loses_nothing_and_leaves_no_outcome_unknown(capsys):
     """Each node in turn gets SIGTERM and is started again while clients write: no -UNKNOWN, no lost write."""
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         moments = []
         with WriterLoad(cluster.addresses(), clients=6).start() as load:
             load.wait_for_success(0, wait_until)

@@ -185,7 +185,7 @@ class WriterLoad(Workload):
         if outcome == DONE:
             self.success_times.append(time.monotonic())
 
-    def wait_for_success(self, since, wait_until, seconds=15):
+    def wait_for_success(self, since, wait_until, seconds=40):
         """Waits until a write succeeds that ended after `since`; returns when that was."""
 
         def succeeded():

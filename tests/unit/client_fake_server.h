@@ -40,7 +40,7 @@ void fake_server_greet(struct fake_server *server, const char *greeting, int clo
 /* How many whole requests of that name have arrived. */
 unsigned fake_server_count(struct fake_server *server, const char *command);
 unsigned fake_server_connections(struct fake_server *server);
-/* A port of 127.0.0.1 where nobody listens. */
+/* A port of 127.0.0.1 where nobody listens until the test program ends. */
 uint16_t fake_server_dead_port(void);
 
 #endif

@@ -119,16 +119,19 @@ void runtime_child_stop(struct runtime_child *child)
     temp_directory_remove(child->directory);
 }
 
+/* Bound without SO_REUSEADDR, which fails if anybody has it; with that option set afterwards the node, which
+ * sets it too, can bind it beside us. */
 uint16_t runtime_child_free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof address;
+    const int on = 1;
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(bind(file, (const struct sockaddr *)(const void *)&address, size), 0);
     assert_int_equal(getsockname(file, (struct sockaddr *)(void *)&address, &size), 0);
-    (void)close(file);
-    return ntohs(address.sin_port);
+    assert_int_equal(setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+    return ntohs(address.sin_port); /* the socket stays open */
 }
 
 bool runtime_child_logs(const struct runtime_child *child, const char *words)

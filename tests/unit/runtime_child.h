@@ -24,7 +24,7 @@ int runtime_child_wait(struct runtime_child *child);
 /* SIGTERM, wait, remove the directory; fails the test unless it exits with 0. */
 void runtime_child_stop(struct runtime_child *child);
 
-/* A port that nobody uses now. */
+/* A port that nobody else on this machine gets until the test program ends; nobody listens there. */
 uint16_t runtime_child_free_port(void);
 /* True once the child's log holds `words` (waits some seconds for it). */
 bool runtime_child_logs(const struct runtime_child *child, const char *words);

@@ -60,7 +60,7 @@ static void look(struct fixture *fixture, unsigned seed)
 {
     struct endpoint endpoint = {.host = "127.0.0.1", .port = fixture->ports[seed - 1]};
     endpoint_list_add(&fixture->nodes, &endpoint);
-    cluster_status_collect(&fixture->status, &fixture->nodes, 3000);
+    cluster_status_collect(&fixture->status, &fixture->nodes, 20000);
 }
 
 static void all_nodes_are_found_from_one(void **state)

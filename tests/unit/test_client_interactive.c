@@ -40,7 +40,7 @@ static int run_interactive(uint16_t port)
     setlocale(LC_CTYPE, "C.UTF-8");
     nodes.items[0] = (struct endpoint){.host = "127.0.0.1", .port = port};
     cluster_client_init(&client, &nodes, &options);
-    int exit_code = interactive_run(&runner, 1000);
+    int exit_code = interactive_run(&runner, 20000);
     cluster_client_deinit(&client);
     return exit_code;
 }

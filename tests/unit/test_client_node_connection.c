@@ -24,7 +24,7 @@ static void a_request_is_answered(void **state)
     struct fake_server *server = fake_server_start();
     struct node_connection connection;
     struct endpoint peer = local(fake_server_port(server));
-    struct deadline deadline = deadline_in(5000, -1);
+    struct deadline deadline = deadline_in(20000, -1);
     struct answer answer = {0};
     (void)state;
     fake_server_add(server, &(struct fake_rule){.command = "PING", .reply = ">1\r\n+news\r\n+PONG\r\n"});
@@ -45,7 +45,7 @@ static void a_name_is_resolved(void **state)
     struct fake_server *server = fake_server_start();
     struct node_connection connection;
     struct endpoint peer = {.host = "localhost", .port = fake_server_port(server)};
-    struct deadline deadline = deadline_in(5000, -1);
+    struct deadline deadline = deadline_in(20000, -1);
     (void)state;
     node_connection_init(&connection);
     /* Perhaps by way of ::1, where nobody listens. */
@@ -60,7 +60,7 @@ static void failures_are_told_apart(void **state)
     struct node_connection connection;
     struct endpoint dead = local(fake_server_dead_port());
     struct endpoint peer = local(fake_server_port(server));
-    struct deadline deadline = deadline_in(5000, -1);
+    struct deadline deadline = deadline_in(20000, -1);
     struct deadline soon = deadline_in(50, -1);
     struct answer answer;
     (void)state;
@@ -89,7 +89,7 @@ static void an_answer_larger_than_allowed_is_an_error(void **state)
     struct fake_server *server = fake_server_start();
     struct node_connection connection;
     struct endpoint peer = local(fake_server_port(server));
-    struct deadline deadline = deadline_in(5000, -1);
+    struct deadline deadline = deadline_in(20000, -1);
     struct answer answer;
     (void)state;
     fake_server_add(server, &(struct fake_rule){.command = "PING", .reply = "$999999999999\r\nx"});

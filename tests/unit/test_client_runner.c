@@ -25,7 +25,7 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    const struct cluster_client_options options = {.timeout_ms = 5000, .protocol = 3, .cancel_fd = -1};
+    const struct cluster_client_options options = {.timeout_ms = 20000, .protocol = 3, .cancel_fd = -1};
     struct endpoint_list nodes = {.count = 1};
     memset(&fixture, 0, sizeof fixture);
     fixture.server = fake_server_start();
@@ -39,7 +39,9 @@ static int set_up(void **state)
     fake_server_add(fixture.server, &(struct fake_rule){.command = "INCR", .reply = "-WRONGTYPE no\r\n"});
     fake_server_add(fixture.server, &(struct fake_rule){.command = "DEL", .reply = "-UNKNOWN lost\r\n"});
     fake_server_add(fixture.server, &(struct fake_rule){.command = "INFO", .reply = "$5\r\na:1\r\n\r\n"});
-    fake_server_add(fixture.server, &(struct fake_rule){.command = "MGET", .reply = "-CLUSTERDOWN x\r\n"});
+    fake_server_add(
+        fixture.server,
+        &(struct fake_rule){.command = "MGET", .reply = "-CLUSTERDOWN x\r\n", .action = FAKE_CLOSE});
     fake_server_add(fixture.server,
                     &(struct fake_rule){.command = "HELLO", .reply = "%1\r\n+proto\r\n:3\r\n"});
     *state = &fixture;
@@ -108,7 +110,9 @@ static void json_says_what_came_of_it(void **state)
     assert_string_equal(fixture->out, expected);
     assert_int_equal(run(fixture, OUTPUT_JSON, "del k\n"), EXIT_CODE_UNKNOWN);
     assert_non_null(strstr(fixture->out, "{\"outcome\":\"unknown\",\"error\":{\"code\":\"UNKNOWN\""));
-    fixture->client.options.timeout_ms = 200;
+    /* After the refusal no request is under way when the time is over. */
+    fake_server_add(fixture->server, &(struct fake_rule){.command = "CLUSTER", .action = FAKE_SILENCE});
+    fixture->client.options.timeout_ms = 2000;
     assert_int_equal(run(fixture, OUTPUT_JSON, "mget k\n"), EXIT_CODE_NOT_EXECUTED);
     assert_non_null(
         strstr(fixture->out, "{\"outcome\":\"not_executed\",\"error\":{\"code\":\"CLUSTERDOWN\""));

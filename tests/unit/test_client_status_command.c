@@ -36,7 +36,7 @@ static int look(uint16_t port, enum output_form form, char *text, size_t text_by
     struct endpoint_list nodes = nodes_of(port);
     FILE *out = tmpfile();
     assert_non_null(out);
-    int exit_code = status_command_once(&nodes, 3000, form, out);
+    int exit_code = status_command_once(&nodes, 20000, form, out);
     rewind(out);
     text[fread(text, 1, text_bytes - 1, out)] = '\0';
     fclose(out);

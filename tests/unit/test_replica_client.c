@@ -204,6 +204,57 @@ static void test_a_client_far_over_its_output_limit_is_cut_off_without_a_word(vo
     }
 }
 
+/* Two clients with more replies than all may have that are not sent. */
+static struct cluster *create_with_full_output(struct cluster_client *clients[2])
+{
+    struct cluster *cluster = create_with_limits(1, 1 << 20, 10000);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = cluster_connect(cluster_find_leader(cluster), 0);
+    }
+    cluster_send_set(clients[0], "k", 6000);
+    cluster_expect(clients[0], "+OK\r\n");
+    for (int i = 0; i < 2; i++) {
+        clients[i]->takes_output = false;
+        cluster_send(clients[i], "GET k");
+    }
+    cluster_run(cluster, 20);
+    return cluster;
+}
+
+static void test_clients_that_take_nothing_while_others_wait_are_cut_off(void **state)
+{
+    (void)state;
+    struct cluster_client *clients[2];
+    struct cluster *cluster = create_with_full_output(clients);
+    struct cluster_client *other = cluster_connect(clients[0]->node, 0);
+    cluster_send(other, "STRLEN k");
+    cluster_run(cluster, 100);
+    assert_string_equal(cluster_received(other), "");
+    cluster_run(cluster, 1000);
+    assert_true(clients[0]->ended_by_node || clients[1]->ended_by_node);
+    assert_string_equal(cluster_received(other), ":6000\r\n");
+    cluster_destroy(cluster);
+}
+
+/* Nobody could take anything while the node did not get to run. */
+static void test_clients_are_not_cut_off_because_the_node_stood_still(void **state)
+{
+    (void)state;
+    struct cluster_client *clients[2];
+    struct cluster *cluster = create_with_full_output(clients);
+    cluster->now_ms += 3000;
+    cluster_run(cluster, 1);
+    for (int i = 0; i < 2; i++) {
+        start_taking_output(clients[i]);
+    }
+    cluster_run(cluster, 1000);
+    for (int i = 0; i < 2; i++) {
+        assert_false(clients[i]->ended_by_node);
+        assert_memory_equal(cluster_received(clients[i]), "$6000\r\n", 7);
+    }
+    cluster_destroy(cluster);
+}
+
 /* They were taken in before the output was full, and are run one after the other when their turn comes. */
 static void test_local_commands_behind_one_that_waits_are_held_back_by_the_output_too(void **state)
 {
@@ -352,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_a_client_that_does_not_read_its_replies_is_not_read_from),
         cmocka_unit_test(test_replies_that_wait_for_earlier_ones_count),
         cmocka_unit_test(test_a_client_far_over_its_output_limit_is_cut_off_without_a_word),
+        cmocka_unit_test(test_clients_that_take_nothing_while_others_wait_are_cut_off),
+        cmocka_unit_test(test_clients_are_not_cut_off_because_the_node_stood_still),
         cmocka_unit_test(test_local_commands_behind_one_that_waits_are_held_back_by_the_output_too),
         cmocka_unit_test(test_quit_answers_what_came_before_and_nothing_after),
         cmocka_unit_test(test_a_protocol_error_is_answered_after_what_came_before),

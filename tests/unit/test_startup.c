@@ -98,6 +98,7 @@ static void a_port_in_use_is_refused_and_nothing_is_made(void **state)
 static void a_directory_of_another_node_is_refused_and_stays_usable(void **state)
 {
     struct runtime_child child;
+    char bus[64];
 
     (void)state;
     runtime_child_start(&child, NULL);
@@ -109,8 +110,8 @@ static void a_directory_of_another_node_is_refused_and_stays_usable(void **state
     assert_int_equal(kill(child.pid, SIGTERM), 0);
     assert_int_equal(runtime_child_wait(&child), 0);
     expect_refusal(&child, FLAGS("--id", "2"), REPLICA_EXIT_START, "belongs to node 1, and this is node 2");
-    expect_refusal(&child,
-                   FLAGS("--cluster", "1=127.0.0.1:1,2=127.0.0.1:2", "--bus-listen", "127.0.0.1:19991"),
+    sprintf(bus, "127.0.0.1:%u", runtime_child_free_port());
+    expect_refusal(&child, FLAGS("--cluster", "1=127.0.0.1:1,2=127.0.0.1:2", "--bus-listen", bus),
                    REPLICA_EXIT_START, "belongs to a cluster that was formed by the nodes 1, but");
     runtime_child_try_start(&child, child.directory, NULL);
     assert_int_not_equal(child.port, 0);
