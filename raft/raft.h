@@ -116,7 +116,8 @@ enum raft_message_type {
  * APPEND             | entry before the first | leader's    | entries; round
  * APPEND_RESPONSE    | accepted: last matching entry; rejected: the `log` of the APPEND
  *                    |                        |             | reject; hint (rejected: where to look next)
- * HEARTBEAT          | the last entry that is on every member's disk | min(match of the receiver, commit) | round
+ * HEARTBEAT          | the last entry on every member's disk
+ *                    |                        | min(match of the receiver, commit) | round
  * HEARTBEAT_RESPONSE | -                      | -           | round, echoed
  * TIMEOUT_NOW        | -                      | -           |
  * READ_INDEX         | -                      | -           | round: the asker's id of this try

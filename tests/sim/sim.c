@@ -158,7 +158,8 @@ void sim_start_all(struct sim *sim)
     }
 }
 
-/* Where the network is slower than the election timeout this may not come about: the run goes on all the same. */
+/* Where the network is slower than the election timeout this may not come about: the run goes on all the
+ * same. */
 static void wait_for_formation(struct sim *sim)
 {
     uint64_t end_us = sim->now_us + FORMATION_MS_MAX * UINT64_C(1000);
