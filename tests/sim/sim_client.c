@@ -11,6 +11,7 @@
 
 enum {
     OUTSTANDING_MAX = 64,
+    READER_PATIENCE_MS = 10000,
     NO_NODE = UINT32_MAX,
     DELAY_US_MAX = 8000,
     REQUESTS_PER_TURN_MAX = 40,
@@ -50,7 +51,8 @@ struct sim_client {
     bool reads_all;                    /* at the end: each key once, at the node with its number */
     uint32_t next_key;
     bool slow;
-    bool hops;                                    /* to another node, after the pipeline */
+    bool hops; /* to another node, after the pipeline */
+    uint64_t patience_us;
     bool open_loop;                               /* sends more before all is answered */
     struct sim_command commands[OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
@@ -330,9 +332,8 @@ static void send_pipeline(struct sim_client *client)
     }
     send_bytes(connection, true, byte_buffer_front(&out), byte_buffer_size(&out));
     byte_buffer_deinit(&out);
-    uint64_t wait_ms = sim->knobs.command_timeout_ms * 2 + sim->knobs.parking_ms + 4000;
     if (!waits) {
-        sim_after(sim, wait_ms * 1000, on_time_out, client, client->pipeline_number);
+        sim_after(sim, client->patience_us, on_time_out, client, client->pipeline_number);
     }
     if (client->open_loop) {
         step_in(client, sim_around(sim, sim->knobs.think_ms * 1000));
@@ -569,6 +570,8 @@ void sim_client_create_all(struct sim *sim)
         client->wanted_node = client->reads_all ? i - (uint32_t)sim->knobs.clients : NO_NODE;
         client->follows =
             client->reads_all || sim_random_below(&sim->random, 100) < sim->knobs.followers_percent;
+        client->patience_us = (client->reads_all ? READER_PATIENCE_MS : sim->knobs.patience_ms) *
+                              sim_random_between(&sim->random, 500, 2000);
         client->open_loop =
             !client->reads_all && sim_random_below(&sim->random, 100) < sim->knobs.open_loop_percent;
         client->slow =

@@ -40,6 +40,7 @@ SIM_KNOB(followers_percent, 0, 5, 80, 400, "clients that sent READONLY and ask a
 SIM_KNOB(value_bytes, 20, 1, 6000, 500, "largest value")
 SIM_KNOB(flushes_per_mille, 0, 1, 30, 250, "FLUSHALL among the commands")
 SIM_KNOB(client_breaks_per_minute, 0, 5, 400, 400, "clients that close their connection in the middle")
+SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
 SIM_KNOB(open_loop_percent, 0, 10, 100, 350, "clients that send more before all is answered")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 

@@ -1,9 +1,9 @@
 /* sim_workload.h: what clients ask: commands of all kinds on a few keys, as the knobs say; and what an answer
  * means for each key.
  *
- * Kinds of keys: c<n> counters, which are only counted up and down; k<n> values; a<n> values that grow (APPEND);
- * e<n> values that expire. They are apart, and there are not too many commands on one key, so that the histories
- * can be decided.
+ * Kinds of keys: c<n> counters, which are only counted up and down; k<n> values; a<n> values that grow
+ * (APPEND); e<n> values that expire. They are apart, and there are not too many commands on one key, so that
+ * the histories can be decided.
  */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H

@@ -361,8 +361,8 @@ static void test_pitfall_06_a_read_that_is_tried_again_is_not_overtaken_by_the_n
     cluster_destroy(cluster);
 }
 
-/* Found by the simulator (seed 64 of its first day). The first read meets a key that is due and rides in an entry; the
- * second waits for it; the third must not ride past the second. */
+/* Found by the simulator (seed 64 of its first day). The first read meets a key that is due and rides in an
+ * entry; the second waits for it; the third must not ride past the second. */
 static void test_pitfall_06_a_read_does_not_ride_past_one_that_waits(void **state)
 {
     (void)state;
