@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { KEY_WORK_BYTES = 256 }; /* what a key costs beside its value */
+
 enum storage_status map_open(const struct map_options *options, struct map **map, struct storage_error *error)
 {
     struct map *opened = storage_allocate_zero(sizeof *opened);
@@ -95,13 +97,30 @@ bool map_find(struct map *map, const uint8_t *key, size_t key_size, uint64_t has
     return true;
 }
 
+uint64_t map_work_bytes(const struct map *map)
+{
+    return map->work_bytes;
+}
+
+bool map_is_in_entry(const struct map *map)
+{
+    return map->in_entry;
+}
+
+static void count_work(struct map *map, size_t value_size)
+{
+    map->work_bytes += KEY_WORK_BYTES + value_size;
+}
+
 bool map_get(struct map *map, const uint8_t *key, size_t key_size, struct map_value *value)
 {
     struct map_record record;
+    count_work(map, 0);
     if (!map_find(map, key, key_size, map_hash_key(map, key, key_size), MAP_STORE_CHECK_ALL, &record)) {
         return false;
     }
     *value = record.value;
+    count_work(map, value->size);
     return true;
 }
 
@@ -148,6 +167,7 @@ void map_put(struct map *map, const uint8_t *key, size_t key_size, const struct 
 {
     assert(map->in_entry);
     assert(value->size <= MAP_VALUE_BYTES_MAX);
+    count_work(map, value->size);
     uint64_t hash = map_hash_key(map, key, key_size);
     struct map_record old;
     if (map_find(map, key, key_size, hash, MAP_STORE_CHECK_SMALL, &old)) {
@@ -169,6 +189,7 @@ bool map_put_expiry(struct map *map, const uint8_t *key, size_t key_size, struct
     if (!map_find(map, key, key_size, hash, MAP_STORE_CHECK_ALL, &record)) {
         return false;
     }
+    count_work(map, record.value.size);
     record.value.version = version;
     record.value.expiry_ms = expiry_ms;
     uint64_t content_hash = map_record_hash(key, key_size, &record.value);
@@ -185,6 +206,7 @@ bool map_put_expiry(struct map *map, const uint8_t *key, size_t key_size, struct
 bool map_delete(struct map *map, const uint8_t *key, size_t key_size)
 {
     assert(map->in_entry);
+    count_work(map, 0);
     uint64_t hash = map_hash_key(map, key, key_size);
     struct map_record old;
     if (!map_find(map, key, key_size, hash, MAP_STORE_CHECK_SMALL, &old)) {

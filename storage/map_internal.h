@@ -27,7 +27,8 @@ struct map {
     uint64_t frozen_index;  /* applied_index at the last freeze */
     uint64_t bytes_since_freeze;
     size_t buffer_bytes_max;
-    bool in_entry; /* between map_begin_entry() and map_end_entry() */
+    uint64_t work_bytes; /* see map_work_bytes() */
+    bool in_entry;       /* between map_begin_entry() and map_end_entry() */
     uint64_t entry_term;
 };
 

@@ -15,14 +15,6 @@
 
 /* ---- one entry ----------------------------------------------------------------------------------- */
 
-/* What is being applied, and who waits for it. */
-struct application {
-    const struct raft_entry *entry;
-    struct batch *batch; /* NULL: nobody here waits */
-    uint32_t next_waiter;
-    uint64_t log_time_ms;
-};
-
 static void run_command(struct replica *replica, const struct application *application,
                         const struct encoded_command *encoded, const struct command *command,
                         struct reply *reply, uint32_t command_number)
@@ -35,7 +27,7 @@ static void run_command(struct replica *replica, const struct application *appli
         .map = replica->map,
         .log_time_ms = application->log_time_ms,
         .clock_ms = application->log_time_ms,
-        .version = {.index = application->entry->id.index, .command = command_number},
+        .version = {.index = application->entry.id.index, .command = command_number},
     };
     command_run(&context);
 }
@@ -44,7 +36,7 @@ static void run_riding_reads(struct replica *replica, struct application *applic
 {
     struct batch *batch = application->batch;
     while (batch != NULL && application->next_waiter < batch->waiters_count) {
-        const struct waiter *waiter = &batch->waiters[application->next_waiter];
+        struct waiter *waiter = &batch->waiters[application->next_waiter];
         if (!waiter->is_read) {
             return;
         }
@@ -53,6 +45,7 @@ static void run_riding_reads(struct replica *replica, struct application *applic
         if (client == NULL) {
             continue;
         }
+        waiter->client = NULL; /* answered */
         struct encoded_command encoded = client_decode(byte_buffer_front(&batch->reads) + waiter->offset);
         struct reply reply = {client_reply_target(client, waiter->slot), client->info.protocol};
         run_command(replica, application, &encoded, command_by_opcode(encoded.opcode), &reply, 0);
@@ -69,10 +62,11 @@ static void apply_command(struct replica *replica, struct application *applicati
     struct replica_client *client = NULL;
     uint64_t slot = 0;
     if (application->batch != NULL && application->batch->waiters_count > 0) {
-        const struct waiter *waiter = &application->batch->waiters[application->next_waiter++];
+        struct waiter *waiter = &application->batch->waiters[application->next_waiter++];
         assert(!waiter->is_read);
         client = waiter->client;
         slot = waiter->slot;
+        waiter->client = NULL; /* answered */
     }
     struct reply reply = {client == NULL ? NULL : client_reply_target(client, slot),
                           client == NULL ? 2 : client->info.protocol};
@@ -120,11 +114,15 @@ static const char *check_payload(const struct raft_payload *payload, struct entr
     return position == payload->size ? NULL : "bytes left over";
 }
 
-static bool apply_commands(struct replica *replica, const struct raft_entry *entry, struct batch *batch)
+/* False: the replica stops, and nobody is told anything. */
+static bool begin_commands(struct replica *replica, const struct raft_entry *entry, struct batch *batch)
 {
     struct entry_header header;
     const char *problem = check_payload(entry->payload, &header);
     if (problem != NULL) {
+        if (batch != NULL) {
+            batch_put_back(replica, batch);
+        }
         stop_on_bad_entry(replica, entry, problem);
         return false;
     }
@@ -132,87 +130,141 @@ static bool apply_commands(struct replica *replica, const struct raft_entry *ent
     if (header.rules_version != map_get_meta(replica->map)->rules_version) {
         map_set_rules_version(replica->map, header.rules_version);
     }
-    struct application application = {
-        .entry = entry,
+    raft_payload_ref(entry->payload);
+    replica->application = (struct application){
+        .active = true,
+        .entry = *entry,
         .batch = batch,
+        .commands_count = header.commands_count,
+        .position = ENTRY_HEADER_BYTES,
         .log_time_ms = map_get_meta(replica->map)->log_time_ms,
     };
-    size_t position = ENTRY_HEADER_BYTES;
-    for (uint32_t i = 0; i < header.commands_count; i++) {
-        run_riding_reads(replica, &application);
-        struct encoded_command encoded;
-        position +=
-            command_codec_read(entry->payload->bytes + position, entry->payload->size - position, &encoded);
-        const struct command *command = command_by_opcode(encoded.opcode);
-        if (command->opcode == COMMAND_OPCODE_PURGE) {
-            replica->purge_in_flight = false;
-        }
-        apply_command(replica, &application, &encoded, command, i);
+    return true;
+}
+
+static void apply_next_command(struct replica *replica)
+{
+    struct application *application = &replica->application;
+    const struct raft_payload *payload = application->entry.payload;
+    run_riding_reads(replica, application);
+    struct encoded_command encoded;
+    application->position += command_codec_read(payload->bytes + application->position,
+                                                payload->size - application->position, &encoded);
+    const struct command *command = command_by_opcode(encoded.opcode);
+    if (command->opcode == COMMAND_OPCODE_PURGE) {
+        replica->purge_in_flight = false;
     }
-    run_riding_reads(replica, &application);
-    assert(batch == NULL || application.next_waiter == batch->waiters_count);
-    map_end_entry(replica->map, entry->payload->size);
+    apply_command(replica, application, &encoded, command, application->next_command++);
+}
+
+static void end_commands(struct replica *replica)
+{
+    struct application *application = &replica->application;
+    run_riding_reads(replica, application);
+    if (application->batch != NULL) {
+        assert(application->next_waiter == application->batch->waiters_count);
+        batch_release(replica, application->batch);
+    }
+    map_end_entry(replica->map, application->entry.payload->size);
+    raft_payload_unref(application->entry.payload);
+    application->active = false;
     replica->last_write_ms = replica->now_ms;
+}
+
+static void note_applied(struct replica *replica)
+{
+    const struct map_meta *meta = map_get_meta(replica->map);
+    replica->shown_digest = meta->digest;
+    replica->entries_applied_total++;
+    raft_applied(replica->raft, meta->applied_index);
+}
+
+/* True: the whole entry is applied. It goes on in the next turn when it has done its share of work. */
+static bool continue_entry(struct replica *replica, uint64_t work_end)
+{
+    const struct application *application = &replica->application;
+    while (application->next_command < application->commands_count) {
+        if (map_work_bytes(replica->map) >= work_end) {
+            return false;
+        }
+        apply_next_command(replica);
+    }
+    end_commands(replica);
+    note_applied(replica);
     return true;
 }
 
 /* False: the replica stops. */
-static bool apply_entry(struct replica *replica, const struct raft_entry *entry)
+static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
 {
     struct batch *batch = batch_take_committed(replica, entry->id);
-    bool ok = true;
     switch (entry->type) {
     case RAFT_ENTRY_COMMANDS:
-        ok = apply_commands(replica, entry, batch);
-        break;
+        return begin_commands(replica, entry, batch);
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_MEMBERSHIP:
         map_begin_entry(replica->map, entry->id.index, entry->id.term, 0);
         map_end_entry(replica->map, raft_entry_bytes(entry));
+        note_applied(replica);
         break;
     }
-    if (batch != NULL && ok) {
-        batch_release(replica, batch);
-    } else if (batch != NULL) {
-        batch_put_back(replica, batch); /* nobody is told anything */
-    }
-    replica->entries_applied_total++;
-    return ok;
+    assert(batch == NULL); /* only entries of commands are proposed for clients */
+    return true;
 }
 
 bool apply_committed(struct replica *replica)
 {
+    uint64_t work = replica->options.apply_work_per_turn;
+    uint64_t work_end = map_work_bytes(replica->map) + (work == 0 ? APPLY_WORK_PER_TURN : work);
     uint64_t bytes = 0;
     uint32_t entries = 0;
     replica->more_to_apply = false;
-    while (!replica->stopping && !map_is_full(replica->map)) {
-        if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {
+    while (!replica->stopping) {
+        const struct raft_entry *entry;
+        if (!replica->application.active) {
+            if (map_is_full(replica->map)) {
+                break;
+            }
+            if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {
+                replica->more_to_apply = true;
+                break;
+            }
+            if (raft_next_committed(replica->raft, &entry) != RAFT_NEXT_ENTRY) {
+                break;
+            }
+            bytes += raft_entry_bytes(entry);
+            if (!begin_entry(replica, entry)) {
+                break;
+            }
+        }
+        if (replica->application.active && !continue_entry(replica, work_end)) {
             replica->more_to_apply = true;
             break;
         }
-        const struct raft_entry *entry;
-        if (raft_next_committed(replica->raft, &entry) != RAFT_NEXT_ENTRY) {
-            break;
-        }
-        struct raft_entry held = *entry;
-        raft_payload_ref(held.payload);
-        bool ok = apply_entry(replica, &held);
-        bytes += raft_entry_bytes(&held);
-        raft_payload_unref(held.payload);
-        if (!ok) {
-            break;
-        }
         entries++;
-        raft_applied(replica->raft, held.id.index);
     }
     return entries > 0;
+}
+
+/* Whoever waits for the rest of the entry is told nothing. */
+void apply_destroy(struct replica *replica)
+{
+    struct application *application = &replica->application;
+    if (!application->active) {
+        return;
+    }
+    application->active = false;
+    raft_payload_unref(application->entry.payload);
+    if (application->batch != NULL) {
+        batch_put_back(replica, application->batch);
+    }
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------- */
 
 static bool is_checkpoint_due(const struct replica *replica)
 {
-    if (map_is_clean(replica->map)) {
+    if (map_is_clean(replica->map) || replica->application.active) {
         return false;
     }
     /* Small commands take far more memory in the table than bytes in the log. */

@@ -149,6 +149,7 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     struct log_store_state state;
     log_store_get_state(replica->options.log, &state);
     const struct map_meta *meta = map_get_meta(replica->map);
+    replica->shown_digest = meta->digest;
     if (!check_map_against_log(meta, &state, error)) {
         return false;
     }
@@ -249,6 +250,7 @@ void replica_destroy(struct replica *replica)
         return;
     }
     client_unlink_all(replica);
+    apply_destroy(replica);
     batches_destroy(replica);
     reads_destroy(replica);
     persist_destroy(replica);

@@ -103,6 +103,8 @@ struct replica_options {
     /* What the core may hold and send at a time (see struct raft_config); 0: what kvd uses. */
     uint32_t append_bytes_max, inflight_messages_max, inflight_bytes_max;
     uint64_t cache_bytes_max, unstable_bytes_max;
+    /* Work of applying in one turn (map_work_bytes()); 0: what kvd uses. */
+    uint64_t apply_work_per_turn;
 };
 
 struct replica;

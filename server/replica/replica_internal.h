@@ -25,6 +25,7 @@
 enum {
     READ_ROUNDS_MAX = 4,            /* read index tries without an answer */
     APPLY_BYTES_PER_TURN = 2 << 20, /* payload applied before other events get their turn */
+    APPLY_WORK_PER_TURN = 4 << 20,  /* the same in map_work_bytes(), also within an entry */
     APPLY_ENTRIES_PER_TURN = 4096,
     COMPACT_ENTRIES_PER_JOB = 256,
     FORMATION_RETRY_MS = 500,
@@ -105,6 +106,21 @@ struct batch {
 struct batch_list {
     struct batch *first, *last;
     uint32_t count;
+};
+
+/* ---- apply.c ------------------------------------------------------------------------------------- */
+
+/* A committed entry of commands that is being applied, perhaps over several turns: a few small commands can be
+ * much work. Between them reads see a part of the entry, which is committed like the rest; nothing else does
+ * (applied index, digests that are shown, checkpoints). */
+struct application {
+    bool active;
+    struct raft_entry entry; /* with a reference to its payload */
+    struct batch *batch;     /* NULL: nobody here waits */
+    uint32_t next_waiter;
+    uint32_t next_command, commands_count;
+    size_t position; /* of the next command, in the payload */
+    uint64_t log_time_ms;
 };
 
 /* ---- reads.c ------------------------------------------------------------------------------------- */
@@ -219,6 +235,8 @@ struct replica {
     bool purge_in_flight;
     uint64_t clock_warned_ms;
 
+    struct application application;
+    uint64_t shown_digest; /* after the last whole entry */
     bool more_to_apply;
     bool stopping; /* io.stop was called: nothing leaves any more */
     bool shutting_down;
@@ -323,6 +341,7 @@ void persist_destroy(struct replica *replica);
 
 /* apply.c */
 bool apply_committed(struct replica *replica); /* true: applied something */
+void apply_destroy(struct replica *replica);
 void apply_maybe_checkpoint(struct replica *replica);
 void apply_maybe_purge(struct replica *replica);
 uint64_t apply_deadline_ms(const struct replica *replica);

@@ -126,7 +126,7 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
     }
     const struct map_meta *meta = map_get_meta(replica->map);
     view->key_count = meta->key_count;
-    view->digest = meta->digest;
+    view->digest = replica->shown_digest;
     view->log_time_ms = meta->log_time_ms;
     view->map_durable_index = map_durable_index(replica->map);
     struct map_usage map_usage;

@@ -162,3 +162,18 @@ def test_clients_that_read_slowly_get_all_of_their_replies():
         for thread in threads:
             thread.join()
         assert all(received[number] == 4 * reply for number in range(12))
+
+
+def test_small_commands_that_are_much_work_do_not_unseat_the_leader():
+    """Thousands of one-byte APPENDs to a long value share an entry, and each of them writes the whole value."""
+    with Cluster(3) as cluster:
+        leader = cluster.wait_for_leader()
+        with leader.connect(120) as connection, leader.connect(120) as other:
+            assert connection.command("SET", "long", b"x" * (4 * MIB)) == "OK"
+            before = leader.status()
+            connection.send_raw(encode_command("APPEND", "long", "y") * 3000)
+            assert other.command("INCR", "counter") == 1
+            replies = [connection.read_reply() for _ in range(3000)]
+            assert replies == [4 * MIB + i for i in range(1, 3001)]
+        after = leader.status()
+        assert (after["role"], after["term"]) == ("leader", before["term"])

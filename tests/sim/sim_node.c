@@ -203,6 +203,7 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->append_bytes_max = (uint32_t)knobs->append_bytes;
     options->inflight_messages_max = (uint32_t)knobs->inflight_messages;
     options->cache_bytes_max = knobs->cache_bytes;
+    options->apply_work_per_turn = knobs->apply_work_bytes;
     options->unstable_bytes_max = knobs->unstable_bytes;
 }
 

@@ -379,6 +379,35 @@ static void test_a_long_log_is_replayed_in_slices(void **state)
 }
 
 /* A leader of a newer version than ours: its entry is committed, and we cannot know what it does. */
+/* A few small commands can be much work: the loop goes on between them. */
+static void test_a_long_entry_is_applied_in_slices(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 41);
+    cluster->defaults.apply_work_per_turn = 1; /* one command in a turn */
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    uint64_t last = cluster_status(leader).last.index;
+    char expected[512] = "";
+    for (int i = 1; i <= 50; i++) {
+        cluster_send(client, i % 10 == 0 ? "GET n" : "INCR n");
+    }
+    for (int i = 1, value = 0; i <= 50; i++) {
+        size_t used = strlen(expected);
+        if (i % 10 == 0) {
+            (void)snprintf(expected + used, sizeof expected - used, "$%d\r\n%d\r\n", value < 10 ? 1 : 2,
+                           value);
+        } else {
+            (void)snprintf(expected + used, sizeof expected - used, ":%d\r\n", ++value);
+        }
+    }
+    cluster_expect(client, expected);
+    assert_int_equal(cluster_status(leader).last.index, last + 1); /* all of them in one entry */
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 static void test_an_entry_that_cannot_be_understood_stops_the_node(void **state)
 {
     (void)state;
@@ -451,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size),
         cmocka_unit_test(test_a_full_write_buffer_stops_applying_until_the_disk_has_caught_up),
         cmocka_unit_test(test_a_long_log_is_replayed_in_slices),
+        cmocka_unit_test(test_a_long_entry_is_applied_in_slices),
         cmocka_unit_test(test_an_entry_that_cannot_be_understood_stops_the_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
