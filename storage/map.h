@@ -166,8 +166,8 @@ struct map_usage {
 };
 void map_get_usage(const struct map *map, struct map_usage *usage);
 
-/* How much was done for calls so far, in bytes of values that were read or written, with something for each key:
- * for whoever does long work in slices. Says nothing of content; differs between nodes. */
+/* How much was done for calls so far, in bytes of values that were read or written, with something for each
+ * key: for whoever does long work in slices. Says nothing of content; differs between nodes. */
 uint64_t map_work_bytes(const struct map *map);
 /* Between map_begin_entry() and map_end_entry(): content and digest are those of a part of an entry. */
 bool map_is_in_entry(const struct map *map);

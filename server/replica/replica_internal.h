@@ -110,9 +110,9 @@ struct batch_list {
 
 /* ---- apply.c ------------------------------------------------------------------------------------- */
 
-/* A committed entry of commands that is being applied, perhaps over several turns: a few small commands can be
- * much work. Between them reads see a part of the entry, which is committed like the rest; nothing else does
- * (applied index, digests that are shown, checkpoints). */
+/* A committed entry of commands that is being applied, perhaps over several turns: a few small commands can
+ * be much work. Between them reads see a part of the entry, which is committed like the rest; nothing else
+ * does (applied index, digests that are shown, checkpoints). */
 struct application {
     bool active;
     struct raft_entry entry; /* with a reference to its payload */
