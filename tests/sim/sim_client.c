@@ -356,8 +356,12 @@ static void on_step(void *target, uint64_t number)
         step_in(client, sim_around(sim, LOG_WAIT_US));
         return;
     }
-    bool wanders = client->follows && !client->reads_all && sim_random_chance(&sim->random, 50);
-    if (!waits && (client->hops || wanders)) {
+    bool wanders = !client->reads_all && sim_random_chance(&sim->random, sim->knobs.hops_per_mille);
+    if (!waits && wanders && !client->hops) {
+        client->hops = true;
+        try_any_node(client);
+    }
+    if (!waits && client->hops) {
         client->hops = false;
         drop_connection(client);
     }

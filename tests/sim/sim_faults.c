@@ -17,7 +17,7 @@ struct fault {
 static struct sim_node *any_node(struct sim *sim)
 {
     struct sim_node *leader = sim_find_leader(sim);
-    if (leader != NULL && sim_random_chance(&sim->random, 300)) {
+    if (leader != NULL && sim_random_chance(&sim->random, 400)) {
         return leader; /* more happens to leaders than to others */
     }
     return sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
