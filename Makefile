@@ -6,6 +6,9 @@
 #   make unit       unit tests only          make unit V=asan   under address/leak/UB sanitizers
 #   make fuzz       the fuzzers, FUZZ_SECONDS (60) each
 #   make coverage   lines of raft/ and storage/ that the tests run
+#   make sim        build/kvsim, the simulator (tests/sim)
+#   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds
+#   make mutants    proves that the simulator finds known bugs; rewrites the table in tests/sim/README.md
 #   make bench      the benchmark of tests/bench
 #   make clean
 #
@@ -83,7 +86,7 @@ SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit coverage fuzz soak mutants bench clean programs unit-programs fuzz-programs
+.PHONY: all run test check unit coverage fuzz sim soak mutants bench clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -184,11 +187,16 @@ $(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
 
+# Installs what is missing first.
+sim:
+	@tests/install-packages build
+	@$(MAKE) --no-print-directory -j2 $(B)/kvsim
+
 MINUTES ?= 30
-soak: $(B)/kvsim
+soak: sim
 	@$(B)/kvsim --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --keep-failures $(B)/failed-seeds
 
-mutants: $(B)/kvsim
+mutants: sim
 	@tests/sim/mutants/run --table tests/sim/README.md
 
 # ---- bench (tests/bench) -------------------------------------------------------------------------
