@@ -204,6 +204,48 @@ static void heartbeats_never_commit_beyond_the_receivers_match(void **state)
     fixture_destroy(&f);
 }
 
+/* For whoever keeps the log: what all hold is no more needed by anybody. */
+static void heartbeats_tell_what_every_member_holds(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    (void)fixture_propose(&f, 10);
+    (void)fixture_propose(&f, 10);
+    fixture_turn(&f);
+    fixture_acknowledge(&f, 2, 3);
+    fixture_acknowledge(&f, 3, 2);
+    assert_int_equal(fixture_status(&f)->held_by_all, 1); /* not on the own disk yet */
+    fixture_persist(&f);
+    assert_int_equal(fixture_status(&f)->held_by_all, 2);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    fixture_turn(&f);
+    const struct raft_message *heartbeat = fixture_now(&f, RAFT_MESSAGE_HEARTBEAT, 2);
+    assert_int_equal(heartbeat->log.index, 2);
+    assert_int_equal(heartbeat->log.term, raft_get_term(f.raft));
+    fixture_destroy(&f);
+}
+
+static void a_follower_remembers_what_every_member_holds(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create(3);
+    fixture_append(&f, 2, 4, fixture_id(0, 0), 4, 3, 0);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    assert_int_equal(fixture_status(&f)->held_by_all, 0);
+    struct raft_message heartbeat = fixture_message(RAFT_MESSAGE_HEARTBEAT, 2, 4);
+    heartbeat.log = fixture_id(4, 2);
+    fixture_step(&f, &heartbeat);
+    assert_int_equal(fixture_status(&f)->held_by_all, 2);
+    heartbeat.log = fixture_id(4, 1); /* a new leader knows less at first */
+    fixture_step(&f, &heartbeat);
+    assert_int_equal(fixture_status(&f)->held_by_all, 2);
+    heartbeat.log = fixture_id(4, 9); /* no leader says that of a log that it knows */
+    fixture_step(&f, &heartbeat);
+    assert_int_equal(fixture_status(&f)->held_by_all, 2);
+    fixture_destroy(&f);
+}
+
 static void news_of_a_commit_reach_quiet_followers_soon(void **state)
 {
     (void)state;
@@ -413,6 +455,8 @@ int main(void)
         cmocka_unit_test(a_lost_probe_is_repeated),
         cmocka_unit_test(an_unreachable_follower_is_probed_when_it_answers_again),
         cmocka_unit_test(heartbeats_never_commit_beyond_the_receivers_match),
+        cmocka_unit_test(heartbeats_tell_what_every_member_holds),
+        cmocka_unit_test(a_follower_remembers_what_every_member_holds),
         cmocka_unit_test(news_of_a_commit_reach_quiet_followers_soon),
         cmocka_unit_test(entries_that_are_not_in_memory_are_read_from_disk),
         cmocka_unit_test(a_read_that_failed_is_tried_again_after_a_heartbeat),

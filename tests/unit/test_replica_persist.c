@@ -511,6 +511,31 @@ static void test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction(v
     cluster_destroy(cluster);
 }
 
+/* The members that follow know of it as well as the leader does. */
+static void test_a_change_of_leader_does_not_cut_off_a_member_that_is_behind(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 15);
+    cluster->defaults.log_tail_bytes = 20000;
+    cluster->defaults.checkpoint_log_bytes = 5000;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_node *slow = cluster_follower(cluster, 0);
+    struct cluster_node *other = cluster_follower(cluster, 1);
+    cluster_pause(slow);
+    write_much(cluster, cluster_connect(leader, 0), 100, 1000); /* five tails */
+    cluster_run(cluster, 500);
+    assert_true(cluster_status(other).first_index <= cluster_status(slow).last.index + 1);
+    cluster_crash(leader);
+    cluster_resume(slow);
+    assert_ptr_equal(cluster_await_leader(cluster), other);
+    cluster_run(cluster, 2000);
+    assert_int_equal(cluster_status(slow).applied, cluster_status(other).last.index);
+    assert_true(cluster_start_node(leader));
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 /* The smallest map that the configuration allows for a tail: four times as large. */
 static void test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others(void **state)
 {
@@ -601,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_12_a_log_that_begins_after_the_map_is_refused),
         cmocka_unit_test(test_the_log_is_compacted_behind_the_map_but_for_a_tail),
         cmocka_unit_test(test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction),
+        cmocka_unit_test(test_a_change_of_leader_does_not_cut_off_a_member_that_is_behind),
         cmocka_unit_test(test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others),
         cmocka_unit_test(test_entries_that_are_on_disk_only_are_read_back_for_a_follower_and_for_applying),
         cmocka_unit_test(test_a_node_may_end_with_jobs_in_every_state),
