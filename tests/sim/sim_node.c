@@ -2,7 +2,7 @@
 #include "sim_node.h"
 
 #include "sim_check.h"
-#include "sim_client.h"
+#include "sim_connection.h"
 #include "sim_message_text.h"
 #include "sim_network.h"
 #include "sim_promise.h"
@@ -97,7 +97,7 @@ static void client_ready(void *context, struct replica_client *client, void *con
 {
     (void)client;
     if (sim_node_may_act(context)) {
-        sim_client_on_ready(connection);
+        sim_connection_on_ready(connection);
     }
 }
 
@@ -270,7 +270,7 @@ static void close_process(struct sim_node *node)
 {
     node->silent = true;
     sim_disk_end(node);
-    sim_client_node_ended(node);
+    sim_connection_node_ended(node);
     replica_destroy(node->replica);
     node->replica = NULL;
     log_store_close(node->log);
@@ -356,7 +356,7 @@ static bool has_input(const struct sim_node *node, uint32_t source)
     if (source < node->sim->nodes_count) {
         return sim_network_has_input(node, source);
     }
-    return source == node->sim->nodes_count ? sim_client_node_has_input(node) : sim_disk_has_input(node);
+    return source == node->sim->nodes_count ? sim_connection_node_has_input(node) : sim_disk_has_input(node);
 }
 
 static void take_input(struct sim_node *node, uint32_t source)
@@ -364,7 +364,7 @@ static void take_input(struct sim_node *node, uint32_t source)
     if (source < node->sim->nodes_count) {
         sim_network_deliver(node, source);
     } else if (source == node->sim->nodes_count) {
-        sim_client_node_reads(node);
+        sim_connection_node_reads(node);
     } else {
         sim_disk_report(node);
     }
@@ -431,7 +431,7 @@ static void on_turn(void *target, uint64_t number)
     bool left = take_inputs(node);
     replica_end_turn(node->replica);
     if (!node->silent) {
-        sim_client_node_closes(node);
+        sim_connection_node_closes(node);
     }
     if (node->silent) {
         uint64_t start_in_us = node->start_again_in_us;
