@@ -38,6 +38,7 @@ SIM_KNOB(counters_percent, 30, 5, 95, 600, "commands on counters, of which every
 SIM_KNOB(expiries_percent, 0, 5, 60, 500, "commands on keys that expire")
 SIM_KNOB(followers_percent, 0, 5, 80, 400, "clients that sent READONLY and ask any node")
 SIM_KNOB(value_bytes, 20, 1, 6000, 500, "largest value")
+SIM_KNOB(odd_keys, 0, 1, 1, 300, "1: some keys are empty, very long, or bytes of all kinds")
 SIM_KNOB(flushes_per_mille, 0, 1, 30, 250, "FLUSHALL among the commands")
 SIM_KNOB(client_breaks_per_minute, 0, 5, 400, 400, "clients that close their connection in the middle")
 SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
