@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTSTANDING_MAX = 64, READER_PATIENCE_MS = 10000, NO_NODE = UINT32_MAX, LOG_WAIT_US = 50000 };
+enum { LAST_PATIENCE_MS = 10000, NO_NODE = UINT32_MAX, LOG_WAIT_US = 50000, AGAIN_US = 20000 };
 
 struct sim_client {
     struct sim *sim;
@@ -19,11 +19,14 @@ struct sim_client {
     bool follows;                      /* sent READONLY */
     bool reads_all;                    /* at the end: each key once, at the node with its number */
     uint32_t next_key;
+    bool writes_last; /* at the end: a write, until one is acknowledged */
+    bool has_written;
     bool slow;
     bool hops; /* to another node, after the pipeline */
     uint64_t patience_us;
-    bool open_loop;                               /* sends more before all is answered */
-    struct sim_command commands[OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
+    bool open_loop; /* sends more before all is answered */
+    struct sim_command
+        commands[SIM_CLIENT_OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
     uint64_t step_number, pipeline_number;
 };
@@ -45,6 +48,14 @@ static void try_any_node(struct sim_client *client)
 
 /* ---- the client's side --------------------------------------------------------------------------- */
 
+/* What one reads at the end is read until it is answered. */
+static void read_again(struct sim_client *client, const struct sim_command *command)
+{
+    if (client->reads_all && command->form != SIM_ANSWER_IGNORED) {
+        client->next_key--;
+    }
+}
+
 /* What was not answered never will be. */
 static void drop_connection(struct sim_client *client)
 {
@@ -58,6 +69,7 @@ static void drop_connection(struct sim_client *client)
         sim_trace(client->sim, NULL, SIM_TRACE_COMMANDS, "client %" PRIu64 " will get no answer to %s",
                   client->id, client->commands[i].text);
         sim_workload_lost(client->sim, &client->commands[i]);
+        read_again(client, &client->commands[i]);
     }
     client->commands_count = client->answered_count = 0;
     client->pipeline_number++;
@@ -87,8 +99,27 @@ static void note_redirect(struct sim_client *client, const struct answer *answer
         sim_fail(client->sim, SIM_CORRECTNESS, "node %" PRIu64 " sends clients to the wrong place: %s",
                  client->connection->node->id, answer->text);
     }
-    client->wanted_node = (uint32_t)id - 1;
+    if (!client->reads_all) {
+        client->wanted_node = (uint32_t)id - 1;
+    }
     client->hops = true;
+}
+
+static void trace_answer(const struct sim_client *client, const struct sim_command *command,
+                         const struct answer *answer, enum sim_told told)
+{
+    bool ordinary = told == SIM_TOLD_DONE || told == SIM_TOLD_MOVED;
+    char text[80] = "nil or many";
+    if (answer->type == ANSWER_INTEGER) {
+        (void)snprintf(text, sizeof text, ":%" PRId64, answer->integer);
+    } else if (answer_has_text(answer)) {
+        (void)snprintf(text, sizeof text, "%s%.60s", answer->type == ANSWER_ERROR ? "-" : "", answer->text);
+    }
+    for (char *c = text; *c != '\0'; c++) {
+        *c = (char)(*c < ' ' || *c > '~' ? '?' : *c);
+    }
+    sim_trace(client->sim, NULL, ordinary ? SIM_TRACE_COMMANDS : SIM_TRACE_STORY,
+              "client %" PRIu64 ": %s -> %s", client->id, command->text, text);
 }
 
 static void take_answer(struct sim_client *client, const struct answer *answer)
@@ -101,13 +132,12 @@ static void take_answer(struct sim_client *client, const struct answer *answer)
     sim_note(sim, 10, client->id << 8 | (uint64_t)answer->type);
     enum sim_told told = sim_workload_answer(sim, command, answer);
     if (sim_trace_is_on(sim, SIM_TRACE_STORY)) {
-        sim_trace(sim, NULL,
-                  told == SIM_TOLD_DONE || told == SIM_TOLD_MOVED ? SIM_TRACE_COMMANDS : SIM_TRACE_STORY,
-                  "client %" PRIu64 ": %s -> %s%.60s", client->id, command->text,
-                  answer->type == ANSWER_ERROR ? "-" : "",
-                  answer_has_text(answer)          ? answer->text
-                  : answer->type == ANSWER_INTEGER ? (answer->integer == 0 ? ":0" : ":n")
-                                                   : "nil or many");
+        trace_answer(client, command, answer, told);
+    }
+    if (told == SIM_TOLD_DONE) {
+        client->has_written = client->has_written || client->writes_last;
+    } else {
+        read_again(client, command);
     }
     if (told == SIM_TOLD_MOVED) {
         note_redirect(client, answer);
@@ -134,7 +164,9 @@ void sim_client_on_bytes(struct sim_client *client)
     if (client->commands_count > 0 && client->answered_count == client->commands_count) {
         client->commands_count = client->answered_count = 0;
         client->pipeline_number++;
-        step_in(client, client->reads_all ? 1 : sim_around(client->sim, client->sim->knobs.think_ms * 1000));
+        step_in(client, !client->reads_all ? sim_around(client->sim, client->sim->knobs.think_ms * 1000)
+                        : client->hops     ? AGAIN_US
+                                           : 1);
     }
 }
 
@@ -200,6 +232,10 @@ static void send_pipeline(struct sim_client *client)
             sim_workload_make_get(sim, client->id, connection->number, client->next_key++, command, &out);
             break;
         }
+        if (client->writes_last) {
+            sim_workload_make_increment(sim, client->id, connection->number, 0, command, &out);
+            break;
+        }
         sim_workload_make(sim, client->id, connection->number, client->follows, command, &out);
     }
     sim_connection_send(connection, byte_buffer_front(&out), byte_buffer_size(&out));
@@ -217,14 +253,17 @@ static void on_step(void *target, uint64_t number)
     struct sim_client *client = target;
     struct sim *sim = client->sim;
     bool waits = client->commands_count > 0;
-    bool has_room = client->commands_count + sim->knobs.pipeline + 1 <= OUTSTANDING_MAX;
+    bool has_room = client->commands_count + sim->knobs.pipeline + 1 <= SIM_CLIENT_OUTSTANDING_MAX;
     if (number != client->step_number || (waits && (!client->open_loop || client->hops || !has_room))) {
         return;
     }
-    if (client->reads_all ? client->next_key == sim_record_keys_count(sim) : !sim->clients_may_begin) {
+    bool is_last = client->reads_all || client->writes_last;
+    if (client->reads_all     ? client->next_key == sim_record_keys_count(sim)
+        : client->writes_last ? client->has_written
+                              : !sim->clients_may_begin) {
         return;
     }
-    if (!client->reads_all && (somebody_lags(sim) || sim_record_is_full(sim))) {
+    if (!is_last && (somebody_lags(sim) || sim_record_is_full(sim))) {
         step_in(client, sim_around(sim, LOG_WAIT_US));
         return;
     }
@@ -242,26 +281,30 @@ static void on_step(void *target, uint64_t number)
 
 /* ---- all of them --------------------------------------------------------------------------------- */
 
+static bool draw_percent(struct sim *sim, uint64_t percent)
+{
+    return sim_random_below(&sim->random, 100) < percent;
+}
+
 void sim_client_create_all(struct sim *sim)
 {
     sim_connection_create_all(sim);
-    sim->clients_count = (uint32_t)sim->knobs.clients + sim->nodes_count;
+    sim->clients_count = (uint32_t)sim->knobs.clients + sim->nodes_count + 1;
     sim->clients = sim_allocate(sim->clients_count * sizeof *sim->clients);
     for (uint32_t i = 0; i < sim->clients_count; i++) {
         struct sim_client *client = sim_allocate(sizeof *client);
         sim->clients[i] = client;
         client->sim = sim;
         client->id = i + 1;
-        client->reads_all = i >= sim->knobs.clients;
+        bool is_last = i >= sim->knobs.clients;
+        client->writes_last = i + 1 == sim->clients_count;
+        client->reads_all = is_last && !client->writes_last;
         client->wanted_node = client->reads_all ? i - (uint32_t)sim->knobs.clients : NO_NODE;
-        client->follows =
-            client->reads_all || sim_random_below(&sim->random, 100) < sim->knobs.followers_percent;
-        client->patience_us = (client->reads_all ? READER_PATIENCE_MS : sim->knobs.patience_ms) *
+        client->follows = client->reads_all || (!is_last && draw_percent(sim, sim->knobs.followers_percent));
+        client->patience_us = (is_last ? LAST_PATIENCE_MS : sim->knobs.patience_ms) *
                               sim_random_between(&sim->random, 500, 2000);
-        client->open_loop =
-            !client->reads_all && sim_random_below(&sim->random, 100) < sim->knobs.open_loop_percent;
-        client->slow =
-            !client->reads_all && sim_random_below(&sim->random, 100) < sim->knobs.slow_clients_percent;
+        client->open_loop = !is_last && draw_percent(sim, sim->knobs.open_loop_percent);
+        client->slow = !is_last && draw_percent(sim, sim->knobs.slow_clients_percent);
     }
 }
 
@@ -277,11 +320,19 @@ void sim_client_destroy_all(struct sim *sim)
 void sim_client_start_all(struct sim *sim)
 {
     sim->clients_may_begin = true;
-    for (uint32_t i = 0; i < sim->clients_count; i++) {
-        if (!sim->clients[i]->reads_all) {
-            step_in(sim->clients[i], sim_around(sim, sim->knobs.think_ms * 1000));
-        }
+    for (uint32_t i = 0; i < sim->knobs.clients; i++) {
+        step_in(sim->clients[i], sim_around(sim, sim->knobs.think_ms * 1000));
     }
+}
+
+void sim_client_write_last(struct sim *sim)
+{
+    step_in(sim->clients[sim->clients_count - 1], 1);
+}
+
+bool sim_client_has_written(const struct sim *sim)
+{
+    return sim->clients[sim->clients_count - 1]->has_written;
 }
 
 void sim_client_read_all(struct sim *sim)

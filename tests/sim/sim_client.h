@@ -9,6 +9,8 @@
 
 #include "sim_node.h"
 
+enum { SIM_CLIENT_OUTSTANDING_MAX = 64 }; /* commands that wait for answers */
+
 void sim_client_create_all(struct sim *sim);
 void sim_client_destroy_all(struct sim *sim);
 /* They begin to send. */
@@ -17,7 +19,11 @@ void sim_client_start_all(struct sim *sim);
 bool sim_client_all_idle(const struct sim *sim);
 /* Closes its connection in the middle of whatever it does. */
 void sim_client_break(struct sim_client *client);
-/* Reads each key that was ever used, with GET, by the leader and by each other node (READONLY). */
+/* One more write, again and again until one is acknowledged. */
+void sim_client_write_last(struct sim *sim);
+bool sim_client_has_written(const struct sim *sim);
+/* Reads each key that was ever used, with GET, by the leader and by each other node (READONLY),
+ * until all are answered. */
 void sim_client_read_all(struct sim *sim);
 bool sim_client_all_read(const struct sim *sim);
 
