@@ -2,6 +2,7 @@
 #include "sim_node.h"
 
 #include "sim_check.h"
+#include "sim_client.h"
 #include "sim_connection.h"
 #include "sim_message_text.h"
 #include "sim_network.h"
@@ -181,7 +182,8 @@ uint64_t sim_node_log_tail_bytes(const struct sim *sim)
     /* A large entry takes pages of its own. */
     uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
                                                         : knobs->value_bytes + COMMAND_BYTES;
-    uint64_t in_flight = knobs->clients * knobs->pipeline * command * 6;
+    uint64_t commands = knobs->open_loop_percent > 0 ? SIM_CLIENT_OUTSTANDING_MAX : knobs->pipeline;
+    uint64_t in_flight = knobs->clients * commands * command * 6;
     return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
 }
 
@@ -237,7 +239,8 @@ void sim_node_start(struct sim_node *node)
     options.config_file = "";
     struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
     struct storage_error error = {{0}};
-    node->silent = node->ended = false;
+    node->silent = node->ended = node->asked_to_stop = false;
+    node->disk.has_failed = false;
     node->calls_left = 0;
     node->state = SIM_NODE_RUNNING;
     node->wake_us = UINT64_MAX;
@@ -278,7 +281,7 @@ static void close_process(struct sim_node *node)
     node->state = SIM_NODE_DOWN;
     node->wake_us = UINT64_MAX;
     node->wake_number++;
-    node->disk.next_write_fails = false;
+    node->disk.next_fails = false;
     sim_network_node_ended(node);
 }
 
@@ -298,12 +301,23 @@ static void end_by_itself(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
-    if (node->exit_code != REPLICA_EXIT_OK && node->exit_code != REPLICA_EXIT_DISK) {
+    bool has_reason = (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
+                      (node->exit_code == REPLICA_EXIT_DISK && node->disk.has_failed);
+    if (!has_reason) {
         sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,
                  (int)node->exit_code, node->exit_reason);
     }
     close_process(node);
     sim_node_start_in(node, sim_around(sim, sim->knobs.down_ms * 1000));
+}
+
+void sim_node_stop(struct sim_node *node)
+{
+    sim_trace(node->sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
+    node->asked_to_stop = true;
+    sim_node_set_time(node);
+    replica_begin_shutdown(node->replica);
+    sim_node_wake(node);
 }
 
 void sim_node_pause(struct sim_node *node)
@@ -434,6 +448,7 @@ static void on_turn(void *target, uint64_t number)
         sim_connection_node_closes(node);
     }
     if (node->silent) {
+        sim_check_killed(node);
         uint64_t start_in_us = node->start_again_in_us;
         sim_node_kill(node, "in the middle of a turn");
         sim_node_start_in(node, start_in_us);
