@@ -335,6 +335,7 @@ static void calm_down(struct sim_knobs *knobs)
     knobs->duplicates_per_mille = 0;
     knobs->unordered = 0;
     knobs->bandwidth_bytes_per_ms = 0;
+    knobs->socket_bytes = sim_knob_neutral(SIM_KNOB_socket_bytes);
     knobs->delay_us = knobs->delay_us < quick_us ? knobs->delay_us : quick_us;
     knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
     knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;
