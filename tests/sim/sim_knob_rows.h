@@ -21,7 +21,7 @@ SIM_KNOB(entry_bytes, 1048576, 64, 65536, 400, "size at which an entry is sealed
 SIM_KNOB(append_bytes, 1048576, 100, 20000, 400, "payload of one APPEND")
 SIM_KNOB(inflight_messages, 64, 1, 16, 400, "APPENDs without an answer, for each follower")
 SIM_KNOB(cache_bytes, 33554432, 1, 20000, 500, "entries that the core keeps in memory")
-SIM_KNOB(unstable_bytes, 67108864, 200, 20000, 250, "entries that wait for the disk or the commit")
+SIM_KNOB(unstable_bytes, 67108864, 200, 4000, 300, "entries that wait for the disk or the commit")
 SIM_KNOB(checkpoint_log_bytes, 8192, 200, 100000, 800, "log that is applied between two checkpoints")
 SIM_KNOB(checkpoint_idle_ms, 2000, 20, 4000, 500, "a checkpoint after so long without writes")
 SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buffer")

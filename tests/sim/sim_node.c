@@ -183,7 +183,7 @@ uint64_t sim_node_log_tail_bytes(const struct sim *sim)
     uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
                                                         : knobs->value_bytes + COMMAND_BYTES;
     uint64_t commands = knobs->open_loop_percent > 0 ? SIM_CLIENT_OUTSTANDING_MAX : knobs->pipeline;
-    uint64_t in_flight = knobs->clients * commands * command * 6;
+    uint64_t in_flight = knobs->clients * commands * command * 2;
     return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
 }
 

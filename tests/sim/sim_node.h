@@ -71,7 +71,7 @@ uint64_t sim_node_clock_ms(const struct sim_node *node);
 uint64_t sim_node_wall_ms(const struct sim_node *node);
 void sim_node_set_clock_rate(struct sim_node *node, uint64_t per_mille);
 
-/* The log that nodes keep behind their durable maps: some times what all clients can have in flight. */
+/* The log that nodes keep behind their durable maps: at least twice what all clients can have in flight. */
 uint64_t sim_node_log_tail_bytes(const struct sim *sim);
 
 /* NULL before the cluster is formed. */
