@@ -13,9 +13,9 @@
  *   sim_node      a process: its clock, its turns, its end      sim_faults   what goes wrong, and when
  *   sim_network   connections between nodes                     sim_check    properties after every turn
  *   sim_disk      the disk queues of a node                     sim_promise  what disks hold and messages say
- *   sim_client    clients and their connections                 sim_verdict  properties at the end
- *   sim_workload  what clients ask                              sim_record   what clients were told
- *   sim_trace     the story, for people
+ *   sim_client    clients                                       sim_verdict  properties at the end
+ *   sim_connection  their connections with nodes                sim_record   what clients were told
+ *   sim_workload  what clients ask                              sim_trace    the story, for people
  */
 #ifndef SIM_H
 #define SIM_H

@@ -254,6 +254,7 @@ static void check_durable(struct sim_node *node, const struct raft_status *statu
 
 static void check_votes(struct sim_node *node, const struct seen *seen, const struct raft_status *status)
 {
+    sim_promise_state(node, status->term, status->vote);
     if (status->term < seen->term ||
         (status->term == seen->term && seen->vote != 0 && status->vote != seen->vote)) {
         sim_fail(node->sim, SIM_CORRECTNESS,
@@ -297,6 +298,14 @@ static void check_same_content(struct sim_node *node, const struct map_meta *met
     *seen = content;
 }
 
+static void note_log_time(struct sim *sim, uint64_t log_time_ms)
+{
+    if (log_time_ms > sim->check->log_time_ms) {
+        sim->check->log_time_ms = log_time_ms;
+        sim_record_log_time(sim, log_time_ms);
+    }
+}
+
 static void check_map(struct sim_node *node, struct seen *seen, const struct raft_status *status)
 {
     struct sim *sim = node->sim;
@@ -320,10 +329,7 @@ static void check_map(struct sim_node *node, struct seen *seen, const struct raf
         sim_fail(sim, SIM_CORRECTNESS, "the log time of node %" PRIu64 " goes back", node->id);
     }
     seen->log_time_ms = meta->log_time_ms;
-    if (meta->log_time_ms > sim->check->log_time_ms) {
-        sim->check->log_time_ms = meta->log_time_ms;
-        sim_record_log_time(sim, meta->log_time_ms);
-    }
+    note_log_time(sim, meta->log_time_ms);
     if (!map_is_in_entry(map)) {
         check_same_content(node, meta);
     }
@@ -431,6 +437,13 @@ void sim_check_turn(struct sim_node *node)
     seen->vote = status.vote;
     seen->commit = status.commit;
     seen->applied = status.applied;
+}
+
+void sim_check_killed(struct sim_node *node)
+{
+    if (sim_node_raft(node) != NULL) {
+        note_log_time(node->sim, map_get_meta(replica_map(node->replica))->log_time_ms);
+    }
 }
 
 void sim_check_start(struct sim_node *node)

@@ -17,6 +17,9 @@ void sim_check_create(struct sim *sim);
 void sim_check_destroy(struct sim *sim);
 
 void sim_check_turn(struct sim_node *node);
+/* Killed in the middle of a turn: what clients were told in it may depend on a log time that nobody else has
+ * seen yet. */
+void sim_check_killed(struct sim_node *node);
 /* After a start: what the disk holds is what the replica begins with. */
 void sim_check_start(struct sim_node *node);
 /* Everything there is to compare between the running nodes. */

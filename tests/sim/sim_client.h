@@ -1,18 +1,15 @@
-/* sim_client.h: clients, and their connections with nodes.
+/* sim_client.h: clients: when they send, to whom, and how long they wait.
  *
  * A client sends a pipeline of commands, waits for all answers, pauses, and goes on. It follows -MOVED as a
  * Redis Cluster client does, tries another node after -CLUSTERDOWN or a lost connection, and never sends
  * anything a second time: what came of each command is recorded (sim_record).
- *
- * Bytes are on their way for a while in both directions, in pieces; a node accepts a connection and reads
- * from it in its turns only.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
 
 #include "sim_node.h"
 
-struct sim_connection;
+enum { SIM_CLIENT_OUTSTANDING_MAX = 64 }; /* commands that wait for answers */
 
 void sim_client_create_all(struct sim *sim);
 void sim_client_destroy_all(struct sim *sim);
@@ -22,18 +19,19 @@ void sim_client_start_all(struct sim *sim);
 bool sim_client_all_idle(const struct sim *sim);
 /* Closes its connection in the middle of whatever it does. */
 void sim_client_break(struct sim_client *client);
-/* Reads each key that was ever used, with GET, by the leader and by each other node (READONLY). */
+/* One more write, again and again until one is acknowledged. */
+void sim_client_write_last(struct sim *sim);
+bool sim_client_has_written(const struct sim *sim);
+/* Reads each key that was ever used, with GET, by the leader and by each other node (READONLY),
+ * until all are answered. */
 void sim_client_read_all(struct sim *sim);
 bool sim_client_all_read(const struct sim *sim);
 
-/* ---- for nodes ---- */
+/* ---- for their connections ---- */
 
-bool sim_client_node_has_input(const struct sim_node *node);
-void sim_client_node_reads(struct sim_node *node);
-/* Connections whose last reply was taken are closed. */
-void sim_client_node_closes(struct sim_node *node);
-void sim_client_node_ended(struct sim_node *node);
-/* The replica has replies for this connection. */
-void sim_client_on_ready(struct sim_connection *connection);
+/* Something has arrived in the reader of its connection. */
+void sim_client_on_bytes(struct sim_client *client);
+/* The other side of its connection is gone. */
+void sim_client_on_end(struct sim_client *client);
 
 #endif

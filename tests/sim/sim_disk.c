@@ -56,11 +56,6 @@ static void on_report(void *target, uint64_t incarnation)
     }
 }
 
-static bool is_write(const struct disk_job *job)
-{
-    return job->kind != DISK_JOB_LOG_READ;
-}
-
 /* What a full disk has no room for. Hard states and compaction fit in the reserve. */
 static bool needs_room(const struct disk_job *job)
 {
@@ -70,14 +65,16 @@ static bool needs_room(const struct disk_job *job)
 static void run(struct sim_node *node, struct disk_job *job)
 {
     struct sim_disk *disk = &node->disk;
-    bool fails = disk->next_write_fails && is_write(job);
+    bool fails = disk->next_fails && disk->failing_kind == job->kind;
     if (disk->full && needs_room(job)) {
+        disk->has_failed = true;
         job->status = STORAGE_FULL;
         (void)snprintf(job->error.text, sizeof job->error.text, "the simulated disk is full");
         sim_trace(node->sim, node, SIM_TRACE_STORY, "a %s fails: the disk is full", kind_names[job->kind]);
         return;
     }
-    if (!fails || disk->failing_write_is_done) {
+    bool done = !fails || (disk->failing_write_is_done && job->kind != DISK_JOB_LOG_READ);
+    if (done) {
         disk_job_run(job);
         if (job->status != STORAGE_OK) {
             sim_fail(node->sim, SIM_CORRECTNESS, "a %s of node %" PRIu64 " failed: %s", kind_names[job->kind],
@@ -88,9 +85,10 @@ static void run(struct sim_node *node, struct disk_job *job)
         }
     }
     if (fails) {
-        sim_trace(node->sim, node, SIM_TRACE_STORY, "a %s fails, but was %s", kind_names[job->kind],
-                  disk->failing_write_is_done ? "done" : "not done");
-        disk->next_write_fails = false;
+        sim_trace(node->sim, node, SIM_TRACE_STORY, "a %s fails, and was %s", kind_names[job->kind],
+                  done ? "done" : "not done");
+        disk->next_fails = false;
+        disk->has_failed = true;
         job->status = STORAGE_FAILED;
         (void)snprintf(job->error.text, sizeof job->error.text, "the simulated disk failed");
     }

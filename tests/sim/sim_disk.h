@@ -2,7 +2,7 @@
  *
  * A job is done whole at a random time after it was handed in, and reported later: between the two the node
  * may be killed or paused. A hanging disk does nothing for a while; a failing write was done or was not, and
- * nobody can tell; on a full disk nothing can be written.
+ * nobody can tell; a read may fail too; on a full disk nothing can be written.
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H
@@ -25,8 +25,10 @@ struct sim_disk {
     struct sim_job *queues[DISK_QUEUES_COUNT];
     uint64_t numbers[DISK_QUEUES_COUNT]; /* of the event that moves the first job on */
     uint64_t hangs_until_us;
-    bool next_write_fails, failing_write_is_done;
+    bool next_fails, failing_write_is_done; /* the next job of this kind */
+    enum disk_job_kind failing_kind;
     bool full;
+    bool has_failed; /* a write, since the process was started: it may end for that */
 };
 
 void sim_disk_submit(struct sim_node *node, struct disk_job *job);

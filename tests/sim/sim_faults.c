@@ -57,10 +57,7 @@ static void shut_down(struct sim *sim)
 {
     struct sim_node *node = any_node(sim);
     if (sim_node_listens(node)) {
-        sim_trace(sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
-        sim_node_set_time(node);
-        replica_begin_shutdown(node->replica);
-        sim_node_wake(node);
+        sim_node_stop(node);
     }
 }
 
@@ -243,7 +240,10 @@ static void stall_disk(struct sim *sim)
 static void fail_disk(struct sim *sim)
 {
     struct sim_node *node = any_node(sim);
-    node->disk.next_write_fails = node->state != SIM_NODE_DOWN;
+    static const enum disk_job_kind kinds[] = {DISK_JOB_LOG_WRITE, DISK_JOB_LOG_WRITE, DISK_JOB_CHECKPOINT,
+                                               DISK_JOB_LOG_READ};
+    node->disk.next_fails = node->state != SIM_NODE_DOWN;
+    node->disk.failing_kind = kinds[sim_random_below(&sim->random, 4)];
     node->disk.failing_write_is_done = sim_random_chance(&sim->random, 500);
 }
 
@@ -335,6 +335,7 @@ static void calm_down(struct sim_knobs *knobs)
     knobs->duplicates_per_mille = 0;
     knobs->unordered = 0;
     knobs->bandwidth_bytes_per_ms = 0;
+    knobs->socket_bytes = sim_knob_neutral(SIM_KNOB_socket_bytes);
     knobs->delay_us = knobs->delay_us < quick_us ? knobs->delay_us : quick_us;
     knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
     knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;
@@ -349,7 +350,7 @@ void sim_faults_end(struct sim *sim)
     calm_down(&sim->knobs);
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         struct sim_node *node = sim->nodes[i];
-        node->disk.full = node->disk.next_write_fails = false;
+        node->disk.full = node->disk.next_fails = false;
         node->disk.hangs_until_us = sim->now_us;
         node->calls_left = 0;
         node->wall_offset_ms = 0;

@@ -10,10 +10,9 @@
 
 enum {
     DIAL_AGAIN_US = 20000,
-    DIAL_HANGS_US = 150000,    /* nobody answers: a cut, or a process that is stopped */
-    GIVE_UP_US = 1200000,      /* a connection on which nothing arrives any more */
-    SOCKET_BYTES_MAX = 400000, /* on their way on one connection, and not read: more is dropped */
-    CONTACT_US = 20000,        /* between two parts of a long message */
+    DIAL_HANGS_US = 150000, /* nobody answers: a cut, or a process that is stopped */
+    GIVE_UP_US = 1200000,   /* a connection on which nothing arrives any more */
+    CONTACT_US = 20000,     /* between two parts of a long message */
     CONTACTS_MAX = 12,
 };
 
@@ -169,8 +168,8 @@ void sim_network_send(struct sim_node *from, uint64_t to, const struct bus_messa
     if (is_raft && sim_trace_is_on(sim, SIM_TRACE_STORY)) {
         sim_message_trace(from, &message->raft);
     }
-    if (is_raft &&
-        (link->bytes > SOCKET_BYTES_MAX || sim_random_chance(&sim->random, sim->knobs.loss_per_mille))) {
+    if (is_raft && (link->bytes > sim->knobs.socket_bytes ||
+                    sim_random_chance(&sim->random, sim->knobs.loss_per_mille))) {
         return;
     }
     struct byte_buffer bytes = {0};

@@ -3,6 +3,7 @@
 
 #include "sim_check.h"
 #include "sim_client.h"
+#include "sim_connection.h"
 #include "sim_message_text.h"
 #include "sim_network.h"
 #include "sim_promise.h"
@@ -97,7 +98,7 @@ static void client_ready(void *context, struct replica_client *client, void *con
 {
     (void)client;
     if (sim_node_may_act(context)) {
-        sim_client_on_ready(connection);
+        sim_connection_on_ready(connection);
     }
 }
 
@@ -181,7 +182,8 @@ uint64_t sim_node_log_tail_bytes(const struct sim *sim)
     /* A large entry takes pages of its own. */
     uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
                                                         : knobs->value_bytes + COMMAND_BYTES;
-    uint64_t in_flight = knobs->clients * knobs->pipeline * command * 6;
+    uint64_t commands = knobs->open_loop_percent > 0 ? SIM_CLIENT_OUTSTANDING_MAX : knobs->pipeline;
+    uint64_t in_flight = knobs->clients * commands * command * 2;
     return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
 }
 
@@ -238,7 +240,8 @@ void sim_node_start(struct sim_node *node)
     options.config_file = "";
     struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
     struct storage_error error = {{0}};
-    node->silent = node->ended = false;
+    node->silent = node->ended = node->asked_to_stop = false;
+    node->disk.has_failed = false;
     node->calls_left = 0;
     node->state = SIM_NODE_RUNNING;
     node->wake_us = UINT64_MAX;
@@ -271,7 +274,7 @@ static void close_process(struct sim_node *node)
 {
     node->silent = true;
     sim_disk_end(node);
-    sim_client_node_ended(node);
+    sim_connection_node_ended(node);
     replica_destroy(node->replica);
     node->replica = NULL;
     log_store_close(node->log);
@@ -279,7 +282,7 @@ static void close_process(struct sim_node *node)
     node->state = SIM_NODE_DOWN;
     node->wake_us = UINT64_MAX;
     node->wake_number++;
-    node->disk.next_write_fails = false;
+    node->disk.next_fails = false;
     sim_network_node_ended(node);
 }
 
@@ -299,12 +302,23 @@ static void end_by_itself(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
-    if (node->exit_code != REPLICA_EXIT_OK && node->exit_code != REPLICA_EXIT_DISK) {
+    bool has_reason = (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
+                      (node->exit_code == REPLICA_EXIT_DISK && node->disk.has_failed);
+    if (!has_reason) {
         sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,
                  (int)node->exit_code, node->exit_reason);
     }
     close_process(node);
     sim_node_start_in(node, sim_around(sim, sim->knobs.down_ms * 1000));
+}
+
+void sim_node_stop(struct sim_node *node)
+{
+    sim_trace(node->sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
+    node->asked_to_stop = true;
+    sim_node_set_time(node);
+    replica_begin_shutdown(node->replica);
+    sim_node_wake(node);
 }
 
 void sim_node_pause(struct sim_node *node)
@@ -357,7 +371,7 @@ static bool has_input(const struct sim_node *node, uint32_t source)
     if (source < node->sim->nodes_count) {
         return sim_network_has_input(node, source);
     }
-    return source == node->sim->nodes_count ? sim_client_node_has_input(node) : sim_disk_has_input(node);
+    return source == node->sim->nodes_count ? sim_connection_node_has_input(node) : sim_disk_has_input(node);
 }
 
 static void take_input(struct sim_node *node, uint32_t source)
@@ -365,7 +379,7 @@ static void take_input(struct sim_node *node, uint32_t source)
     if (source < node->sim->nodes_count) {
         sim_network_deliver(node, source);
     } else if (source == node->sim->nodes_count) {
-        sim_client_node_reads(node);
+        sim_connection_node_reads(node);
     } else {
         sim_disk_report(node);
     }
@@ -432,9 +446,10 @@ static void on_turn(void *target, uint64_t number)
     bool left = take_inputs(node);
     replica_end_turn(node->replica);
     if (!node->silent) {
-        sim_client_node_closes(node);
+        sim_connection_node_closes(node);
     }
     if (node->silent) {
+        sim_check_killed(node);
         uint64_t start_in_us = node->start_again_in_us;
         sim_node_kill(node, "in the middle of a turn");
         sim_node_start_in(node, start_in_us);

@@ -37,6 +37,7 @@ struct sim_node {
     uint64_t wake_us;                 /* of the next turn; UINT64_MAX: none is planned */
     uint64_t wake_number;
     uint64_t busy_turns; /* in a row, in which time was not waited for */
+    bool asked_to_stop;  /* SIGTERM */
     bool ended;          /* the replica asked to stop: after this turn */
     bool silent;         /* killed in the middle of a turn, or closing: nothing leaves */
     enum replica_exit exit_code;
@@ -52,6 +53,8 @@ void sim_node_start(struct sim_node *node);
 void sim_node_kill(struct sim_node *node, const char *why);
 void sim_node_pause(struct sim_node *node);
 void sim_node_resume(struct sim_node *node);
+/* SIGTERM. */
+void sim_node_stop(struct sim_node *node);
 /* Started again after this time, unless it runs by then. */
 void sim_node_start_in(struct sim_node *node, uint64_t in_us);
 
@@ -68,7 +71,7 @@ uint64_t sim_node_clock_ms(const struct sim_node *node);
 uint64_t sim_node_wall_ms(const struct sim_node *node);
 void sim_node_set_clock_rate(struct sim_node *node, uint64_t per_mille);
 
-/* The log that nodes keep behind their durable maps: some times what all clients can have in flight. */
+/* The log that nodes keep behind their durable maps: at least twice what all clients can have in flight. */
 uint64_t sim_node_log_tail_bytes(const struct sim *sim);
 
 /* NULL before the cluster is formed. */

@@ -366,6 +366,17 @@ void sim_promise_sent(struct sim_node *node, const struct raft_message *message)
     }
 }
 
+void sim_promise_state(struct sim_node *node, uint64_t term, uint64_t vote)
+{
+    const struct disk *disk = disk_of(node);
+    if (term < disk->term || (term == disk->term && disk->vote != 0 && vote != disk->vote)) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " is in term %" PRIu64 " with vote %" PRIu64
+                 ", but its disk holds term %" PRIu64 ", vote %" PRIu64,
+                 node->id, term, vote, disk->term, disk->vote);
+    }
+}
+
 void sim_promise_leader(struct sim_node *node, uint64_t term)
 {
     struct sim *sim = node->sim;

@@ -22,6 +22,8 @@ void sim_promise_destroy(struct sim *sim);
 void sim_promise_written(struct sim_node *node, const struct disk_job *job);
 /* A message is about to leave. */
 void sim_promise_sent(struct sim_node *node, const struct raft_message *message);
+/* The node is in this term with this vote: not behind what its disk holds. */
+void sim_promise_state(struct sim_node *node, uint64_t term, uint64_t vote);
 /* The node took leadership in this term. */
 void sim_promise_leader(struct sim_node *node, uint64_t term);
 /* The node takes this entry for committed, and nobody did before. */

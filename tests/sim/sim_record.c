@@ -203,6 +203,10 @@ static void set_window(const struct sim_record *record, struct operation *operat
     if (operation->expiry == SIM_EXPIRY_NONE) {
         return;
     }
+    if (operation->expiry == SIM_EXPIRY_PAST) {
+        operation->history.expiry_earliest_us = operation->history.expiry_latest_us = 0;
+        return;
+    }
     if (operation->expiry == SIM_EXPIRY_IN) {
         earliest_ms += operation->log_time_asked_ms;
         latest_ms += operation->log_time_answered_ms;

@@ -17,8 +17,9 @@ enum { SIM_KEY_BYTES_MAX = 24 };
 
 enum sim_expiry {
     SIM_EXPIRY_NONE,
-    SIM_EXPIRY_IN, /* `expiry_ms` from when it is applied */
-    SIM_EXPIRY_AT, /* at this log time */
+    SIM_EXPIRY_IN,   /* `expiry_ms` from when it is applied */
+    SIM_EXPIRY_AT,   /* at this log time */
+    SIM_EXPIRY_PAST, /* at once: the time is over */
 };
 
 /* What is asked; bytes are copied. */

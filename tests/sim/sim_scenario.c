@@ -194,10 +194,7 @@ static void act_on(struct sim *sim, struct sim_node *node, const struct step *st
         sim_network_cut(sim, sim_find_leader(sim)->number, node->number, true);
         break;
     case STOP_KINDLY:
-        sim_trace(sim, node, SIM_TRACE_STORY, "is asked to stop (SIGTERM)");
-        sim_node_set_time(node);
-        replica_begin_shutdown(node->replica);
-        sim_node_wake(node);
+        sim_node_stop(node);
         break;
     case END:
     case SAY:

@@ -60,6 +60,11 @@ static bool clients_idle(struct sim *sim)
     return sim_client_all_idle(sim);
 }
 
+static bool has_written(struct sim *sim)
+{
+    return sim_client_has_written(sim);
+}
+
 static bool all_read(struct sim *sim)
 {
     return sim_client_all_read(sim);
@@ -182,6 +187,8 @@ void sim_verdict(struct sim *sim, bool canary)
     sim_run_until(sim, sim->now_us + STEP_US * 10);
     sim->clients_may_begin = false;
     wait_until(sim, clients_idle, "commands are not answered");
+    sim_client_write_last(sim);
+    wait_until(sim, has_written, "no write is acknowledged");
     wait_until(sim, all_equal, "not all nodes have everything");
     sim_client_read_all(sim);
     wait_until(sim, all_read, "not all keys could be read");

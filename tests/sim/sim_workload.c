@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 16, WORD_BYTES = 32, TTL_MS_MAX = 4000, VALUE_BYTES_MAX = 8192 };
+enum {
+    WORDS_MAX = 16,
+    WORD_BYTES = 32,
+    TTL_MS_MAX = 4000,
+    VALUE_BYTES_MAX = 8192,
+    LONG_KEY_BYTES = 510, /* the longest that there is */
+    SHOWN_BYTES_MAX = 24,
+};
 
 /* A command that is being put together. */
 struct draft {
@@ -19,7 +26,9 @@ struct draft {
     struct byte_buffer *out;
     const char *words[WORDS_MAX];
     size_t sizes[WORDS_MAX];
+    const char *shown[WORDS_MAX]; /* in the trace, for the word itself */
     uint32_t count;
+    char long_key[LONG_KEY_BYTES];
     char memory[WORDS_MAX][WORD_BYTES];
     char value[VALUE_BYTES_MAX];
     size_t value_bytes;
@@ -30,6 +39,7 @@ struct draft {
 static void add_bytes(struct draft *draft, const char *bytes, size_t size)
 {
     draft->words[draft->count] = bytes;
+    draft->shown[draft->count] = NULL;
     draft->sizes[draft->count++] = size;
 }
 
@@ -45,6 +55,18 @@ static void add_number(struct draft *draft, int64_t number)
     add(draft, memory);
 }
 
+/* For the trace: the first bytes of a word, without those that a terminal does not show. */
+static size_t show_word(const struct draft *draft, uint32_t i, char *text, size_t text_bytes)
+{
+    const char *word = draft->shown[i] != NULL ? draft->shown[i] : draft->words[i];
+    size_t size = draft->shown[i] != NULL ? strlen(word) : draft->sizes[i];
+    size_t used = 0;
+    for (; used < size && used < SHOWN_BYTES_MAX && used + 4 < text_bytes; used++) {
+        text[used] = (char)(word[used] < ' ' || word[used] > '~' ? '?' : word[used]);
+    }
+    return used + (size_t)snprintf(text + used, text_bytes - used, "%s", used < size ? "..." : "");
+}
+
 static void send_draft(struct draft *draft)
 {
     char line[64];
@@ -58,11 +80,9 @@ static void send_draft(struct draft *draft)
         byte_buffer_append(draft->out, line, (size_t)size);
         byte_buffer_append(draft->out, draft->words[i], draft->sizes[i]);
         byte_buffer_append(draft->out, "\r\n", 2);
-        int shown = draft->sizes[i] > 24 ? 24 : (int)draft->sizes[i];
-        if (used + 32 < SIM_COMMAND_TEXT_BYTES) {
-            used +=
-                (size_t)snprintf(text + used, SIM_COMMAND_TEXT_BYTES - used, "%s%.*s%s", i == 0 ? "" : " ",
-                                 shown, draft->words[i], (int)draft->sizes[i] > shown ? "..." : "");
+        if (used + SHOWN_BYTES_MAX + 8 < SIM_COMMAND_TEXT_BYTES) {
+            used += (size_t)snprintf(text + used, 2, "%s", i == 0 ? "" : " ");
+            used += show_word(draft, i, text + used, SIM_COMMAND_TEXT_BYTES - used);
         }
     }
 }
@@ -81,11 +101,27 @@ static uint32_t draw_key(struct draft *draft, char kind)
     return sim_record_key(draft->sim, name);
 }
 
+/* With odd keys, k0 is the empty key, k1, a1 and e1 hold bytes of all kinds, and a0 is as long as a key can
+ * be. */
 static void add_key(struct draft *draft, uint32_t key)
 {
+    const char *name = sim_record_key_name(draft->sim, key);
     char *memory = draft->memory[draft->count];
-    (void)snprintf(memory, WORD_BYTES, "%s", sim_record_key_name(draft->sim, key));
-    add(draft, memory);
+    size_t size = (size_t)snprintf(memory, WORD_BYTES, "%s", name);
+    bool odd = draft->sim->knobs.odd_keys != 0;
+    if (odd && strcmp(name, "a0") == 0) {
+        memset(draft->long_key, 0xff, LONG_KEY_BYTES);
+        memcpy(draft->long_key, name, size);
+        add_bytes(draft, draft->long_key, LONG_KEY_BYTES);
+    } else if (odd && strcmp(name, "k0") == 0) {
+        add_bytes(draft, memory, 0);
+    } else if (odd && name[0] != 'c' && strcmp(name + 1, "1") == 0) {
+        memcpy(memory + size, "\0\r\n\xff", 4);
+        add_bytes(draft, memory, size + 4);
+    } else {
+        add(draft, memory);
+    }
+    draft->shown[draft->count - 1] = name;
 }
 
 /* A value that nobody else writes. */
@@ -96,8 +132,10 @@ static void draw_value(struct draft *draft)
                         ++sim->counts.values);
     draft->value_bytes = (size_t)size;
     size_t wanted = below(draft, sim->knobs.value_bytes + 1);
+    bool plain = below(draft, 4) != 0;
     while (draft->value_bytes < wanted) {
-        draft->value[draft->value_bytes++] = 'x';
+        draft->value[draft->value_bytes] = plain ? 'x' : (char)(draft->value_bytes * 37 % 256);
+        draft->value_bytes++;
     }
 }
 
@@ -301,54 +339,84 @@ static void make_append(struct draft *draft)
 
 /* ---- expiry -------------------------------------------------------------------------------------- */
 
-/* A time to live, in the unit of the command; *asked gets what it means. */
-static int64_t draw_ttl(struct draft *draft, struct sim_asked *asked, bool seconds)
+/* How a command says when a key expires. */
+struct time_form {
+    const char *word; /* of SET and GETEX, and of EXPIRE: see make_expire() */
+    bool is_absolute, in_seconds;
+};
+
+static const struct time_form time_forms[] = {
+    {"PX", false, false}, {"EX", false, true}, {"PXAT", true, false}, {"EXAT", true, true}};
+enum { PX, EX, PXAT, EXAT, TIME_FORMS_COUNT };
+
+/* A time to live, as the command wants it; *asked gets what it means. An absolute one in seconds may be over
+ * already. */
+static void add_time(struct draft *draft, struct sim_asked *asked, const struct time_form *form)
 {
-    uint64_t ttl_ms = seconds ? 1000 * (1 + below(draft, TTL_MS_MAX / 1000)) : 1 + below(draft, TTL_MS_MAX);
-    asked->expiry = SIM_EXPIRY_IN;
-    asked->expiry_ms = ttl_ms;
-    return (int64_t)(seconds ? ttl_ms / 1000 : ttl_ms);
+    uint64_t base_ms = form->is_absolute ? sim_check_log_time_ms(draft->sim) : 0;
+    uint64_t unit_ms = form->in_seconds ? 1000 : 1;
+    uint64_t number = base_ms / unit_ms + 1 + below(draft, TTL_MS_MAX / unit_ms);
+    asked->expiry = form->is_absolute ? SIM_EXPIRY_AT : SIM_EXPIRY_IN;
+    asked->expiry_ms = number * unit_ms;
+    add_number(draft, (int64_t)number);
 }
 
 static void make_set_that_expires(struct draft *draft, struct sim_asked *asked)
 {
-    uint64_t choice = below(draft, 3);
-    int64_t ttl = draw_ttl(draft, asked, choice == 1);
+    uint64_t choice = below(draft, 3 + TIME_FORMS_COUNT);
     draw_value(draft);
     asked->kind = HISTORY_SET;
     asked->options = HISTORY_EXPIRY;
     asked->bytes = (const uint8_t *)draft->value;
     asked->size = draft->value_bytes;
-    add(draft, choice == 0 ? "SET" : choice == 1 ? "SETEX" : "PSETEX");
-    add_key(draft, asked->key);
-    if (choice != 0) {
-        add_number(draft, ttl);
-    }
-    add_bytes(draft, draft->value, draft->value_bytes);
-    if (choice == 0) {
-        add(draft, "PX");
-        add_number(draft, ttl);
+    if (choice < 3) {
+        add(draft, choice == 0 ? "SETEX" : "PSETEX");
+        add_key(draft, asked->key);
+        add_time(draft, asked, &time_forms[choice == 0 ? EX : PX]);
+        add_bytes(draft, draft->value, draft->value_bytes);
+    } else {
+        add(draft, "SET");
+        add_key(draft, asked->key);
+        add_bytes(draft, draft->value, draft->value_bytes);
+        add(draft, time_forms[choice - 3].word);
+        add_time(draft, asked, &time_forms[choice - 3]);
     }
 }
 
 static void make_expire(struct draft *draft, struct sim_asked *asked)
 {
-    uint64_t choice = below(draft, 4);
+    static const char *const names[TIME_FORMS_COUNT] = {"PEXPIRE", "EXPIRE", "PEXPIREAT", "EXPIREAT"};
+    uint64_t form = below(draft, TIME_FORMS_COUNT);
     asked->kind = HISTORY_EXPIRE;
-    add(draft, choice == 0 ? "EXPIRE" : choice < 3 ? "PEXPIRE" : "PEXPIREAT");
+    add(draft, names[form]);
     add_key(draft, asked->key);
-    int64_t ttl = draw_ttl(draft, asked, choice == 0);
-    if (choice == 3) {
-        asked->expiry = SIM_EXPIRY_AT;
-        asked->expiry_ms += sim_check_log_time_ms(draft->sim);
-        ttl = (int64_t)asked->expiry_ms;
+    if (below(draft, 8) == 0) {
+        asked->expiry = SIM_EXPIRY_PAST;
+        add_number(draft, -(int64_t)below(draft, 3));
+    } else {
+        add_time(draft, asked, &time_forms[form]);
     }
-    add_number(draft, ttl);
     uint64_t condition = below(draft, 6);
     if (condition < 2) {
         add(draft, condition == 0 ? "NX" : "XX");
         asked->options = condition == 0 ? HISTORY_NX : HISTORY_XX;
     }
+}
+
+static void make_getex(struct draft *draft, struct sim_asked *asked)
+{
+    uint64_t choice = below(draft, TIME_FORMS_COUNT + 3);
+    asked->kind = HISTORY_GETEX;
+    add(draft, "GETEX");
+    add_key(draft, asked->key);
+    if (choice < TIME_FORMS_COUNT) {
+        asked->options = HISTORY_EXPIRY;
+        add(draft, time_forms[choice].word);
+        add_time(draft, asked, &time_forms[choice]);
+    } else if (choice == TIME_FORMS_COUNT) {
+        asked->options = HISTORY_REMOVE_EXPIRY;
+        add(draft, "PERSIST");
+    } /* else it only reads */
 }
 
 static void make_write_of_expiring(struct draft *draft)
@@ -364,15 +432,7 @@ static void make_write_of_expiring(struct draft *draft)
         add_key(draft, asked.key);
         asked.kind = HISTORY_PERSIST;
     } else if (choice < 80) {
-        bool removes = choice >= 76;
-        add(draft, "GETEX");
-        add_key(draft, asked.key);
-        asked.kind = HISTORY_GETEX;
-        asked.options = removes ? HISTORY_REMOVE_EXPIRY : HISTORY_EXPIRY;
-        add(draft, removes ? "PERSIST" : "PX");
-        if (!removes) {
-            add_number(draft, draw_ttl(draft, &asked, false));
-        }
+        make_getex(draft, &asked);
     } else {
         make_write(draft, 'e');
         return;
@@ -448,6 +508,17 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     send_draft(&draft);
 }
 
+void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
+                                 struct sim_command *command, struct byte_buffer *out)
+{
+    struct draft draft;
+    begin_draft(&draft, sim, client, connection, command, out);
+    add(&draft, "INCR");
+    add_key(&draft, key);
+    ask(&draft, &(struct sim_asked){.key = key, .kind = HISTORY_INCRBY, .delta = 1});
+    send_draft(&draft);
+}
+
 void sim_workload_make_get(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                            struct sim_command *command, struct byte_buffer *out)
 {
@@ -458,126 +529,4 @@ void sim_workload_make_get(struct sim *sim, uint64_t client, uint64_t connection
     add_key(&draft, key);
     ask_kind(&draft, key, HISTORY_GET);
     send_draft(&draft);
-}
-
-/* ---- answers ------------------------------------------------------------------------------------- */
-
-static bool begins(const struct answer *answer, const char *word)
-{
-    return answer->type == ANSWER_ERROR && strncmp(answer->text, word, strlen(word)) == 0;
-}
-
-static void answer_one(struct sim *sim, const struct sim_command *command, size_t operation,
-                       const struct answer *answer)
-{
-    switch (answer->type) {
-    case ANSWER_NIL:
-        sim_record_answer(sim, operation, HISTORY_NIL, 0, NULL, 0);
-        return;
-    case ANSWER_INTEGER:
-        sim_record_answer(sim, operation, HISTORY_INTEGER, answer->integer, NULL, 0);
-        return;
-    case ANSWER_STRING:
-        sim_record_answer(sim, operation, HISTORY_BYTES, 0, (const uint8_t *)answer->text, answer->size);
-        return;
-    case ANSWER_STATUS:
-        if (strcmp(answer->text, "OK") == 0) {
-            sim_record_answer(sim, operation, HISTORY_OK, 0, NULL, 0);
-            return;
-        }
-        break;
-    case ANSWER_ERROR:
-        if (begins(answer, "ERR value is not an integer") || begins(answer, "ERR increment or decrement")) {
-            sim_record_answer(sim, operation, HISTORY_ERROR, 0, NULL, 0);
-            return;
-        }
-        break;
-    case ANSWER_VERBATIM:
-    case ANSWER_DOUBLE:
-    case ANSWER_BIG_NUMBER:
-    case ANSWER_BOOLEAN:
-    case ANSWER_ARRAY:
-    case ANSWER_MAP:
-    case ANSWER_SET:
-    case ANSWER_PUSH:
-        break;
-    }
-    sim_fail(sim, SIM_HISTORY, "%s got an answer of the wrong kind: %s", command->text,
-             answer_has_text(answer) ? answer->text : "not text");
-}
-
-static void end_all(struct sim *sim, const struct sim_command *command,
-                    void (*end)(struct sim *sim, size_t operation))
-{
-    for (uint32_t i = 0; i < command->operations_count; i++) {
-        end(sim, command->operations[i]);
-    }
-}
-
-static void answer_done(struct sim *sim, const struct sim_command *command, const struct answer *answer)
-{
-    enum answer_type wanted = command->form == SIM_ANSWER_EACH  ? ANSWER_ARRAY
-                              : command->form == SIM_ANSWER_ALL ? ANSWER_STATUS
-                                                                : ANSWER_INTEGER;
-    if (command->form != SIM_ANSWER_WHOLE && command->form != SIM_ANSWER_IGNORED && answer->type != wanted) {
-        sim_fail(sim, SIM_HISTORY, "%s got an answer of the wrong kind", command->text);
-    }
-    switch (command->form) {
-    case SIM_ANSWER_WHOLE:
-        answer_one(sim, command, command->operations[0], answer);
-        break;
-    case SIM_ANSWER_EACH:
-        if (answer->count != command->operations_count) {
-            sim_fail(sim, SIM_HISTORY, "%s got %zu answers", command->text, answer->count);
-        }
-        for (uint32_t i = 0; i < command->operations_count; i++) {
-            answer_one(sim, command, command->operations[i], &answer->elements[i]);
-        }
-        break;
-    case SIM_ANSWER_ALL:
-    case SIM_ANSWER_COUNT:
-        end_all(sim, command, sim_record_answer_unchecked);
-        break;
-    case SIM_ANSWER_IF_ONE:
-        for (uint32_t i = 0; i < command->operations_count; i++) {
-            if (answer->integer == 0) {
-                sim_record_forget(sim, command->operations[i]);
-            } else {
-                sim_record_answer(sim, command->operations[i], HISTORY_INTEGER, 1, NULL, 0);
-            }
-        }
-        break;
-    case SIM_ANSWER_IGNORED:
-        break;
-    }
-}
-
-enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *command,
-                                  const struct answer *answer)
-{
-    if (begins(answer, "MOVED ")) {
-        end_all(sim, command, sim_record_forget);
-        return SIM_TOLD_MOVED;
-    }
-    if (begins(answer, "CLUSTERDOWN ")) {
-        end_all(sim, command, sim_record_forget);
-        return SIM_TOLD_DOWN;
-    }
-    if (begins(answer, "UNKNOWN ")) {
-        if (!command->is_write) {
-            sim_fail(sim, SIM_HISTORY, "%s was answered -UNKNOWN, but it only reads", command->text);
-        }
-        sim->counts.unknown++;
-        end_all(sim, command, sim_record_unknown);
-        return SIM_TOLD_UNKNOWN;
-    }
-    sim->counts.acknowledged++;
-    answer_done(sim, command, answer);
-    return SIM_TOLD_DONE;
-}
-
-void sim_workload_lost(struct sim *sim, const struct sim_command *command)
-{
-    sim->counts.unknown += command->is_write ? 1 : 0;
-    end_all(sim, command, command->is_write ? sim_record_unknown : sim_record_forget);
 }

@@ -36,6 +36,9 @@ struct sim_command {
  * READONLY. */
 void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bool reads_only,
                        struct sim_command *command, struct byte_buffer *out);
+/* INCR of a counter. */
+void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
+                                 struct sim_command *command, struct byte_buffer *out);
 /* GET of a key. */
 void sim_workload_make_get(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                            struct sim_command *command, struct byte_buffer *out);

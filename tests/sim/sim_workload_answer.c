@@ -1,0 +1,137 @@
+/* sim_workload_answer.c: what an answer means for each operation of a command; see sim_workload.h. */
+#include "sim_workload.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool begins(const struct answer *answer, const char *word)
+{
+    return answer->type == ANSWER_ERROR && strncmp(answer->text, word, strlen(word)) == 0;
+}
+
+static void answer_one(struct sim *sim, const struct sim_command *command, size_t operation,
+                       const struct answer *answer)
+{
+    switch (answer->type) {
+    case ANSWER_NIL:
+        sim_record_answer(sim, operation, HISTORY_NIL, 0, NULL, 0);
+        return;
+    case ANSWER_INTEGER:
+        sim_record_answer(sim, operation, HISTORY_INTEGER, answer->integer, NULL, 0);
+        return;
+    case ANSWER_STRING:
+        sim_record_answer(sim, operation, HISTORY_BYTES, 0, (const uint8_t *)answer->text, answer->size);
+        return;
+    case ANSWER_STATUS:
+        if (strcmp(answer->text, "OK") == 0) {
+            sim_record_answer(sim, operation, HISTORY_OK, 0, NULL, 0);
+            return;
+        }
+        break;
+    case ANSWER_ERROR:
+        if (begins(answer, "ERR value is not an integer") || begins(answer, "ERR increment or decrement")) {
+            sim_record_answer(sim, operation, HISTORY_ERROR, 0, NULL, 0);
+            return;
+        }
+        break;
+    case ANSWER_VERBATIM:
+    case ANSWER_DOUBLE:
+    case ANSWER_BIG_NUMBER:
+    case ANSWER_BOOLEAN:
+    case ANSWER_ARRAY:
+    case ANSWER_MAP:
+    case ANSWER_SET:
+    case ANSWER_PUSH:
+        break;
+    }
+    sim_fail(sim, SIM_HISTORY, "%s got an answer of the wrong kind: %s", command->text,
+             answer_has_text(answer) ? answer->text : "not text");
+}
+
+static void end_all(struct sim *sim, const struct sim_command *command,
+                    void (*end)(struct sim *sim, size_t operation))
+{
+    for (uint32_t i = 0; i < command->operations_count; i++) {
+        end(sim, command->operations[i]);
+    }
+}
+
+static void check_count(struct sim *sim, const struct sim_command *command, const struct answer *answer,
+                        int64_t most)
+{
+    if (answer->integer < 0 || answer->integer > most) {
+        sim_fail(sim, SIM_HISTORY, "%s was answered with %" PRId64, command->text, answer->integer);
+    }
+}
+
+static void answer_done(struct sim *sim, const struct sim_command *command, const struct answer *answer)
+{
+    enum answer_type wanted = command->form == SIM_ANSWER_EACH  ? ANSWER_ARRAY
+                              : command->form == SIM_ANSWER_ALL ? ANSWER_STATUS
+                                                                : ANSWER_INTEGER;
+    if (command->form != SIM_ANSWER_WHOLE && command->form != SIM_ANSWER_IGNORED && answer->type != wanted) {
+        sim_fail(sim, SIM_HISTORY, "%s got an answer of the wrong kind", command->text);
+    }
+    switch (command->form) {
+    case SIM_ANSWER_WHOLE:
+        answer_one(sim, command, command->operations[0], answer);
+        break;
+    case SIM_ANSWER_EACH:
+        if (answer->count != command->operations_count) {
+            sim_fail(sim, SIM_HISTORY, "%s got %zu answers", command->text, answer->count);
+        }
+        for (uint32_t i = 0; i < command->operations_count; i++) {
+            answer_one(sim, command, command->operations[i], &answer->elements[i]);
+        }
+        break;
+    case SIM_ANSWER_COUNT:
+        check_count(sim, command, answer, command->operations_count);
+        end_all(sim, command, sim_record_answer_unchecked);
+        break;
+    case SIM_ANSWER_ALL:
+        end_all(sim, command, sim_record_answer_unchecked);
+        break;
+    case SIM_ANSWER_IF_ONE:
+        check_count(sim, command, answer, 1);
+        for (uint32_t i = 0; i < command->operations_count; i++) {
+            if (answer->integer == 0) {
+                sim_record_forget(sim, command->operations[i]);
+            } else {
+                sim_record_answer(sim, command->operations[i], HISTORY_INTEGER, 1, NULL, 0);
+            }
+        }
+        break;
+    case SIM_ANSWER_IGNORED:
+        break;
+    }
+}
+
+enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *command,
+                                  const struct answer *answer)
+{
+    if (begins(answer, "MOVED ")) {
+        end_all(sim, command, sim_record_forget);
+        return SIM_TOLD_MOVED;
+    }
+    if (begins(answer, "CLUSTERDOWN ")) {
+        end_all(sim, command, sim_record_forget);
+        return SIM_TOLD_DOWN;
+    }
+    if (begins(answer, "UNKNOWN ")) {
+        if (!command->is_write) {
+            sim_fail(sim, SIM_HISTORY, "%s was answered -UNKNOWN, but it only reads", command->text);
+        }
+        sim->counts.unknown++;
+        end_all(sim, command, sim_record_unknown);
+        return SIM_TOLD_UNKNOWN;
+    }
+    sim->counts.acknowledged++;
+    answer_done(sim, command, answer);
+    return SIM_TOLD_DONE;
+}
+
+void sim_workload_lost(struct sim *sim, const struct sim_command *command)
+{
+    sim->counts.unknown += command->is_write ? 1 : 0;
+    end_all(sim, command, command->is_write ? sim_record_unknown : sim_record_forget);
+}
