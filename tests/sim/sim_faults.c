@@ -69,12 +69,23 @@ static void on_resume(void *target, uint64_t incarnation)
     }
 }
 
+static void pause_now(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    if (sim->faults_may_begin && node->state == SIM_NODE_RUNNING) {
+        sim_node_pause(node);
+        sim_after(sim, around_ms(sim, sim->knobs.pause_ms), on_resume, node, node->incarnation);
+    }
+}
+
+/* At any time, or when it has just sent entries: what comes back for them waits in its sockets. */
 static void pause_node(struct sim *sim)
 {
     struct sim_node *node = any_node(sim);
-    if (node->state == SIM_NODE_RUNNING) {
-        sim_node_pause(node);
-        sim_after(sim, around_ms(sim, sim->knobs.pause_ms), on_resume, node, node->incarnation);
+    if (sim_random_chance(&sim->random, 500)) {
+        node->when_entries_are_sent = pause_now;
+    } else {
+        pause_now(node);
     }
 }
 
@@ -94,21 +105,55 @@ static void transfer(struct sim *sim)
 
 /* ---- the network --------------------------------------------------------------------------------- */
 
+static void on_heal(void *target, uint64_t number)
+{
+    struct sim *sim = target;
+    (void)number;
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "the network is whole");
+    sim_network_heal(sim);
+}
+
 static void cut_pair(struct sim *sim, uint32_t a, uint32_t b)
 {
     sim_network_cut(sim, a, b, true);
     sim_network_cut(sim, b, a, true);
 }
 
-static void cut_off_one(struct sim *sim)
+static void cut_off(struct sim_node *node)
 {
-    struct sim_node *node = any_node(sim);
+    struct sim *sim = node->sim;
     sim_trace(sim, NULL, SIM_TRACE_STORY, "node %" PRIu64 " is cut off", node->id);
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         if (i != node->number) {
             cut_pair(sim, i, node->number);
         }
     }
+}
+
+static void cut_off_one(struct sim *sim)
+{
+    cut_off(any_node(sim));
+}
+
+static void on_cut_off(void *target, uint64_t number)
+{
+    struct sim_node *node = target;
+    (void)number;
+    if (node->sim->faults_may_begin) {
+        cut_off(node);
+        sim_after(node->sim, around_ms(node->sim, node->sim->knobs.partition_ms), on_heal, node->sim, 0);
+    }
+}
+
+static void cut_off_soon(struct sim_node *node)
+{
+    sim_after(node->sim, sim_around(node->sim, node->sim->knobs.delay_us), on_cut_off, node, 0);
+}
+
+/* When its entries are there, and what comes back for them is not. */
+static void cut_off_after_sending(struct sim *sim)
+{
+    any_node(sim)->when_entries_are_sent = cut_off_soon;
 }
 
 static void cut_in_two(struct sim *sim)
@@ -151,18 +196,11 @@ static void cut_some(struct sim *sim)
     }
 }
 
-static void on_heal(void *target, uint64_t number)
-{
-    struct sim *sim = target;
-    (void)number;
-    sim_trace(sim, NULL, SIM_TRACE_STORY, "the network is whole");
-    sim_network_heal(sim);
-}
-
 static void partition(struct sim *sim)
 {
-    void (*const kinds[])(struct sim *) = {cut_off_one, cut_in_two, cut_one_way, cut_some};
-    kinds[sim_random_below(&sim->random, 4)](sim);
+    void (*const kinds[])(struct sim *) = {cut_off_one, cut_in_two, cut_one_way, cut_some,
+                                           cut_off_after_sending};
+    kinds[sim_random_below(&sim->random, sizeof kinds / sizeof kinds[0])](sim);
     sim_after(sim, around_ms(sim, sim->knobs.partition_ms), on_heal, sim, 0);
 }
 

@@ -83,6 +83,7 @@ static void send_message(void *context, uint64_t to, const struct bus_message *m
     }
     if (message->type == BUS_MESSAGE_RAFT) {
         sim_promise_sent(node, &message->raft);
+        node->entries_were_sent = node->entries_were_sent || message->raft.entries_count > 0;
     }
     sim_network_send(node, to, message);
 }
@@ -243,6 +244,8 @@ void sim_node_start(struct sim_node *node)
     node->silent = node->ended = node->asked_to_stop = false;
     node->disk.has_failed = false;
     node->calls_left = 0;
+    node->when_entries_are_sent = NULL;
+    node->entries_were_sent = false;
     node->state = SIM_NODE_RUNNING;
     node->wake_us = UINT64_MAX;
     sim_trace(sim, node, SIM_TRACE_STORY, "starts");
@@ -458,7 +461,13 @@ static void on_turn(void *target, uint64_t number)
     } else {
         sim_check_turn(node);
         plan_next(node, left);
+        if (node->entries_were_sent && node->when_entries_are_sent != NULL) {
+            void (*happen)(struct sim_node *) = node->when_entries_are_sent;
+            node->when_entries_are_sent = NULL;
+            happen(node);
+        }
     }
+    node->entries_were_sent = false;
 }
 
 /* ---- creation ------------------------------------------------------------------------------------ */

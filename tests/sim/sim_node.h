@@ -44,6 +44,9 @@ struct sim_node {
     char exit_reason[600];
     uint64_t calls_left;        /* until it is killed in the middle of a turn; 0: it is not */
     uint64_t start_again_in_us; /* after such an end */
+    /* A fault that waits for the end of a turn in which entries were sent; NULL: none does. */
+    void (*when_entries_are_sent)(struct sim_node *node);
+    bool entries_were_sent;
 };
 
 struct sim_node *sim_node_create(struct sim *sim, uint32_t number);
