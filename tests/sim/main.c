@@ -28,7 +28,8 @@ static const char help[] =
     "  --canary                               alters what a client saw: the run must fail\n"
     "\n"
     "Exit code: 0 all passed; 10 a property of the nodes was violated, 11 no progress, 12 clients saw what\n"
-    "cannot be, 13 an assertion or a crash; 2 wrong use. A failure is one line, FAILED seed=N kind=KIND "
+    "cannot be, 13 an assertion or a crash; 2 wrong use; 130 interrupted. A failure is one line, FAILED "
+    "seed=N kind=KIND "
     "why.\n";
 
 struct arguments {
@@ -105,6 +106,15 @@ static uint64_t parse_number(const char *text, char **end)
     return value;
 }
 
+static uint32_t parse_small_number(const char *text)
+{
+    uint64_t value = parse_number(text, NULL);
+    if (value > UINT32_MAX) {
+        wrong_use("too large", text);
+    }
+    return (uint32_t)value;
+}
+
 static void parse_seeds(struct arguments *arguments, const char *text)
 {
     char *end;
@@ -143,15 +153,15 @@ static void take_option(struct arguments *arguments, enum option_number option, 
     switch (option) {
     case OPTION_SEED:
     case OPTION_SHRINK:
-        arguments->one = option == OPTION_SEED;
-        arguments->shrink = option == OPTION_SHRINK;
+        arguments->one = arguments->one || option == OPTION_SEED;
+        arguments->shrink = arguments->shrink || option == OPTION_SHRINK;
         arguments->seeds.first = parse_number(text, NULL);
         break;
     case OPTION_SEEDS:
         parse_seeds(arguments, text);
         break;
     case OPTION_JOBS:
-        arguments->seeds.jobs = (uint32_t)parse_number(text, NULL);
+        arguments->seeds.jobs = parse_small_number(text);
         break;
     case OPTION_SCENARIO:
         arguments->scenario = text;
@@ -177,7 +187,7 @@ static void take_option(struct arguments *arguments, enum option_number option, 
         sim_knobs_print_help(stdout);
         exit(0);
     case OPTION_SECONDS:
-        arguments->seeds.seconds = (uint32_t)parse_number(text, NULL);
+        arguments->seeds.seconds = parse_small_number(text);
         break;
     case OPTION_STOP:
         arguments->seeds.stop_at_failure = true;
@@ -232,6 +242,12 @@ static struct sim_trace open_trace(const struct arguments *arguments)
     return trace;
 }
 
+/* As a shell says it of a program that a signal ended. */
+static int exit_code(enum sim_failure failure)
+{
+    return sim_process_signal() == 0 ? (int)failure : 128 + sim_process_signal();
+}
+
 static int run_one(struct arguments *arguments)
 {
     struct sim_options run = arguments->seeds.run;
@@ -246,7 +262,9 @@ static int run_one(struct arguments *arguments)
     }
     run.trace = open_trace(arguments);
     sim_process_run(&run, SECONDS_OF_RUN, &result);
-    if (result.failure != SIM_PASSED) {
+    if (sim_process_signal() != 0) {
+        printf("interrupted\n");
+    } else if (result.failure != SIM_PASSED) {
         printf("%s\n", result.text);
     } else {
         printf("passed: %.1f simulated seconds, %" PRIu64 " events, %" PRIu64 " entries, %" PRIu64
@@ -254,7 +272,7 @@ static int run_one(struct arguments *arguments)
                (double)result.simulated_us / 1e6, result.counts.events, result.counts.entries,
                result.counts.acknowledged, result.digest);
     }
-    return (int)result.failure;
+    return exit_code(result.failure);
 }
 
 int main(int count, char **words)
@@ -266,11 +284,19 @@ int main(int count, char **words)
     };
     parse(&arguments, count, words);
     arguments.seeds.settings = arguments.settings;
+    if (arguments.one + arguments.many + arguments.shrink + (arguments.scenario != NULL) > 1 &&
+        !(arguments.one && arguments.scenario != NULL && !arguments.many && !arguments.shrink)) {
+        wrong_use("one at a time", "--seed, --seeds, --shrink, --scenario");
+    }
+    if (arguments.trace && (arguments.many || arguments.shrink)) {
+        wrong_use("for one run only", "--trace");
+    }
+    sim_process_catch_signals();
     if (arguments.many) {
-        return (int)sim_seeds_run(&arguments.seeds);
+        return exit_code(sim_seeds_run(&arguments.seeds));
     }
     if (arguments.shrink) {
-        return (int)sim_seeds_shrink(&arguments.seeds);
+        return exit_code(sim_seeds_shrink(&arguments.seeds));
     }
     if (arguments.one || arguments.scenario != NULL) {
         return run_one(&arguments);

@@ -3,6 +3,7 @@
 
 #include "sim_check.h"
 #include "sim_client.h"
+#include "sim_connection.h"
 #include "sim_faults.h"
 #include "sim_network.h"
 #include "sim_node.h"
@@ -139,6 +140,11 @@ struct sim *sim_create(const struct sim_options *options)
 
 void sim_destroy(struct sim *sim)
 {
+    struct sim_event event;
+    while (sim_events_take(&sim->events, &event)) { /* what is on its way belongs to nobody else */
+        sim_network_forget(&event);
+        sim_connection_forget(&event);
+    }
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         sim_node_destroy(sim->nodes[i]);
     }

@@ -322,6 +322,13 @@ void sim_connection_create_all(struct sim *sim)
     sim->connections = sim_allocate(sizeof *sim->connections);
 }
 
+void sim_connection_forget(const struct sim_event *event)
+{
+    if (event->fire == on_piece) {
+        free(event->target);
+    }
+}
+
 void sim_connection_destroy_all(struct sim *sim)
 {
     while (sim->connections->all != NULL) {

@@ -39,6 +39,8 @@ struct sim_connection {
 
 void sim_connection_create_all(struct sim *sim);
 void sim_connection_destroy_all(struct sim *sim);
+/* At the end of a run: if the event is a piece that is on its way, it is freed. */
+void sim_connection_forget(const struct sim_event *event);
 
 /* ---- for clients ---- */
 

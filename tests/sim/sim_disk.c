@@ -123,14 +123,15 @@ void sim_disk_submit(struct sim_node *node, struct disk_job *job)
 {
     struct sim_job *queued = sim_allocate(sizeof *queued);
     queued->job = job;
-    bool idle = first_not_run(&node->disk, job->queue) == NULL;
-    struct sim_job **link = &node->disk.queues[job->queue];
+    int queue = (int)job->queue;
+    bool idle = first_not_run(&node->disk, queue) == NULL;
+    struct sim_job **link = &node->disk.queues[queue];
     while (*link != NULL) {
         link = &(*link)->next;
     }
     *link = queued;
     if (idle && !node->silent) {
-        plan(node, job->queue);
+        plan(node, queue);
     }
 }
 

@@ -432,7 +432,13 @@ void sim_network_create(struct sim *sim)
     }
 }
 
-/* Frames that are on their way are the event queue's: the process ends soon. */
+void sim_network_forget(const struct sim_event *event)
+{
+    if (event->fire == on_frame) {
+        free(event->target);
+    }
+}
+
 void sim_network_destroy(struct sim *sim)
 {
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {

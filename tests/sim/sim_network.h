@@ -15,6 +15,8 @@
 
 void sim_network_create(struct sim *sim);
 void sim_network_destroy(struct sim *sim);
+/* At the end of a run: if the event is a message that is on its way, it is freed. */
+void sim_network_forget(const struct sim_event *event);
 
 void sim_network_send(struct sim_node *from, uint64_t to, const struct bus_message *message);
 /* Hands in what has arrived from this node; within a turn. */

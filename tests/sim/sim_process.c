@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,31 @@ struct sim_process {
     char *output; /* a file with what it printed */
     struct sim_result *shared;
 };
+
+/* What a signal handler may write to. */
+static volatile sig_atomic_t signal_that_came;
+
+static void on_signal(int number)
+{
+    signal_that_came = number;
+}
+
+static void set_handler(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler}; /* waitpid() is interrupted */
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+void sim_process_catch_signals(void)
+{
+    set_handler(on_signal);
+}
+
+int sim_process_signal(void)
+{
+    return signal_that_came;
+}
 
 static char *make_directory(void)
 {
@@ -40,6 +66,8 @@ static void run_child(const struct sim_process *process, const struct sim_option
     if (output < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) {
         _exit(2);
     }
+    set_handler(SIG_DFL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive whoever asked */
     (void)alarm(seconds);
     own.directory = process->directory;
     sim_run(&own, &process->shared->counts, &process->shared->digest, &process->shared->simulated_us);
@@ -75,6 +103,11 @@ struct sim_process *sim_process_start(const struct sim_options *options, uint32_
 int sim_process_id(const struct sim_process *process)
 {
     return process->pid;
+}
+
+void sim_process_kill(const struct sim_process *process)
+{
+    (void)kill(process->pid, SIGKILL);
 }
 
 /* The last line that says something. */
@@ -131,6 +164,10 @@ void sim_process_run(const struct sim_options *options, uint32_t seconds, struct
 {
     struct sim_process *process = sim_process_start(options, seconds);
     int status = 0;
-    (void)waitpid(process->pid, &status, 0);
+    while (waitpid(process->pid, &status, 0) < 0) {
+        if (sim_process_signal() != 0) {
+            sim_process_kill(process);
+        }
+    }
     sim_process_end(process, status, result);
 }

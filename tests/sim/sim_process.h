@@ -17,13 +17,20 @@ struct sim_result {
 
 struct sim_process;
 
+/* From now on SIGINT and SIGTERM only note that they came, so that runs are ended and cleaned up. */
+void sim_process_catch_signals(void);
+/* The signal that came; 0: none. */
+int sim_process_signal(void);
+
 /* `options->directory` is set by this. At most `seconds` of real time. */
 struct sim_process *sim_process_start(const struct sim_options *options, uint32_t seconds);
 /* The id of the process, for waitpid(). */
 int sim_process_id(const struct sim_process *process);
 /* After it has ended with this status: fills *result, cleans up and frees it. */
 void sim_process_end(struct sim_process *process, int status, struct sim_result *result);
-/* Start, wait, end. */
+/* Ends it at once: to be waited for. */
+void sim_process_kill(const struct sim_process *process);
+/* Start, wait, end. After a signal it is killed. */
 void sim_process_run(const struct sim_options *options, uint32_t seconds, struct sim_result *result);
 
 #endif

@@ -13,6 +13,7 @@ enum { JOBS_MAX = 64, PROGRESS_S = 10 };
 
 struct batch {
     const struct sim_seeds_options *options;
+    FILE *failures; /* NULL: they are not kept */
     struct sim_process *running[JOBS_MAX];
     uint64_t begun, ended, failed;
     struct sim_counts counts;
@@ -44,9 +45,11 @@ bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, str
     return true;
 }
 
+/* Shows this run again. */
 static void print_command(const struct sim_seeds_options *options, uint64_t seed)
 {
-    printf("    again: build/kvsim --seed %" PRIu64, seed);
+    printf("    again: build/kvsim --seed %" PRIu64 "%s%s", seed, options->neutral ? " --neutral" : "",
+           options->run.checker_is_canary ? " --canary" : "");
     for (uint32_t i = 0; i < options->settings_count; i++) {
         printf(" --set %s", options->settings[i]);
     }
@@ -81,10 +84,26 @@ static void note_result(struct batch *batch, const struct sim_result *result)
         print_command(options, result->seed);
         (void)fflush(stdout);
     }
-    FILE *file = options->failures_file == NULL ? NULL : fopen(options->failures_file, "a");
-    if (file != NULL) {
-        (void)fprintf(file, "%s\n", result->text);
-        (void)fclose(file);
+    if (batch->failures != NULL) {
+        (void)fprintf(batch->failures, "%s\n", result->text);
+        (void)fflush(batch->failures);
+    }
+}
+
+/* After a signal: nothing is left behind. */
+static void end_all(struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->options->jobs; i++) {
+        struct sim_process *process = batch->running[i];
+        if (process != NULL) {
+            int status = 0;
+            struct sim_result result;
+            sim_process_kill(process);
+            (void)waitpid(sim_process_id(process), &status, 0);
+            sim_process_end(process, status, &result);
+            batch->running[i] = NULL;
+            batch->begun--;
+        }
     }
 }
 
@@ -92,6 +111,10 @@ static void wait_for_one(struct batch *batch)
 {
     int status;
     pid_t pid = wait(&status);
+    if (sim_process_signal() != 0) {
+        end_all(batch);
+        return;
+    }
     for (uint32_t i = 0; i < batch->options->jobs; i++) {
         if (batch->running[i] != NULL && sim_process_id(batch->running[i]) == pid) {
             struct sim_result result;
@@ -107,7 +130,7 @@ static bool may_begin(const struct batch *batch)
 {
     const struct sim_seeds_options *options = batch->options;
     bool in_time = options->seconds == 0 || real_s() - batch->started_s < options->seconds;
-    return in_time && batch->begun < options->count &&
+    return sim_process_signal() == 0 && in_time && batch->begun < options->count &&
            !(options->stop_at_failure && batch->worst.failure != SIM_PASSED);
 }
 
@@ -161,6 +184,13 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
 {
     struct batch batch = {.options = options};
     batch.started_s = batch.shown_s = real_s();
+    if (options->failures_file != NULL) {
+        batch.failures = fopen(options->failures_file, "a");
+        if (batch.failures == NULL) {
+            perror(options->failures_file);
+            exit(2);
+        }
+    }
     while (may_begin(&batch) || batch.begun > batch.ended) {
         while (may_begin(&batch) && begin_one(&batch)) {
         }
@@ -174,7 +204,13 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
         printf("%s\n", batch.worst.text);
         print_command(options, batch.worst.seed);
     }
+    if (sim_process_signal() != 0) {
+        printf("interrupted: ");
+    }
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", batch.ended - batch.failed, batch.failed);
+    if (batch.failures != NULL) {
+        (void)fclose(batch.failures);
+    }
     return batch.worst.failure;
 }
 
@@ -195,7 +231,7 @@ static bool still_fails(struct shrinking *shrinking, const struct sim_knobs *kno
     run.trace = (struct sim_trace){SIM_TRACE_OFF, NULL};
     shrinking->tries++;
     sim_process_run(&run, shrinking->options->seconds_of_run, &result);
-    return result.failure == shrinking->wanted;
+    return sim_process_signal() == 0 && result.failure == shrinking->wanted;
 }
 
 static bool try_value(struct shrinking *shrinking, size_t knob, uint64_t value)
@@ -215,7 +251,7 @@ static void shrink_duration(struct shrinking *shrinking)
 {
     uint64_t low = 0;
     uint64_t high = shrinking->run.knobs.duration_ms;
-    while (high - low > high / 20 + 20) {
+    while (high - low > high / 20 + 20 && sim_process_signal() == 0) {
         uint64_t middle = (low + high) / 2;
         if (try_value(shrinking, SIM_KNOB_duration_ms, middle)) {
             high = middle;
@@ -235,6 +271,9 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
         return SIM_CRASH;
     }
     sim_process_run(&shrinking.run, options->seconds_of_run, &result);
+    if (sim_process_signal() != 0) {
+        return SIM_PASSED;
+    }
     shrinking.wanted = result.failure;
     if (result.failure == SIM_PASSED) {
         printf("seed %" PRIu64 " passes\n", options->first);
@@ -242,7 +281,7 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
     }
     printf("%s\n", result.text);
     bool smaller = true;
-    while (smaller) {
+    while (smaller && sim_process_signal() == 0) {
         smaller = false;
         for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {
             uint64_t value = sim_knob_get(&shrinking.run.knobs, knob);
@@ -252,8 +291,8 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
         }
     }
     shrink_duration(&shrinking);
-    printf("smallest after %u tries: build/kvsim --seed %" PRIu64 " --neutral --trace", shrinking.tries,
-           options->first);
+    printf("smallest after %u tries: build/kvsim --seed %" PRIu64 " --neutral%s --trace", shrinking.tries,
+           options->first, options->run.checker_is_canary ? " --canary" : "");
     for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {
         uint64_t value = sim_knob_get(&shrinking.run.knobs, knob);
         if (value != sim_knob_neutral(knob)) {

@@ -16,7 +16,7 @@ enum sim_trace_level {
     SIM_TRACE_OFF,
     SIM_TRACE_STORY,    /* faults, roles, connections, what clients are told that is not ordinary */
     SIM_TRACE_COMMANDS, /* and every command and its reply */
-    SIM_TRACE_MESSAGES, /* and every message, write of a disk and turn */
+    SIM_TRACE_MESSAGES, /* and every message, and write of a disk */
 };
 
 struct sim_trace {
