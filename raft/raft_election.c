@@ -38,13 +38,24 @@ void raft_election_calm(struct raft *raft)
 {
     raft->election.hurried = false;
     raft->election.hurry_deadline_ms = RAFT_NEVER_MS;
-    raft->election.hurry_elections = 0;
+    raft->election.hurry_terms = 0;
+}
+
+/* The scale of all hurried waiting: twice as long after each term that brought no leader, up to the election
+ * timeout, so that slow disks, which make candidates split the vote, do not do so for ever. */
+static uint64_t hurry_scale_ms(const struct raft *raft)
+{
+    uint64_t scale = raft->config.unreachable_delay_ms;
+    for (uint32_t i = 0; i < raft->election.hurry_terms && scale < raft->config.election_timeout_ms; i++) {
+        scale *= 2;
+    }
+    return min_u64(scale, raft->config.election_timeout_ms);
 }
 
 /* Never 0: what is tried again and again must not keep the caller busy. */
 static uint64_t random_delay(struct raft *raft)
 {
-    return 1 + raft_random_below(&raft->random, raft->config.unreachable_delay_ms);
+    return 1 + raft_random_below(&raft->random, hurry_scale_ms(raft));
 }
 
 static void hurry(struct raft *raft)
@@ -58,21 +69,22 @@ static void hurry(struct raft *raft)
 static void maybe_delay_hurry(struct raft *raft)
 {
     if (raft->election.hurried) {
-        raft->election.hurry_deadline_ms =
-            raft->now_ms + raft->config.unreachable_delay_ms + random_delay(raft);
+        raft->election.hurry_deadline_ms = raft->now_ms + hurry_scale_ms(raft) + random_delay(raft);
     }
 }
 
-/* How long a hurried candidate waits for votes: longer each time, so that slow disks, which make two
- * candidates split the vote, do not do so for ever. */
+/* How long a hurried candidate waits for votes. */
 static uint64_t hurried_election_ms(struct raft *raft)
 {
-    uint64_t base = raft->config.unreachable_delay_ms;
-    for (uint32_t i = 0; i < raft->election.hurry_elections && base < raft->config.election_timeout_ms; i++) {
-        base *= 2;
+    uint64_t scale = hurry_scale_ms(raft);
+    return scale + raft_random_below(&raft->random, scale);
+}
+
+void raft_election_note_new_term(struct raft *raft)
+{
+    if (raft->election.hurried) {
+        raft->election.hurry_terms++;
     }
-    base = min_u64(base, raft->config.election_timeout_ms);
-    return base + raft_random_below(&raft->random, base);
 }
 
 uint64_t raft_election_deadline_ms(const struct raft *raft)
@@ -100,11 +112,11 @@ static void ask_for_votes(struct raft *raft, enum raft_message_type type, uint64
 
 static void campaign(struct raft *raft, bool force)
 {
+    uint64_t wait_ms = hurried_election_ms(raft); /* by the terms before this one */
     raft_become_candidate(raft);
     raft_election_reset_timer(raft);
     if (raft->election.hurried) {
-        raft->election.hurry_deadline_ms = raft->now_ms + hurried_election_ms(raft);
-        raft->election.hurry_elections++;
+        raft->election.hurry_deadline_ms = raft->now_ms + wait_ms;
     }
     ask_for_votes(raft, RAFT_MESSAGE_VOTE, raft->hard_state.term, force);
 }

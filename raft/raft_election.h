@@ -17,6 +17,8 @@
 void raft_election_reset_timer(struct raft *raft);
 /* A leader lives: no hurry any more. */
 void raft_election_calm(struct raft *raft);
+/* The term was raised: an election is under way, here or elsewhere. */
+void raft_election_note_new_term(struct raft *raft);
 /* Not leader: fires what is due. */
 void raft_election_tick(struct raft *raft);
 uint64_t raft_election_deadline_ms(const struct raft *raft);

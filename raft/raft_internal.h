@@ -34,7 +34,7 @@ struct raft_election {
      * hurried => leader == RAFT_NODE_NONE and role != LEADER. */
     bool hurried;
     uint64_t hurry_deadline_ms; /* RAFT_NEVER_MS unless hurried */
-    uint32_t hurry_elections;   /* how many real elections this hurry has tried */
+    uint32_t hurry_terms; /* terms that were begun in this hurry, here or elsewhere, and brought no leader */
 };
 
 /* raft_transfer.c. transferee != NONE => role == LEADER. */

@@ -30,6 +30,7 @@ static void set_term(struct raft *raft, uint64_t term, raft_node_id vote)
     raft->hard_state_dirty = true;
     raft->term_leader = RAFT_NODE_NONE;
     raft->term_leader_gone = false;
+    raft_election_note_new_term(raft);
 }
 
 void raft_become_follower(struct raft *raft, uint64_t term)

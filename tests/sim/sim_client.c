@@ -122,6 +122,19 @@ static void trace_answer(const struct sim_client *client, const struct sim_comma
               "client %" PRIu64 ": %s -> %s", client->id, command->text, text);
 }
 
+/* A read is answered by a node that has applied all that was committed before it was sent: by a read index
+ * that was asked for after it arrived, or from its place in an entry that was sealed after that. */
+static void check_is_fresh(struct sim_client *client, const struct sim_command *command)
+{
+    uint64_t applied = client->connection->applied;
+    if (!command->is_write && command->operations_count > 0 && applied < command->committed) {
+        sim_fail(client->sim, SIM_HISTORY,
+                 "%s was sent when entry %" PRIu64 " was committed, and answered by node %" PRIu64
+                 ", which had applied %" PRIu64,
+                 command->text, command->committed, client->connection->node->id, applied);
+    }
+}
+
 static void take_answer(struct sim_client *client, const struct answer *answer)
 {
     struct sim *sim = client->sim;
@@ -135,6 +148,7 @@ static void take_answer(struct sim_client *client, const struct answer *answer)
         trace_answer(client, command, answer, told);
     }
     if (told == SIM_TOLD_DONE) {
+        check_is_fresh(client, command);
         client->has_written = client->has_written || client->writes_last;
     } else {
         read_again(client, command);

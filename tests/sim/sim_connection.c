@@ -12,6 +12,7 @@ enum { DELAY_US_MAX = 8000, REQUESTS_PER_TURN_MAX = 40, SLOW_US = 300000 };
 struct piece {
     struct sim_connection *connection;
     bool to_node;
+    uint64_t applied; /* to the client: by the node */
     size_t size;
     uint8_t bytes[];
 };
@@ -42,6 +43,7 @@ static void on_piece(void *target, uint64_t number)
         }
     } else if (!connection->client_closed) {
         byte_buffer_append(&connection->reader.input, piece->bytes, piece->size);
+        connection->applied = piece->applied;
         sim_client_on_bytes(connection->client);
     }
     free(piece);
@@ -55,6 +57,9 @@ static void send_piece(struct sim_connection *connection, bool to_node, const ui
     uint64_t arrive_us = sim->now_us + draw_delay(sim);
     piece->connection = connection;
     piece->to_node = to_node;
+    if (!to_node && sim_node_raft(connection->node) != NULL) {
+        piece->applied = map_get_meta(replica_map(connection->node->replica))->applied_index;
+    }
     piece->size = size;
     memcpy(piece->bytes, bytes, size);
     *last_us = arrive_us > *last_us ? arrive_us : *last_us;

@@ -34,6 +34,7 @@ struct sim_connection {
     bool client_is_slow; /* now and then takes no replies for a while */
     bool slow;           /* takes none at the moment */
     struct answer_reader reader;
+    uint64_t applied;                  /* what the node had applied when it sent what arrived last */
     uint64_t to_node_us, to_client_us; /* of the last piece: pieces stay in order */
 };
 

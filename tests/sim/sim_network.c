@@ -398,8 +398,9 @@ void sim_network_cut(struct sim *sim, uint32_t from, uint32_t to, bool cut)
         sim_after(sim, sim_around(sim, GIVE_UP_US), on_give_up, link, link->cut_number);
         return;
     }
+    /* Before anything that is still on its way. */
     for (struct frame *frame = take(&link->stalled); frame != NULL; frame = take(&link->stalled)) {
-        put_on_its_way(frame, sim->now_us);
+        on_frame(frame, 0);
     }
 }
 

@@ -472,6 +472,7 @@ static void begin_draft(struct draft *draft, struct sim *sim, uint64_t client, u
     draft->out = out;
     draft->count = 0;
     *command = (struct sim_command){.form = SIM_ANSWER_WHOLE, .is_write = true};
+    command->committed = sim_check_committed(sim);
     sim->counts.commands++;
 }
 

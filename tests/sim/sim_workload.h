@@ -27,6 +27,7 @@ enum sim_answer_form {
 struct sim_command {
     enum sim_answer_form form;
     bool is_write;
+    uint64_t committed; /* entries that some node took for committed when it was sent */
     uint32_t operations_count;
     size_t operations[SIM_COMMAND_KEYS_MAX];
     char text[SIM_COMMAND_TEXT_BYTES]; /* for the trace */
