@@ -28,6 +28,16 @@ static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
     return sim_around(sim, mean_ms * 1000);
 }
 
+/* How long a node or a link is away. Half of the times are some election timeouts, whatever the knob says: long
+ * enough for another leader, short enough for the old one to matter. */
+static uint64_t absence_us(struct sim *sim, uint64_t mean_ms)
+{
+    if (sim_random_chance(&sim->random, 500)) {
+        return around_ms(sim, sim->knobs.election_timeout_ms * 2);
+    }
+    return around_ms(sim, mean_ms);
+}
+
 /* ---- processes ----------------------------------------------------------------------------------- */
 
 static void crash(struct sim *sim)
@@ -74,7 +84,7 @@ static void pause_now(struct sim_node *node)
     struct sim *sim = node->sim;
     if (sim->faults_may_begin && node->state == SIM_NODE_RUNNING) {
         sim_node_pause(node);
-        sim_after(sim, around_ms(sim, sim->knobs.pause_ms), on_resume, node, node->incarnation);
+        sim_after(sim, absence_us(sim, sim->knobs.pause_ms), on_resume, node, node->incarnation);
     }
 }
 
@@ -141,7 +151,7 @@ static void on_cut_off(void *target, uint64_t number)
     (void)number;
     if (node->sim->faults_may_begin) {
         cut_off(node);
-        sim_after(node->sim, around_ms(node->sim, node->sim->knobs.partition_ms), on_heal, node->sim, 0);
+        sim_after(node->sim, absence_us(node->sim, node->sim->knobs.partition_ms), on_heal, node->sim, 0);
     }
 }
 
@@ -201,7 +211,7 @@ static void partition(struct sim *sim)
     void (*const kinds[])(struct sim *) = {cut_off_one, cut_in_two, cut_one_way, cut_some,
                                            cut_off_after_sending};
     kinds[sim_random_below(&sim->random, sizeof kinds / sizeof kinds[0])](sim);
-    sim_after(sim, around_ms(sim, sim->knobs.partition_ms), on_heal, sim, 0);
+    sim_after(sim, absence_us(sim, sim->knobs.partition_ms), on_heal, sim, 0);
 }
 
 static void draw_pair(struct sim *sim, uint32_t *a, uint32_t *b)

@@ -45,7 +45,7 @@ SIM_KNOB(client_breaks_per_minute, 0, 5, 400, 400, "clients that close their con
 SIM_KNOB(hops_per_mille, 20, 5, 400, 600,
          "pipelines before which a client goes to another node, without a reason")
 SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
-SIM_KNOB(open_loop_percent, 0, 10, 100, 350, "clients that send more before all is answered")
+SIM_KNOB(open_loop_percent, 0, 10, 100, 500, "clients that send more before all is answered")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 
 /* The network. */
@@ -69,7 +69,7 @@ SIM_KNOB(down_ms, 300, 1, 6000, 600, "mean time until a node is started again")
 SIM_KNOB(crashes_of_all_per_minute, 0, 2, 30, 250, "all nodes killed at once")
 SIM_KNOB(shutdowns_per_minute, 0, 3, 80, 300, "SIGTERM to a node")
 SIM_KNOB(transfers_per_minute, 0, 3, 200, 300, "leadership handed over")
-SIM_KNOB(pauses_per_minute, 0, 3, 120, 500, "SIGSTOP of a node")
+SIM_KNOB(pauses_per_minute, 0, 3, 120, 600, "SIGSTOP of a node")
 SIM_KNOB(pause_ms, 500, 20, 5000, 700, "mean length of a pause")
 SIM_KNOB(partitions_per_minute, 0, 3, 80, 500, "the network cut in some way")
 SIM_KNOB(partition_ms, 800, 20, 6000, 700, "mean length of a partition")
