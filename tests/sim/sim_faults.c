@@ -28,8 +28,8 @@ static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
     return sim_around(sim, mean_ms * 1000);
 }
 
-/* How long a node or a link is away. Half of the times are some election timeouts, whatever the knob says: long
- * enough for another leader, short enough for the old one to matter. */
+/* How long a node or a link is away. Half of the times are some election timeouts, whatever the knob says:
+ * long enough for another leader, short enough for the old one to matter. */
 static uint64_t absence_us(struct sim *sim, uint64_t mean_ms)
 {
     if (sim_random_chance(&sim->random, 500)) {
