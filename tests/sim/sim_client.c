@@ -25,6 +25,7 @@ struct sim_client {
     bool hops; /* to another node, after the pipeline */
     uint64_t patience_us;
     bool open_loop; /* sends more before all is answered */
+    bool polls;     /* while it waits for answers, it only reads */
     struct sim_command
         commands[SIM_CLIENT_OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
@@ -250,7 +251,8 @@ static void send_pipeline(struct sim_client *client)
             sim_workload_make_increment(sim, client->id, connection->number, 0, command, &out);
             break;
         }
-        sim_workload_make(sim, client->id, connection->number, client->follows, command, &out);
+        sim_workload_make(sim, client->id, connection->number, client->follows || (waits && client->polls),
+                          command, &out);
     }
     sim_connection_send(connection, byte_buffer_front(&out), byte_buffer_size(&out));
     byte_buffer_deinit(&out);
@@ -322,6 +324,7 @@ void sim_client_create_all(struct sim *sim)
         client->patience_us = (is_last ? LAST_PATIENCE_MS : sim->knobs.patience_ms) *
                               sim_random_between(&sim->random, 500, 2000);
         client->open_loop = !is_last && draw_percent(sim, sim->knobs.open_loop_percent);
+        client->polls = client->open_loop && sim_random_chance(&sim->random, 500);
         client->slow = !is_last && draw_percent(sim, sim->knobs.slow_clients_percent);
     }
 }
