@@ -118,10 +118,6 @@ static struct plan_step make_step(const struct key_values *values, const struct 
     step.is_overwriter = key_inference_is_overwriter(&step.model) &&
                          (step.is_checked || (step.model.options & (HISTORY_NX | HISTORY_XX)) == 0);
     step.need = key_inference_need(&step.model, step.is_checked ? &step.received : NULL);
-    if (!step.is_checked && is_only_a_look(&step.model)) { /* it only has its time and its place */
-        step.is_observer = true;
-        step.need = (struct key_need){.kind = KEY_NEED_NOTHING};
-    }
     return step;
 }
 
@@ -177,10 +173,10 @@ static void make_steps(struct history_plan *plan, const struct history_operation
     plan->optional = allocate(count, sizeof *plan->optional);
     for (size_t i = 0; i < count; i++) {
         struct plan_step step = make_step(plan->values, operations, i);
+        if (!step.is_checked && is_only_a_look(&step.model)) {
+            continue; /* it says nothing; what its time and its place order is ordered without it */
+        }
         if (operations[i].outcome == HISTORY_UNKNOWN) {
-            if (is_only_a_look(&step.model)) {
-                continue;
-            }
             forget_bytes(plan->values, &step.model);
             plan->optional[plan->optional_count++] = step;
             note_kind(plan, &step.model);

@@ -39,8 +39,8 @@ struct linearizability_report {
     enum linearizability_verdict verdict;
     uint64_t steps;
     /* Places in the array of operations, in an order that explains them: all but those of unknown outcome
-     * that are not needed if LINEARIZABLE; else the longest such order that was found. Reads of unknown
-     * outcome are left out of it. Owned. */
+     * that are not needed if LINEARIZABLE; else the longest such order that was found. Reads whose
+     * outcome is unknown or unchecked are left out of it. Owned. */
     size_t *order;
     size_t order_count;
     /* Not LINEARIZABLE: the operation that would have had to be next, for its answer came before any other
