@@ -191,6 +191,12 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     client_finish_slot(replica, client, number);
 }
 
+/* An earlier request of its connection is not answered yet. */
+static bool waits_for_turn(struct reader reader)
+{
+    return client_takes_replies(reader.client) && reader.slot != reader.client->first_slot;
+}
+
 /* Those that waited for earlier requests of their connection, as far as these are answered now. */
 static void serve_waiting(struct replica *replica)
 {
@@ -201,8 +207,7 @@ static void serve_waiting(struct replica *replica)
         served = false;
         for (uint32_t i = 0; i < list->count; i++) {
             struct reader reader = list->readers[i];
-            bool waits = client_takes_replies(reader.client) && reader.slot != reader.client->first_slot;
-            if (waits) {
+            if (waits_for_turn(reader)) {
                 list->readers[kept++] = reader;
             } else {
                 reads_run(replica, reader.client, reader.slot);
@@ -223,7 +228,7 @@ void reads_serve(struct replica *replica)
         }
         for (uint32_t r = 0; r < round->list.count; r++) {
             struct reader reader = round->list.readers[r];
-            if (client_takes_replies(reader.client) && reader.slot != reader.client->first_slot) {
+            if (waits_for_turn(reader)) {
                 list_append(&replica->waiting_turn, reader);
             } else {
                 reads_run(replica, reader.client, reader.slot);

@@ -43,6 +43,21 @@ void *sim_grow(void *array, size_t count, size_t *capacity, size_t element_bytes
     return array;
 }
 
+void *sim_grow_to(void *array, uint64_t place, size_t *count, size_t element_bytes)
+{
+    if (place < *count) {
+        return array;
+    }
+    size_t grown = (size_t)place * 2 + 64;
+    array = realloc(array, grown * element_bytes);
+    if (array == NULL) {
+        abort();
+    }
+    memset((char *)array + *count * element_bytes, 0, (grown - *count) * element_bytes);
+    *count = grown;
+    return array;
+}
+
 void sim_note(struct sim *sim, uint64_t what, uint64_t value)
 {
     uint64_t mixed = (sim->digest ^ sim->now_us) * UINT64_C(0x9E3779B97F4A7C15) + what;

@@ -114,5 +114,7 @@ uint64_t sim_around(struct sim *sim, uint64_t mean_us);
 void *sim_allocate(size_t size); /* zeroed; never NULL */
 /* Room for one more in a growing array. */
 void *sim_grow(void *array, size_t count, size_t *capacity, size_t element_bytes);
+/* An array by place: room for this one, with zeroes in what is new. *count is what there is room for. */
+void *sim_grow_to(void *array, uint64_t place, size_t *count, size_t element_bytes);
 
 #endif

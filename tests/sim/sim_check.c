@@ -270,16 +270,8 @@ static void check_votes(struct sim_node *node, const struct seen *seen, const st
 static void check_same_content(struct sim_node *node, const struct map_meta *meta)
 {
     struct sim_check *check = node->sim->check;
-    if (meta->applied_index >= check->contents_count) {
-        size_t count = (size_t)meta->applied_index * 2 + 64;
-        check->contents = realloc(check->contents, count * sizeof *check->contents);
-        if (check->contents == NULL) {
-            abort();
-        }
-        memset(check->contents + check->contents_count, 0,
-               (count - check->contents_count) * sizeof *check->contents);
-        check->contents_count = count;
-    }
+    check->contents =
+        sim_grow_to(check->contents, meta->applied_index, &check->contents_count, sizeof *check->contents);
     uint64_t content = meta->digest;
     const uint64_t others[] = {meta->key_count, meta->log_time_ms, meta->applied_term, meta->rules_version,
                                1};

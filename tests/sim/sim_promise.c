@@ -78,16 +78,7 @@ static bool holds(const struct disk *disk, struct raft_entry_id id)
 
 static void set_term(struct disk *disk, uint64_t index, uint64_t term)
 {
-    if (index >= disk->terms_capacity) {
-        size_t capacity = (size_t)index * 2 + 64;
-        disk->terms = realloc(disk->terms, capacity * sizeof *disk->terms);
-        if (disk->terms == NULL) {
-            abort();
-        }
-        memset(disk->terms + disk->terms_capacity, 0,
-               (capacity - disk->terms_capacity) * sizeof *disk->terms);
-        disk->terms_capacity = capacity;
-    }
+    disk->terms = sim_grow_to(disk->terms, index, &disk->terms_capacity, sizeof *disk->terms);
     disk->terms[index] = term;
 }
 
@@ -95,16 +86,8 @@ static void set_term(struct disk *disk, uint64_t index, uint64_t term)
 
 static struct content *find_content(struct sim_promise *promise, struct raft_entry_id id)
 {
-    if (id.index >= promise->contents_count) {
-        size_t count = (size_t)id.index * 2 + 64;
-        promise->contents = realloc(promise->contents, count * sizeof(struct content *));
-        if (promise->contents == NULL) {
-            abort();
-        }
-        memset(promise->contents + promise->contents_count, 0,
-               (count - promise->contents_count) * sizeof(struct content *));
-        promise->contents_count = count;
-    }
+    promise->contents =
+        sim_grow_to(promise->contents, id.index, &promise->contents_count, sizeof(struct content *));
     struct content *content = promise->contents[id.index];
     while (content != NULL && content->entry.id.term != id.term) {
         content = content->next;
