@@ -320,7 +320,8 @@ static enum placing place_required(struct breadth *breadth, const struct link *l
     }
     if (link->optional != NULL) {
         if (apply(breadth, &breadth->origin->at, step, LIFE_ALIVE, &other) &&
-            (step->is_observer || key_state_equal(&other.key, &child.at.key))) {
+            (move_needs_no_chain(plan, breadth->origin->at.now_us, step) ||
+             key_state_equal(&other.key, &child.at.key))) {
             return REJECTED;
         }
         if (life == LIFE_ALIVE && can_swap(breadth, link, step, &child.at.key)) {
@@ -349,7 +350,7 @@ static bool place_all_required(struct breadth *breadth, const struct link *link)
     const struct history_plan *plan = breadth->plan;
     for (size_t i = 0; i < breadth->candidates_count; i++) {
         const struct plan_step *step = &plan->required[breadth->candidates[i]];
-        if (step->is_observer && move_may_be_first(plan, link->at.now_us, step) &&
+        if (move_needs_no_chain(plan, link->at.now_us, step) &&
             place_required(breadth, link, breadth->candidates[i], LIFE_ALIVE) != REJECTED) {
             return true;
         }
@@ -465,7 +466,7 @@ static void find_goals(struct breadth *breadth)
     breadth->goals_count = 0;
     for (size_t i = 0; i < breadth->candidates_count; i++) {
         const struct plan_step *step = &plan->required[breadth->candidates[i]];
-        if (!((step->is_observer || step->is_overwriter) &&
+        if (!((move_needs_no_chain(plan, breadth->origin->at.now_us, step) || step->is_overwriter) &&
               apply(breadth, &breadth->origin->at, step, LIFE_ALIVE, &other))) {
             breadth->goals[breadth->goals_count++] = breadth->candidates[i];
         }

@@ -168,7 +168,7 @@ static bool is_needless(const struct search *search, const struct plan_step *ste
         return false;
     }
     if (move_apply(plan, &origin->at, step, LIFE_ALIVE, 0, &other) &&
-        (step->is_observer || key_state_equal(&other.key, after))) {
+        (move_needs_no_chain(plan, origin->at.now_us, step) || key_state_equal(&other.key, after))) {
         return true;
     }
     return life == LIFE_ALIVE &&
@@ -309,7 +309,7 @@ static bool place_observer(struct search *search)
     struct frame *top = &search->frames[search->frames_count - 1];
     for (size_t place = next_candidate(search, 0); place != 0; place = next_candidate(search, place)) {
         const struct plan_step *step = &search->plan->required[place - 1];
-        if (!step->is_observer || !move_may_be_first(search->plan, top->at.now_us, step)) {
+        if (!move_needs_no_chain(search->plan, top->at.now_us, step)) {
             continue;
         }
         enum placing placing = place_step(search, false, place - 1, 0, LIFE_ALIVE);

@@ -15,7 +15,8 @@
  * can be shortened, or its optional steps can as well come after the required step, then the order with the
  * shorter chain leads to a node from which the rest still works; so does one that has spent fewer optional
  * steps. An observer (it changes nothing, now or at any later time) that fits the state is placed at once,
- * alone: any order in which it comes later works with it here as well. A step that takes away a value which
+ * alone: any order in which it comes later works with it here as well, unless the time that it takes lets an
+ * expiry pass. A step that takes away a value which
  * a required step still needs, and which nothing that is left can make, leads nowhere.
  *
  * Time: the time of a node is the earliest instant that its last step can have had. A state with an expiry

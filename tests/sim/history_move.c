@@ -211,10 +211,10 @@ bool move_can_swap(const struct history_plan *plan, const struct move_state *bef
            move_apply(plan, &middle, optional, LIFE_ALIVE, 0, &end) && key_state_equal(&end.key, after);
 }
 
-bool move_may_be_first(const struct history_plan *plan, uint64_t now_us, const struct plan_step *observer)
+bool move_needs_no_chain(const struct history_plan *plan, uint64_t now_us, const struct plan_step *step)
 {
-    if (observer->invoked_us <= now_us) {
-        return true;
+    if (!step->is_observer || step->invoked_us <= now_us) {
+        return step->is_observer;
     }
     size_t low = 0, high = plan->expiry_limits_count;
     while (low < high) {
@@ -225,7 +225,7 @@ bool move_may_be_first(const struct history_plan *plan, uint64_t now_us, const s
             high = middle;
         }
     }
-    return low == plan->expiry_limits_count || plan->expiry_limits_us[low] >= observer->invoked_us;
+    return low == plan->expiry_limits_count || plan->expiry_limits_us[low] >= step->invoked_us;
 }
 
 struct fingerprint move_fingerprint(struct fingerprint placed, const struct key_state *key)

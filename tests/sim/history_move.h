@@ -44,9 +44,9 @@ bool move_can_swap(const struct history_plan *plan, const struct move_state *bef
                    const struct plan_step *optional, const struct plan_step *required,
                    const struct key_state *after);
 
-/* Whether an observer can be placed first without harm: it makes the time later, which must not matter to
- * any expiry. */
-bool move_may_be_first(const struct history_plan *plan, uint64_t now_us, const struct plan_step *observer);
+/* Whether a step that fits is best placed at once, before any chain: it is an observer, and that it makes the
+ * time later does not matter to any expiry (a chain can give a key more time, but only while it has some). */
+bool move_needs_no_chain(const struct history_plan *plan, uint64_t now_us, const struct plan_step *step);
 
 /* Of what is placed and the state together. */
 struct fingerprint move_fingerprint(struct fingerprint placed, const struct key_state *key);

@@ -60,7 +60,8 @@ enum history_reply { HISTORY_OK, HISTORY_NIL, HISTORY_INTEGER, HISTORY_BYTES, HI
 struct history_operation {
     uint64_t client;
     uint64_t connection; /* of this client; see `sequence` */
-    uint64_t sequence;   /* the order in which the client sent its operations on one connection */
+    uint64_t sequence;   /* the order in which the client sent its operations on one connection: later ones
+                          * are called and, unless the outcome is unknown, answered no earlier */
 
     uint64_t invoked_us;
     uint64_t returned_us; /* looked at unless the outcome is unknown; >= invoked_us */

@@ -235,6 +235,8 @@ static void order_connections(struct history_plan *plan, const struct history_op
             last = PLAN_NONE;
         }
         places[i].step->after = last;
+        assert(last == PLAN_NONE || (plan->required[last].invoked_us <= places[i].step->invoked_us &&
+                                     plan->required[last].returned_us <= places[i].step->returned_us));
         if (places[i].required != PLAN_NONE) {
             last = places[i].required;
         }

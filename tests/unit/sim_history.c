@@ -292,8 +292,10 @@ static bool replay(const struct sim_history *history, const size_t *order, size_
 static bool is_unchecked_look(const struct history_operation *operation)
 {
     const enum history_kind kind = operation->kind;
+    const bool changes_expiry = (operation->options & (HISTORY_EXPIRY | HISTORY_REMOVE_EXPIRY)) != 0;
     return operation->outcome == HISTORY_DONE_UNCHECKED &&
-           (kind == HISTORY_GET || kind == HISTORY_EXISTS || kind == HISTORY_STRLEN || kind == HISTORY_TTL);
+           (kind == HISTORY_GET || kind == HISTORY_EXISTS || kind == HISTORY_STRLEN || kind == HISTORY_TTL ||
+            (kind == HISTORY_GETEX && !changes_expiry));
 }
 
 void sim_history_assert_order(const struct sim_history *history, const size_t *order, size_t order_count)

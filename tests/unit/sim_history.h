@@ -78,7 +78,8 @@ struct sim_history_options {
     unsigned unknown_late_slots; /* an unknown operation may take effect so many slots late */
     unsigned read_percent;
     bool with_counters, with_appends, with_expiry, with_conditions;
-    bool small_values; /* few values, that come again and again; otherwise each is unique */
+    bool small_values;  /* few values, that come again and again; otherwise each is unique */
+    bool mostly_expiry; /* writes that set or take away an expiry, and it comes soon */
 };
 
 /* The history of a correct server. */

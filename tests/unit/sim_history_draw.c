@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+enum { CLIENTS_MAX = 16, CONNECTIONS = 2 };
+
 struct late_operation {
     struct history_operation operation;
     size_t slot;
@@ -21,6 +23,9 @@ struct draw {
     uint64_t values_count;
     struct late_operation *late;
     size_t late_count;
+    struct last_times {
+        uint64_t invoked_us, returned_us;
+    } last[CLIENTS_MAX][CONNECTIONS]; /* calls and answers of a connection come in its order */
 };
 
 static uint64_t below(struct draw *draw, uint64_t limit)
@@ -33,11 +38,21 @@ static bool chance(struct draw *draw, unsigned percent)
     return below(draw, 100) < percent;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static enum history_kind draw_write_kind(struct draw *draw)
 {
     const struct sim_history_options *options = draw->options;
     enum history_kind kinds[24];
     size_t count = 0;
+    if (options->mostly_expiry) {
+        static const enum history_kind KINDS[] = {HISTORY_SET,     HISTORY_SET,     HISTORY_EXPIRE,
+                                                  HISTORY_PERSIST, HISTORY_PERSIST, HISTORY_GETEX};
+        return KINDS[below(draw, sizeof KINDS / sizeof KINDS[0])];
+    }
     kinds[count++] = HISTORY_SET;
     kinds[count++] = HISTORY_SET;
     kinds[count++] = HISTORY_SET;
@@ -116,8 +131,10 @@ static void draw_options(struct draw *draw, struct history_operation *operation)
     }
     if (operation->kind == HISTORY_EXPIRE || (operation->options & HISTORY_EXPIRY) != 0) {
         const uint64_t slot_us = draw->options->slot_us;
-        operation->expiry_earliest_us = operation->invoked_us + below(draw, 12 * slot_us);
-        operation->expiry_latest_us = operation->expiry_earliest_us + below(draw, 4 * slot_us);
+        const bool is_soon = draw->options->mostly_expiry;
+        operation->expiry_earliest_us = operation->invoked_us + below(draw, (is_soon ? 5 : 12) * slot_us);
+        operation->expiry_latest_us =
+            operation->expiry_earliest_us + below(draw, (is_soon ? 1 : 4) * slot_us);
     }
 }
 
@@ -142,7 +159,7 @@ static struct history_operation draw_operation(struct draw *draw, size_t slot, u
 {
     struct history_operation operation = {.outcome = HISTORY_DONE};
     operation.client = below(draw, draw->options->clients_count);
-    operation.connection = chance(draw, 50) ? 0 : 1;
+    operation.connection = below(draw, CONNECTIONS);
     operation.sequence = slot;
     operation.kind = chance(draw, draw->options->read_percent) ? draw_read_kind(draw) : draw_write_kind(draw);
     if (operation.kind == HISTORY_APPEND && draw->key.size > PLAIN_BYTES_MAX / 2) {
@@ -152,6 +169,8 @@ static struct history_operation draw_operation(struct draw *draw, size_t slot, u
     uint64_t before_us = below(draw, half_us + 1), after_us = below(draw, half_us + 1);
     operation.invoked_us = now_us - (before_us < now_us ? before_us : now_us);
     operation.returned_us = now_us + after_us;
+    struct last_times *last = &draw->last[operation.client][operation.connection];
+    last->invoked_us = operation.invoked_us = later(operation.invoked_us, last->invoked_us);
     if (operation.kind == HISTORY_SET || operation.kind == HISTORY_GETSET ||
         operation.kind == HISTORY_SETNX || operation.kind == HISTORY_APPEND) {
         draw_value(draw, &operation);
@@ -163,9 +182,11 @@ static struct history_operation draw_operation(struct draw *draw, size_t slot, u
     if (chance(draw, draw->options->unknown_percent)) {
         operation.outcome = HISTORY_UNKNOWN;
         operation.returned_us = UINT64_MAX;
-    } else if ((draw->options->small_values || operation.kind == HISTORY_SET ||
-                operation.kind == HISTORY_DEL) &&
-               chance(draw, 5)) { /* large histories: only what has several keys */
+        return operation;
+    }
+    last->returned_us = operation.returned_us = later(operation.returned_us, last->returned_us);
+    if ((draw->options->small_values || operation.kind == HISTORY_SET || operation.kind == HISTORY_DEL) &&
+        chance(draw, 5)) { /* large histories: only what has several keys */
         operation.outcome = HISTORY_DONE_UNCHECKED;
     }
     return operation;
@@ -190,6 +211,7 @@ static void execute_late(struct draw *draw, size_t slot, uint64_t now_us)
 void sim_history_draw(struct sim_history *history, const struct sim_history_options *options)
 {
     struct draw draw = {.options = options, .history = history, .random = options->seed};
+    assert(options->clients_count <= CLIENTS_MAX);
     draw.late = calloc(options->count, sizeof *draw.late);
     assert(draw.late != NULL);
     sim_history_init(history);

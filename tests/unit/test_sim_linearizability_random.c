@@ -31,15 +31,39 @@ static void corrupt(struct sim_history *history, uint64_t *random)
     }
 }
 
+enum { ROUNDS = 60000 };
+
+static uint64_t rounds(void)
+{
+    const char *text = getenv("KVD_TEST_HISTORIES");
+    return text != NULL ? strtoull(text, NULL, 10) : ROUNDS;
+}
+
+/* Returns what trying every order says, and fails if a search says something else. */
+static bool check_short(const struct sim_history *history, uint64_t seed)
+{
+    const bool expected = sim_history_brute_force(history);
+    const enum linearizability_verdict verdict = sim_history_verdict(history);
+    const enum linearizability_verdict breadth = sim_history_breadth_verdict(history);
+    if (breadth == verdict && (verdict == LINEARIZABLE) == expected) {
+        return expected;
+    }
+    char line[400];
+    for (size_t i = 0; i < history->count; i++) {
+        history_operation_describe(&history->operations[i], line, sizeof line);
+        print_message("%s\n", line);
+    }
+    fail_msg("seed %d: %d, breadth first %d, every order says %d", (int)seed, (int)verdict, (int)breadth,
+             (int)expected);
+    return false;
+}
+
 static void the_search_agrees_with_trying_every_order(void **state)
 {
     (void)state;
-    enum { ROUNDS = 60000 };
     size_t bad_count = 0;
     uint64_t random = 1;
-    const char *rounds = getenv("KVD_TEST_HISTORIES");
-    const uint64_t rounds_count = rounds != NULL ? strtoull(rounds, NULL, 10) : ROUNDS;
-    for (uint64_t seed = 1; seed <= rounds_count; seed++) {
+    for (uint64_t seed = 1; seed <= rounds(); seed++) {
         const uint64_t bits = testing_random(&random);
         const struct sim_history_options options = {
             .seed = seed,
@@ -62,22 +86,52 @@ static void the_search_agrees_with_trying_every_order(void **state)
         if (is_corrupt) {
             corrupt(&history, &random);
         }
-        const bool expected = sim_history_brute_force(&history);
-        const enum linearizability_verdict verdict = sim_history_verdict(&history);
-        assert_int_equal(sim_history_breadth_verdict(&history), verdict);
-        if ((verdict == LINEARIZABLE) != expected || (!is_corrupt && !expected)) {
-            char line[400];
-            for (size_t i = 0; i < history.count; i++) {
-                history_operation_describe(&history.operations[i], line, sizeof line);
-                print_message("%s\n", line);
-            }
-            fail_msg("seed %d: %d, every order says %d", (int)seed, (int)verdict, (int)expected);
-        }
-        bad_count += !expected;
+        const bool is_good = check_short(&history, seed);
+        assert_true(is_good || is_corrupt);
+        bad_count += !is_good;
         sim_history_deinit(&history);
     }
-    print_message("%d of %d were not linearizable\n", (int)bad_count, (int)rounds_count);
-    assert_true(bad_count > rounds_count / 5 && bad_count < rounds_count * 4 / 5);
+    print_message("%d of %d were not linearizable\n", (int)bad_count, (int)rounds());
+    assert_true(bad_count > rounds() / 5 && bad_count < rounds() * 4 / 5);
+}
+
+/* What gives a key more time, or less, and when that must have been: histories where writes of unknown
+ * outcome matter by their time alone. */
+static void the_search_agrees_where_expiry_decides(void **state)
+{
+    (void)state;
+    size_t bad_count = 0;
+    uint64_t random = 2;
+    const uint64_t count = rounds() * 2;
+    for (uint64_t seed = 1; seed <= count; seed++) {
+        const uint64_t bits = testing_random(&random);
+        const struct sim_history_options options = {
+            .seed = seed,
+            .count = 4 + bits % 4,
+            .clients_count = 2,
+            .slot_us = 10,
+            .half_span_us = (bits >> 8) % 15,
+            .unknown_percent = (unsigned)(30 + (bits >> 16) % 40),
+            .unknown_late_slots = 2,
+            .read_percent = (unsigned)(30 + (bits >> 24) % 30),
+            .with_expiry = true,
+            .with_conditions = bits >> 32 & 1,
+            .small_values = true,
+            .mostly_expiry = true,
+        };
+        struct sim_history history;
+        sim_history_draw(&history, &options);
+        const bool is_corrupt = (bits >> 40) % 3 == 0;
+        if (is_corrupt) {
+            corrupt(&history, &random);
+        }
+        const bool is_good = check_short(&history, seed);
+        assert_true(is_good || is_corrupt);
+        bad_count += !is_good;
+        sim_history_deinit(&history);
+    }
+    print_message("%d of %d were not linearizable\n", (int)bad_count, (int)count);
+    assert_true(bad_count > count / 20 && bad_count < count / 2);
 }
 
 static double seconds(void)
@@ -171,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_search_agrees_with_trying_every_order),
+        cmocka_unit_test(the_search_agrees_where_expiry_decides),
         cmocka_unit_test(large_histories_are_decided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
