@@ -163,11 +163,11 @@ bool move_can_serve(const struct history_plan *plan, const struct move_reach *re
     }
     if ((optional->model.kind == HISTORY_INCRBY || optional->model.kind == HISTORY_APPEND) && !was_absent &&
         need->kind != KEY_NEED_SIZE && need->kind != KEY_NEED_VALUE) {
-        /* All others can as well come before it. */
+        /* All others can as well come before it. (What has been appended to cannot be counted any more: a
+         * count may have to come before an APPEND that an INCRBY needs to fail.) */
         return candidate->model.kind == HISTORY_APPEND ||
                (candidate->model.kind == HISTORY_INCRBY &&
-                (optional->model.kind == HISTORY_APPEND ||
-                 can_overflow(reach, after, candidate->model.delta)));
+                (plan->has_unknown_append || can_overflow(reach, after, candidate->model.delta)));
     }
     return can_lead_to(plan, reach, need, after) ||
            (is_present && (was_absent || move_has_expiry(before)) && plan->has_unknown_xx);

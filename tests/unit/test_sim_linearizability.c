@@ -437,6 +437,19 @@ static void unknown_writes_come_before_a_look_that_would_be_too_late_for_them(vo
     good(&script);
 }
 
+/* A count that was given up has to come before what was appended, and that before the INCRBY that fails. */
+static void an_unknown_count_comes_before_an_unknown_append(void **state)
+{
+    (void)state;
+    struct script script = {0};
+    set_ok(&script, 10, 20, "-1");
+    incr_unknown(&script, 30)->delta = 7;
+    answers(&script, 31, UINT64_MAX, HISTORY_APPEND, "a", 0)->outcome = HISTORY_UNKNOWN;
+    incr(&script, 40, 50, 0)->reply = HISTORY_ERROR;
+    answers(&script, 60, 70, HISTORY_STRLEN, NULL, 2);
+    good(&script);
+}
+
 static void a_plain_set_takes_the_expiry_away_and_keepttl_does_not(void **state)
 {
     (void)state;
@@ -524,6 +537,7 @@ int main(void)
         cmocka_unit_test(what_was_seen_gone_shows_that_it_is_late),
         cmocka_unit_test(an_unknown_expire_keeps_the_key_behind_a_look_that_tells_nothing),
         cmocka_unit_test(unknown_writes_come_before_a_look_that_would_be_too_late_for_them),
+        cmocka_unit_test(an_unknown_count_comes_before_an_unknown_append),
         cmocka_unit_test(a_plain_set_takes_the_expiry_away_and_keepttl_does_not),
         cmocka_unit_test(a_report_names_what_nothing_explains),
         cmocka_unit_test(a_search_that_takes_too_long_is_given_up),
