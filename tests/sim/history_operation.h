@@ -12,7 +12,8 @@
  *   INCR, DECR, DECRBY INCRBY                           UNLINK, FLUSHALL DEL
  *   EXPIREAT, PEXPIRE  EXPIRE                           TOUCH            EXISTS
  *   PTTL, EXPIRETIME   TTL (only the sign is looked at)
- * A MSETNX that answers 0 had no effect on any key, and which of them refused it is not known: it is left out.
+ * A MSETNX of several keys that answers 0 had no effect, and which key refused it is not known: it is left
+ * out. TYPE is an EXISTS.
  *
  * GT and LT compare two expiries of which only windows are known, and two times of the servers' clock can be
  * one time here. So where the windows meet, EXPIRE GT and LT may have been done or refused: their answer says

@@ -8,13 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TTL_MS_MAX = 4000 };
+enum { TTL_MS_MAX = 4000, KEYS_OF_COMMAND_MAX = 3 };
 
 /* ---- what is drawn ------------------------------------------------------------------------------- */
 
 static uint64_t below(struct sim_draft *draft, uint64_t limit)
 {
     return sim_random_below(&draft->sim->random, limit);
+}
+
+#define WORDS(...)                                                                                           \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
+
+/* One of them, all alike. */
+static const char *draw_word(struct sim_draft *draft, const char *const *words)
+{
+    uint64_t count = 0;
+    while (words[count] != NULL) {
+        count++;
+    }
+    return words[below(draft, count)];
 }
 
 static uint32_t draw_key(struct sim_draft *draft, char kind)
@@ -60,9 +76,8 @@ static void make_mget(struct sim_draft *draft, char kind)
 
 static void make_exists(struct sim_draft *draft, char kind)
 {
-    static const char *const names[] = {"EXISTS", "TOUCH"};
-    uint64_t keys = 1 + below(draft, 2);
-    sim_draft_add(draft, names[below(draft, 2)]);
+    uint64_t keys = 1 + below(draft, KEYS_OF_COMMAND_MAX);
+    sim_draft_add(draft, draw_word(draft, WORDS("EXISTS", "TOUCH")));
     draft->command->form = keys == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_COUNT;
     for (uint64_t n = 0; n < keys; n++) {
         uint32_t key = draw_key(draft, kind);
@@ -79,7 +94,7 @@ static void make_read(struct sim_draft *draft, char kind)
         make_mget(draft, kind);
         return;
     }
-    if (choice >= 75 && choice < 85) {
+    if (choice >= 75 && choice < 83) {
         make_exists(draft, kind);
         return;
     }
@@ -87,11 +102,15 @@ static void make_read(struct sim_draft *draft, char kind)
     if (choice < 60) {
         sim_draft_add(draft, "GET");
         ask_kind(draft, key, HISTORY_GET);
+    } else if (choice < 86) {
+        sim_draft_add(draft, "TYPE");
+        draft->command->form = SIM_ANSWER_TYPE;
+        ask_kind(draft, key, HISTORY_EXISTS);
     } else if (choice < 92) {
         sim_draft_add(draft, "STRLEN");
         ask_kind(draft, key, HISTORY_STRLEN);
     } else {
-        sim_draft_add(draft, below(draft, 2) == 0 ? "TTL" : "PTTL");
+        sim_draft_add(draft, draw_word(draft, WORDS("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME")));
         ask_kind(draft, key, HISTORY_TTL);
     }
     sim_draft_add_key(draft, key);
@@ -118,65 +137,68 @@ static void make_count(struct sim_draft *draft, char kind)
     ask(draft, &asked);
 }
 
+/* NX or XX, and GET, each in a part of the commands. */
+static uint32_t add_set_options(struct sim_draft *draft)
+{
+    uint32_t options = 0;
+    uint64_t condition = below(draft, 8);
+    if (condition < 2) {
+        sim_draft_add(draft, condition == 0 ? "NX" : "XX");
+        options |= condition == 0 ? HISTORY_NX : HISTORY_XX;
+    }
+    if (below(draft, 6) == 0) {
+        sim_draft_add(draft, "GET");
+        options |= HISTORY_RETURN_OLD;
+    }
+    return options;
+}
+
 static void make_set(struct sim_draft *draft, char kind)
 {
     uint32_t key = draw_key(draft, kind);
-    uint32_t options = 0;
     sim_draft_draw_value(draft);
     sim_draft_add(draft, "SET");
     sim_draft_add_key(draft, key);
     sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
-    switch (below(draft, 8)) {
-    case 0:
-        sim_draft_add(draft, "NX");
-        options = HISTORY_NX;
-        break;
-    case 1:
-        sim_draft_add(draft, "XX");
-        options = HISTORY_XX;
-        break;
-    case 2:
-        sim_draft_add(draft, "GET");
-        options = HISTORY_RETURN_OLD;
-        break;
-    case 3:
+    uint32_t options = add_set_options(draft);
+    if (below(draft, 8) == 0) {
         sim_draft_add(draft, "KEEPTTL");
-        options = HISTORY_KEEPTTL;
-        break;
+        options |= HISTORY_KEEPTTL;
     }
     ask_value(draft, key, HISTORY_SET, options);
 }
 
+/* Each key once: of two writes of MSETNX to one key only the first asks whether it is there. */
 static void make_mset(struct sim_draft *draft, char kind)
 {
     bool only_new = below(draft, 3) == 0;
+    uint32_t keys[KEYS_OF_COMMAND_MAX];
+    uint64_t count = 1 + below(draft, KEYS_OF_COMMAND_MAX);
     sim_draft_add(draft, only_new ? "MSETNX" : "MSET");
-    draft->command->form = only_new ? SIM_ANSWER_IF_ONE : SIM_ANSWER_ALL;
     sim_draft_draw_value(draft);
-    uint32_t first = draw_key(draft, kind);
-    for (uint64_t n = 0; n < 2; n++) {
-        uint32_t key = n == 0 ? first : draw_key(draft, kind);
-        if (n > 0 && key == first) {
-            return;
+    for (uint64_t n = 0; n < count; n++) {
+        keys[n] = draw_key(draft, kind);
+        for (uint64_t i = 0; i < n; i++) {
+            count = keys[i] == keys[n] ? n : count;
         }
-        sim_draft_add_key(draft, key);
-        sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
-        ask_value(draft, key, only_new ? HISTORY_SETNX : HISTORY_SET, 0);
+        if (n < count) {
+            sim_draft_add_key(draft, keys[n]);
+            sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+            ask_value(draft, keys[n], only_new ? HISTORY_SETNX : HISTORY_SET, 0);
+        }
     }
+    draft->command->form = !only_new ? SIM_ANSWER_ALL : count == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_IF_ONE;
 }
 
 static void make_del(struct sim_draft *draft, char kind)
 {
-    uint64_t keys = 1 + below(draft, 2);
-    sim_draft_add(draft, below(draft, 2) == 0 ? "DEL" : "UNLINK");
+    uint64_t keys = 1 + below(draft, KEYS_OF_COMMAND_MAX);
+    sim_draft_add(draft, draw_word(draft, WORDS("DEL", "UNLINK")));
     draft->command->form = keys == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_COUNT;
-    uint32_t first = draw_key(draft, kind);
-    sim_draft_add_key(draft, first);
-    ask_kind(draft, first, HISTORY_DEL);
-    uint32_t second = draw_key(draft, kind);
-    if (keys == 2) {
-        sim_draft_add_key(draft, second);
-        ask_kind(draft, second, HISTORY_DEL);
+    for (uint64_t n = 0; n < keys; n++) {
+        uint32_t key = draw_key(draft, kind);
+        sim_draft_add_key(draft, key);
+        ask_kind(draft, key, HISTORY_DEL);
     }
 }
 
@@ -263,8 +285,26 @@ static void make_set_that_expires(struct sim_draft *draft, struct sim_asked *ask
         sim_draft_add(draft, "SET");
         sim_draft_add_key(draft, asked->key);
         sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+        asked->options |= add_set_options(draft);
         sim_draft_add(draft, time_forms[choice - 3].word);
         add_time(draft, asked, &time_forms[choice - 3]);
+    }
+}
+
+static void add_expire_condition(struct sim_draft *draft, struct sim_asked *asked)
+{
+    static const struct {
+        uint32_t option;
+        const char *word;
+    } conditions[] = {{HISTORY_NX, "NX"}, {HISTORY_XX, "XX"}, {HISTORY_GT, "GT"}, {HISTORY_LT, "LT"}};
+    uint64_t choice = below(draft, 10);
+    if (choice < 4) {
+        sim_draft_add(draft, conditions[choice].word);
+        asked->options |= conditions[choice].option;
+        if (choice >= 2 && below(draft, 4) == 0) {
+            sim_draft_add(draft, "XX");
+            asked->options |= HISTORY_XX;
+        }
     }
 }
 
@@ -281,11 +321,7 @@ static void make_expire(struct sim_draft *draft, struct sim_asked *asked)
     } else {
         add_time(draft, asked, &time_forms[form]);
     }
-    uint64_t condition = below(draft, 6);
-    if (condition < 2) {
-        sim_draft_add(draft, condition == 0 ? "NX" : "XX");
-        asked->options = condition == 0 ? HISTORY_NX : HISTORY_XX;
-    }
+    add_expire_condition(draft, asked);
 }
 
 static void make_getex(struct sim_draft *draft, struct sim_asked *asked)
@@ -327,7 +363,11 @@ static void make_write_of_expiring(struct sim_draft *draft)
 
 static void make_flush(struct sim_draft *draft)
 {
-    sim_draft_add(draft, below(draft, 2) == 0 ? "FLUSHALL" : "FLUSHDB");
+    uint64_t mode = below(draft, 4);
+    sim_draft_add(draft, draw_word(draft, WORDS("FLUSHALL", "FLUSHDB")));
+    if (mode < 2) {
+        sim_draft_add(draft, mode == 0 ? "ASYNC" : "SYNC");
+    }
     draft->command->form = SIM_ANSWER_ALL;
     for (uint32_t key = 0; key < sim_record_keys_count(draft->sim); key++) {
         ask_kind(draft, key, HISTORY_DEL);

@@ -21,6 +21,7 @@ enum sim_answer_form {
     SIM_ANSWER_ALL,     /* OK: all of them are done (MSET) */
     SIM_ANSWER_COUNT,   /* a number that says nothing of the single key (DEL, EXISTS with several) */
     SIM_ANSWER_IF_ONE,  /* 1: each is done with the answer 1; 0: none is (MSETNX) */
+    SIM_ANSWER_TYPE,    /* "string" or "none": whether it exists */
     SIM_ANSWER_IGNORED, /* there are no operations */
 };
 
