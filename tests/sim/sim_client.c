@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POLLS_PER_ELECTION_TIMEOUT = 6 };
 enum { LAST_PATIENCE_MS = 10000, NO_NODE = UINT32_MAX, LOG_WAIT_US = 50000, AGAIN_US = 20000 };
 
 struct sim_client {
@@ -25,7 +26,7 @@ struct sim_client {
     bool hops; /* to another node, after the pipeline */
     uint64_t patience_us;
     bool open_loop; /* sends more before all is answered */
-    bool polls;     /* while it waits for answers, it only reads */
+    bool polls;     /* while it waits for answers, it goes on with single reads */
     struct sim_command
         commands[SIM_CLIENT_OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
@@ -240,7 +241,8 @@ static void send_pipeline(struct sim_client *client)
             (struct sim_command){.form = SIM_ANSWER_IGNORED, .text = "READONLY"};
         byte_buffer_append(&out, "READONLY\r\n", 10);
     }
-    uint64_t count = sim_random_between(&sim->random, 1, sim->knobs.pipeline);
+    bool polls = waits && client->polls;
+    uint64_t count = polls ? 1 : sim_random_between(&sim->random, 1, sim->knobs.pipeline);
     for (uint64_t i = 0; i < count; i++) {
         struct sim_command *command = &client->commands[client->commands_count++];
         if (client->reads_all) {
@@ -251,15 +253,16 @@ static void send_pipeline(struct sim_client *client)
             sim_workload_make_increment(sim, client->id, connection->number, 0, command, &out);
             break;
         }
-        sim_workload_make(sim, client->id, connection->number, client->follows || (waits && client->polls),
-                          command, &out);
+        sim_workload_make(sim, client->id, connection->number, client->follows || polls, command, &out);
     }
     sim_connection_send(connection, byte_buffer_front(&out), byte_buffer_size(&out));
     byte_buffer_deinit(&out);
     if (!waits) {
         sim_after(sim, client->patience_us, on_time_out, client, client->pipeline_number);
     }
-    if (client->open_loop) {
+    if (client->polls) {
+        step_in(client, sim_around(sim, sim->knobs.election_timeout_ms * 1000 / POLLS_PER_ELECTION_TIMEOUT));
+    } else if (client->open_loop) {
         step_in(client, sim_around(sim, sim->knobs.think_ms * 1000));
     }
 }
@@ -270,7 +273,8 @@ static void on_step(void *target, uint64_t number)
     struct sim *sim = client->sim;
     bool waits = client->commands_count > 0;
     bool has_room = client->commands_count + sim->knobs.pipeline + 1 <= SIM_CLIENT_OUTSTANDING_MAX;
-    if (number != client->step_number || (waits && (!client->open_loop || client->hops || !has_room))) {
+    if (number != client->step_number ||
+        (waits && (!(client->open_loop || client->polls) || client->hops || !has_room))) {
         return;
     }
     bool is_last = client->reads_all || client->writes_last;
@@ -324,7 +328,7 @@ void sim_client_create_all(struct sim *sim)
         client->patience_us = (is_last ? LAST_PATIENCE_MS : sim->knobs.patience_ms) *
                               sim_random_between(&sim->random, 500, 2000);
         client->open_loop = !is_last && draw_percent(sim, sim->knobs.open_loop_percent);
-        client->polls = client->open_loop && sim_random_chance(&sim->random, 500);
+        client->polls = !is_last && draw_percent(sim, sim->knobs.polls_percent);
         client->slow = !is_last && draw_percent(sim, sim->knobs.slow_clients_percent);
     }
 }
