@@ -22,6 +22,8 @@ struct sim_client {
     uint32_t next_key;
     bool writes_last; /* at the end: a write, until one is acknowledged */
     bool has_written;
+    bool makes_room; /* ... which was refused for want of room: it removes something first */
+    uint32_t next_removed;
     bool slow;
     bool hops; /* to another node, after the pipeline */
     uint64_t patience_us;
@@ -151,11 +153,14 @@ static void take_answer(struct sim_client *client, const struct answer *answer)
     }
     if (told == SIM_TOLD_DONE) {
         check_is_fresh(client, command);
-        client->has_written = client->has_written || client->writes_last;
+        client->has_written = client->has_written || (client->writes_last && command->grows);
+        client->makes_room = false;
     } else {
         read_again(client, command);
     }
-    if (told == SIM_TOLD_MOVED) {
+    if (told == SIM_TOLD_FULL) {
+        client->makes_room = client->writes_last;
+    } else if (told == SIM_TOLD_MOVED) {
         note_redirect(client, answer);
     } else if (told == SIM_TOLD_DOWN) {
         try_any_node(client);
@@ -229,6 +234,16 @@ static void on_time_out(void *target, uint64_t pipeline_number)
     }
 }
 
+/* All but counters, one after the other: what counts must stay. */
+static uint32_t next_to_remove(struct sim_client *client)
+{
+    uint32_t count = sim_record_keys_count(client->sim);
+    do {
+        client->next_removed = (client->next_removed + 1) % count;
+    } while (sim_record_key_name(client->sim, client->next_removed)[0] == 'c');
+    return client->next_removed;
+}
+
 static void send_pipeline(struct sim_client *client)
 {
     struct sim *sim = client->sim;
@@ -247,6 +262,10 @@ static void send_pipeline(struct sim_client *client)
         struct sim_command *command = &client->commands[client->commands_count++];
         if (client->reads_all) {
             sim_workload_make_get(sim, client->id, connection->number, client->next_key++, command, &out);
+            break;
+        }
+        if (client->writes_last && client->makes_room) {
+            sim_workload_make_del(sim, client->id, connection->number, next_to_remove(client), command, &out);
             break;
         }
         if (client->writes_last) {

@@ -40,9 +40,16 @@ static uint32_t draw_key(struct sim_draft *draft, char kind)
     return sim_record_key(draft->sim, name);
 }
 
+static bool can_grow(enum history_kind kind)
+{
+    return kind == HISTORY_SET || kind == HISTORY_GETSET || kind == HISTORY_SETNX || kind == HISTORY_INCRBY ||
+           kind == HISTORY_APPEND;
+}
+
 static void ask(struct sim_draft *draft, const struct sim_asked *asked)
 {
     struct sim_command *command = draft->command;
+    command->grows = command->grows || can_grow(asked->kind);
     command->operations[command->operations_count++] =
         sim_record_ask(draft->sim, draft->client, draft->connection, asked);
 }
@@ -428,6 +435,17 @@ void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t conn
     sim_draft_add(&draft, "INCR");
     sim_draft_add_key(&draft, key);
     ask(&draft, &(struct sim_asked){.key = key, .kind = HISTORY_INCRBY, .delta = 1});
+    sim_draft_send(&draft);
+}
+
+void sim_workload_make_del(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
+                           struct sim_command *command, struct byte_buffer *out)
+{
+    struct sim_draft draft;
+    sim_draft_begin(&draft, sim, client, connection, command, out);
+    sim_draft_add(&draft, "DEL");
+    sim_draft_add_key(&draft, key);
+    ask_kind(&draft, key, HISTORY_DEL);
     sim_draft_send(&draft);
 }
 

@@ -130,6 +130,14 @@ enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *com
         end_all(sim, command, sim_record_forget);
         return SIM_TOLD_DOWN;
     }
+    if (begins(answer, "OOM ")) {
+        if (!command->grows || sim->knobs.map_kib == sim_knob_neutral(SIM_KNOB_map_kib)) {
+            sim_fail(sim, SIM_CORRECTNESS, "%s was refused for want of room", command->text);
+        }
+        sim->counts.refused++;
+        end_all(sim, command, sim_record_forget);
+        return SIM_TOLD_FULL;
+    }
     if (begins(answer, "UNKNOWN ")) {
         if (!command->is_write) {
             sim_fail(sim, SIM_HISTORY, "%s was answered -UNKNOWN, but it only reads", command->text);
