@@ -51,8 +51,8 @@ struct sim_record;
 
 /* What was done, for reports. */
 struct sim_counts {
-    uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, entries, values,
-        unchecked_keys;
+    uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, refused, entries,
+        values, unchecked_keys;
 };
 
 struct sim {

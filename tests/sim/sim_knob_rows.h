@@ -25,6 +25,7 @@ SIM_KNOB(unstable_bytes, 67108864, 200, 4000, 300, "entries that wait for the di
 SIM_KNOB(checkpoint_log_bytes, 8192, 200, 100000, 800, "log that is applied between two checkpoints")
 SIM_KNOB(checkpoint_idle_ms, 2000, 20, 4000, 500, "a checkpoint after so long without writes")
 SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buffer")
+SIM_KNOB(map_kib, 524288, 200, 1500, 120, "size of the map: what grows is refused when a third is taken")
 SIM_KNOB(log_tail_bytes, 4194304, 12000, 200000, 800, "log kept behind the durable map")
 SIM_KNOB(apply_work_bytes, 4194304, 1, 20000, 300, "work of applying in one turn")
 SIM_KNOB(client_pending_bytes, 1048576, 100, 20000, 300, "requests and replies of a client in flight")
@@ -46,6 +47,7 @@ SIM_KNOB(hops_per_mille, 20, 5, 400, 600,
          "pipelines before which a client goes to another node, without a reason")
 SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
 SIM_KNOB(open_loop_percent, 0, 10, 100, 500, "clients that send more before all is answered")
+SIM_KNOB(polls_percent, 0, 10, 100, 500, "clients that go on with single reads while they wait for an answer")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 
 /* The network. */
