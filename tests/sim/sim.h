@@ -79,6 +79,7 @@ struct sim {
 
     bool clients_may_begin; /* new commands */
     bool faults_may_begin;
+    uint32_t unlucky_leaders; /* sim_faults.c */
 };
 
 struct sim_options {

@@ -8,7 +8,7 @@
  */
 
 /* The cluster: see struct replica_options. */
-SIM_KNOB(nodes, 3, 1, 7, 450, "replicas")
+SIM_KNOB(nodes, 3, 1, 7, 600, "replicas")
 SIM_KNOB(duration_ms, 8000, 3000, 24000, 700, "simulated time with faults and clients; then all faults end")
 SIM_KNOB(faults_at_formation, 0, 1, 1, 150, "1: faults begin before the cluster is formed")
 SIM_KNOB(election_timeout_ms, 300, 150, 1200, 500, "election timeout")
@@ -75,6 +75,8 @@ SIM_KNOB(pauses_per_minute, 0, 3, 120, 600, "SIGSTOP of a node")
 SIM_KNOB(pause_ms, 500, 20, 5000, 700, "mean length of a pause")
 SIM_KNOB(partitions_per_minute, 0, 3, 80, 500, "the network cut in some way")
 SIM_KNOB(partition_ms, 800, 20, 6000, 700, "mean length of a partition")
+SIM_KNOB(doomed_leaders_per_minute, 0, 2, 40, 400,
+         "a few leaders in a row are cut off with one other node when they send entries")
 SIM_KNOB(breaks_per_minute, 0, 3, 300, 400, "a connection between nodes broken with data in flight")
 SIM_KNOB(flaps_per_minute, 0, 2, 30, 200, "a link that goes down and up again and again for a while")
 SIM_KNOB(weather_percent, 0, 5, 70, 250,
