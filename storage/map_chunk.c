@@ -34,6 +34,16 @@ size_t map_chunk_get_size(const uint8_t *head)
                : MAP_CHUNK_HEAD_BYTES + (size_t)body_size;
 }
 
+uint64_t map_chunk_get_checksum(const uint8_t *chunk)
+{
+    return storage_get_u64(chunk + CHECKSUM_OFFSET);
+}
+
+enum map_chunk_kind map_chunk_get_kind(const uint8_t *chunk)
+{
+    return (enum map_chunk_kind)chunk[1];
+}
+
 enum storage_status map_chunk_open(struct map_chunk_chain *chain, const uint8_t *chunk, size_t size,
                                    enum map_chunk_kind *kind, const uint8_t **body, size_t *body_size,
                                    struct storage_error *error)
@@ -43,7 +53,7 @@ enum storage_status map_chunk_open(struct map_chunk_chain *chain, const uint8_t 
         return storage_fail(error, STORAGE_CORRUPT, "chunk %llu of the snapshot has a wrong size", number);
     }
     uint64_t checksum = map_chunk_checksum(chain->checksum, chunk, size);
-    if (storage_get_u64(chunk + CHECKSUM_OFFSET) != checksum || storage_get_u64(chunk + 8) != chain->number) {
+    if (map_chunk_get_checksum(chunk) != checksum || storage_get_u64(chunk + 8) != chain->number) {
         return storage_fail(
             error, STORAGE_CORRUPT,
             "chunk %llu of the snapshot is damaged, or another one stands in its place (wrong checksum)",

@@ -52,6 +52,10 @@ void map_chunk_seal(struct map_chunk_chain *chain, uint8_t *chunk, enum map_chun
 /* The size of the chunk that starts with these MAP_CHUNK_HEAD_BYTES, or 0 when there is no such chunk. */
 size_t map_chunk_get_size(const uint8_t *head);
 
+/* Fields of a chunk that was checked. */
+uint64_t map_chunk_get_checksum(const uint8_t *chunk);
+enum map_chunk_kind map_chunk_get_kind(const uint8_t *chunk);
+
 /* Checks one that arrived; the body is borrowed from it. STORAGE_CORRUPT, STORAGE_INCOMPATIBLE. */
 enum storage_status map_chunk_open(struct map_chunk_chain *chain, const uint8_t *chunk, size_t size,
                                    enum map_chunk_kind *kind, const uint8_t **body, size_t *body_size,

@@ -44,8 +44,7 @@ static char *storage_find_parent(const char *path)
     return parent;
 }
 
-/* Makes the name of a folder durable. */
-static enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
+enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
 {
     char *parent = storage_find_parent(path);
     enum storage_status status = storage_sync_directory(parent, error);

@@ -19,6 +19,9 @@ enum storage_status storage_create_directory(const char *path,
 /* Makes the names in a folder durable. */
 enum storage_status storage_sync_directory(const char *path, struct storage_error *error) STORAGE_MUST_CHECK;
 
+/* Makes the name of a file or folder durable. */
+enum storage_status storage_sync_parent(const char *path, struct storage_error *error) STORAGE_MUST_CHECK;
+
 /* Removes a folder and the plain files in it (no folders below it), then syncs its parent. */
 enum storage_status storage_remove_directory(const char *path,
                                              struct storage_error *error) STORAGE_MUST_CHECK;
