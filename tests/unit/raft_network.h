@@ -154,6 +154,9 @@ static inline void network_start_node(struct network *network, uint32_t i)
         if (runs_count == 0 || runs[runs_count - 1].term != term)
             runs[runs_count++] = (struct raft_term_run){.first_index = index, .term = term};
     }
+    struct raft_membership membership = {.voters_count = network->nodes_count};
+    memcpy(membership.voters, network->ids, network->nodes_count * sizeof network->ids[0]);
+    struct raft_membership_entry formed = {.payload = raft_membership_encode(&membership, NULL, 0)};
     struct raft_restore restore = {
         .hard_state = node->disk.hard_state,
         .base = node->disk.base,
@@ -162,9 +165,12 @@ static inline void network_start_node(struct network *network, uint32_t i)
         .runs_count = runs_count,
         .commit = node->disk.applied,
         .applied = node->disk.applied,
+        .memberships = &formed,
+        .memberships_count = 1,
     };
     node->config.seed = network_random(network, UINT64_MAX);
     node->raft = raft_create(&node->config, &restore, network->now_ms);
+    raft_payload_unref(formed.payload);
     node->applied = node->disk.applied;
     node->persisted = 0;
     node->disk_busy_until_ms = 0;
@@ -206,8 +212,6 @@ static inline struct network *network_create(uint32_t nodes_count, uint64_t seed
         struct network_node *node = &network->nodes[i];
         node->config = config != NULL ? *config : defaults;
         node->config.id = network->ids[i];
-        node->config.voters = network->ids;
-        node->config.voters_count = nodes_count;
         node->disk.entries = calloc(NETWORK_LOG_MAX, sizeof *node->disk.entries);
         network_start_node(network, i);
     }
