@@ -145,7 +145,9 @@ void raft_tick(struct raft *raft, uint64_t now_ms)
     raft_read_expire(raft);
     if (raft->role == RAFT_LEADER) {
         raft->leader_contact_ms = now_ms;
-        raft_transfer_tick(raft);
+        raft_transfer_tick(raft); /* may step down */
+    }
+    if (raft->role == RAFT_LEADER) {
         raft_replication_tick(raft);
     } else {
         raft_election_tick(raft);

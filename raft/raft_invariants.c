@@ -27,7 +27,7 @@ static void check_roles(const struct raft *raft)
 static void check_stream(const struct raft *raft, const struct raft_progress *progress)
 {
     const struct raft_stream *stream = &progress->stream;
-    raft_assert(!stream->needed || stream->needed_from <= raft->log.commit);
+    raft_assert(!stream->needed || stream->needed_from <= raft->log.last_index);
     raft_assert(!stream->needed || stream->under_way == (stream->caught_up_index == UINT64_MAX));
     raft_assert(stream->done_ms <= raft->now_ms);
     raft_assert(progress->left_index <= raft->log.last_index);
