@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NODE_VIEW_MEMBERS_MAX = 15, NODE_HOST_BYTES_MAX = 256 };
+enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_HOST_BYTES_MAX = 256 };
 
 struct node_view_member {
     uint64_t node_id; /* 1, 2, 3 ... */

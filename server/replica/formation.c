@@ -20,9 +20,10 @@
 
 #include <string.h>
 
+/* A node that joins forms nothing. */
 static bool is_proposer(const struct replica *replica)
 {
-    return replica->peers[0].is_self; /* ascending ids */
+    return replica->peers[0].is_self && replica->options.joins_count == 0; /* ascending ids */
 }
 
 static bool has_met_formed(const struct replica *replica)
@@ -166,7 +167,7 @@ static void propose(struct replica *replica)
 void formation_start(struct replica *replica)
 {
     replica->formation_next_ms = replica->now_ms;
-    if (replica->identity.formation == LOG_FORMATION_FORMED) {
+    if (replica->identity.formation == LOG_FORMATION_FORMED || replica->options.joins_count > 0) {
         return;
     }
     replica_log(replica, REPLICA_LOG_INFO, "forming", "members=%u state=%s", replica->peers_count,
@@ -259,6 +260,7 @@ void formation_on_stored(struct replica *replica, const struct log_identity *ide
     if (is_proposer(replica)) {
         send_step_to_all(replica, BUS_FORMATION_COMMIT);
     }
+    membership_start(replica);
     struct storage_error error;
     if (!replica_start_raft(replica, &error)) {
         replica_stop(replica, REPLICA_EXIT_START, error.text);

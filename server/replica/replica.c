@@ -42,7 +42,7 @@ bool replica_leads(const struct replica *replica)
 {
     return replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER &&
            raft_transferee(replica->raft) == RAFT_NODE_NONE &&
-           (!replica->shutting_down || replica->peers_count == 1);
+           (!replica->shutting_down || membership_is_alone(replica));
 }
 
 /* ---- creation ------------------------------------------------------------------------------------ */
@@ -87,25 +87,6 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
     return true;
 }
 
-/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is
- * configured. */
-static bool check_members(const struct replica *replica, struct storage_error *error)
-{
-    const struct log_identity *identity = &replica->identity;
-    bool same = identity->members_count == replica->peers_count;
-    for (uint32_t i = 0; same && i < replica->peers_count; i++) {
-        same = identity->members[i].node_id == replica->peers[i].member.node_id;
-    }
-    if (!same) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "the cluster was formed with %u members, and the configuration names %u, or others: "
-                       "configure the "
-                       "members that it was formed with",
-                       identity->members_count, replica->peers_count);
-    }
-    return same;
-}
-
 static uint64_t value_or(uint64_t value, uint64_t otherwise)
 {
     return value != 0 ? value : otherwise;
@@ -139,9 +120,6 @@ static struct raft_config make_raft_config(const struct replica *replica, raft_n
 bool replica_start_raft(struct replica *replica, struct storage_error *error)
 {
     assert(replica->raft == NULL && replica->identity.formation == LOG_FORMATION_FORMED);
-    if (!check_members(replica, error)) {
-        return false;
-    }
     replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], error);
     if (replica->map == NULL) {
         return false;
@@ -190,28 +168,17 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     return true;
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-    uint64_t left = ((const struct peer *)a)->member.node_id;
-    uint64_t right = ((const struct peer *)b)->member.node_id;
-    return (left > right) - (left < right);
-}
-
-static void take_members(struct replica *replica)
+static void take_configured(struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
     assert(options->members_count >= 1 && options->members_count <= RAFT_NODES_MAX);
-    bool self_found = false;
     for (uint32_t i = 0; i < options->members_count; i++) {
-        struct peer *peer = &replica->peers[i];
-        peer->member = options->members[i];
-        peer->is_self = peer->member.node_id == options->node_id;
-        self_found = self_found || peer->is_self;
+        bool has_room = members_put(&replica->configured, &options->members[i]);
+        assert(has_room);
     }
-    assert(self_found);
-    replica->peers_count = options->members_count;
-    qsort(replica->peers, replica->peers_count, sizeof replica->peers[0], compare_peers);
-    replica->members_hash = peers_hash_members(replica);
+    assert(members_find(&replica->configured, options->node_id) != NULL);
+    replica->members_hash = hello_hash_members(&replica->configured);
+    replica->options.members = NULL;
 }
 
 struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
@@ -233,9 +200,9 @@ struct replica *replica_create(const struct replica_options *options, const stru
     for (uint32_t i = 0; i < options->listeners_count; i++) {
         replica->listeners[i] = options->listeners[i];
     }
-    take_members(replica);
-    replica->options.members = NULL;
+    take_configured(replica);
     replica->options.listeners = NULL;
+    membership_start(replica);
     formation_start(replica);
     if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
         replica_destroy(replica);
@@ -367,7 +334,8 @@ static bool can_hand_over(const struct replica *replica)
         return false;
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (!replica->peers[i].is_self && (replica->peers[i].dialled || replica->peers[i].accepted)) {
+        const struct peer *peer = &replica->peers[i];
+        if (!peer->is_self && peer->standing == PEER_MEMBER && (peer->dialled || peer->accepted)) {
             return true;
         }
     }
@@ -387,7 +355,7 @@ static void tick_shutdown(struct replica *replica)
     if (leads) {
         replica->drain_until_ms = 0;
     } else if (replica->drain_until_ms == 0) {
-        replica->drain_until_ms = replica->now_ms + (replica->peers_count > 1 ? SHUTDOWN_DRAIN_MS : 0);
+        replica->drain_until_ms = replica->now_ms + (membership_is_alone(replica) ? 0 : SHUTDOWN_DRAIN_MS);
     }
     bool drained = !leads && replica->now_ms >= replica->drain_until_ms && !is_anything_in_flight(replica);
     if (replica->now_ms >= replica->shutdown_deadline_ms || drained) {
@@ -408,6 +376,7 @@ void replica_end_turn(struct replica *replica)
         return;
     }
     formation_tick(replica);
+    peers_tick(replica);
     if (replica->raft == NULL) {
         dispatch_parked(replica);
     } else {

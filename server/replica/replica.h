@@ -17,6 +17,7 @@
 #include "disk_job.h"
 #include "log_store.h"
 #include "map.h"
+#include "members.h"
 #include "node_view.h"
 #include "raft.h"
 #include "resp_parser.h"
@@ -58,16 +59,15 @@ struct replica_io {
     void (*fill_view)(void *context, struct node_view *view);
 };
 
-struct replica_member {
-    uint64_t node_id;
-    char bus_host[BUS_HOST_BYTES_MAX + 1];
-    uint16_t bus_port;
-};
-
 struct replica_options {
     uint64_t node_id;
-    const struct replica_member *members; /* copied; the configured initial members, this node included */
+    /* Copied; ids and addresses. The configured initial members, this node included; they matter until the
+     * cluster is formed, and as addresses until those are in the log. Of a node that joins: itself. */
+    const struct replica_member *members;
     uint32_t members_count;
+    /* Copied; addresses of members whom a node with an empty directory asks to be added to their cluster. */
+    const struct replica_member *joins;
+    uint32_t joins_count;
     const struct bus_listener_address
         *listeners; /* copied; own client listeners: name and announced address */
     uint32_t listeners_count;
@@ -128,7 +128,14 @@ bool replica_is_busy(const struct replica *replica);
 
 /* ---- peers ---- */
 
-/* What this node says of itself to `peer`. */
+enum { REPLICA_PEERS_MAX = 2 * RAFT_NODES_MAX };
+
+/* The nodes to be connected with, and their addresses ("" is not known): fills `peers` and returns how many.
+ * They change only when the generation does: look after each turn. Whatever was sent to one that is there no
+ * more should still leave. */
+uint64_t replica_peers_generation(const struct replica *replica);
+uint32_t replica_peers(const struct replica *replica, struct replica_member peers[REPLICA_PEERS_MAX]);
+/* What this node says of itself to `peer`; to RAFT_NODE_NONE: that it asks to join. */
 void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello);
 /* Judges a hello, from a dialler or as an answer. True: welcome. False: refused->code and reason say why; say
  * so to the other side. */
@@ -137,7 +144,8 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 /* A connection that we dialled to `peer` stands, and its hello was accepted: messages sent from now on
  * arrive. */
 void replica_on_peer_connected(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
-/* A hello of a peer that dialled us was accepted. */
+/* A hello of a peer that dialled us was accepted. It is one of replica_peers() then, unless there is no room.
+ * */
 void replica_on_peer_hello(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
 /* Either connection with the peer was refused, reset or closed (each event once). */
 void replica_on_peer_unreachable(struct replica *replica, uint64_t peer);

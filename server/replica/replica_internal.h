@@ -7,7 +7,10 @@
  * reads.c          reads that wait for a read index
  * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
  * apply.c          committed entries into the map; checkpoints; purging
- * peers.c          what is known of the other members; hellos; clocks
+ * peers.c          what is known of the nodes that this one talks to; clocks
+ * hello.c          who nodes say they are, and whether they are believed
+ * members.c        the address book of the members
+ * membership.c     the members in effect, and how they change
  * formation.c      how a new cluster comes to be
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
@@ -31,6 +34,9 @@ enum {
     FORMATION_RETRY_MS = 500,
     CLOCK_SKEW_MS_MAX = 1000, /* a leader further off the members' median stamps by the median */
     CLOCK_WARNING_INTERVAL_MS = 60000,
+    PEERS_MAX = REPLICA_PEERS_MAX + 1,
+    PEER_LEAVING_TIMEOUTS = 4, /* election timeouts for which a removed member is still talked to */
+    PEER_NEWER_MS = 10000,     /* how long one is kept that is not connected any more */
 };
 
 /* ---- client.c ------------------------------------------------------------------------------------ */
@@ -154,8 +160,16 @@ struct held_message {
 
 /* ---- peers.c ------------------------------------------------------------------------------------- */
 
+enum peer_standing {
+    PEER_MEMBER,  /* of the membership in effect; before the cluster is formed: of the configured one */
+    PEER_LEAVING, /* was one until lately */
+    PEER_NEWER,   /* goes by a newer membership than we know */
+};
+
 struct peer {
     struct replica_member member;
+    enum peer_standing standing;
+    uint64_t until_ms; /* LEAVING, NEWER: talked to until then */
     bool is_self;
     bool hello_known;
     bool dialled;           /* our connection to it stands */
@@ -173,9 +187,12 @@ struct replica {
     struct replica_options options;
     struct replica_io io;
     struct bus_listener_address listeners[BUS_LISTENERS_MAX];
-    struct peer peers[RAFT_NODES_MAX]; /* members by id, this node included */
+    struct peer peers[PEERS_MAX]; /* by id: the members, this node, and some others (see peers.c) */
     uint32_t peers_count;
-    uint64_t members_hash;
+    uint64_t peers_generation; /* grows whenever who they are, or where, changes */
+    struct members configured; /* the initial members, by the settings; this node is there */
+    uint64_t members_hash;     /* of them */
+    struct members members;    /* in effect */
     uint64_t now_ms, wall_clock_ms, started_ms;
 
     /* formation */
@@ -349,6 +366,12 @@ uint64_t apply_deadline_ms(const struct replica *replica);
 /* peers.c */
 struct peer *peers_find(struct replica *replica, uint64_t node_id);
 const struct peer *peers_find_const(const struct replica *replica, uint64_t node_id);
+/* From now on these are the members. */
+void peers_set_members(struct replica *replica, const struct members *members);
+/* One that goes by a newer membership. False: there is no room. */
+bool peers_add_newer(struct replica *replica, const struct bus_hello *hello);
+/* Forgets those whose time is over. */
+void peers_tick(struct replica *replica);
 /* Where clients of this listener reach the node; NULL: not known yet. */
 const struct bus_listener_address *peers_client_address(const struct replica *replica, uint64_t node_id,
                                                         uint32_t listener);
@@ -358,7 +381,24 @@ void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall
 uint64_t peers_stamp_ms(const struct replica *replica);
 int64_t peers_clock_skew_ms(const struct replica *replica);
 void peers_maybe_warn_of_clock(struct replica *replica);
-uint64_t peers_hash_members(const struct replica *replica);
+
+/* hello.c */
+uint64_t hello_hash_members(const struct members *members);
+/* Fills *refused; false, to be returned. */
+bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* membership.c */
+/* Before and after the core is there: takes the members that are in effect. */
+void membership_start(struct replica *replica);
+/* Of the entry that set the members in effect; 0: those that formed the cluster. */
+uint64_t membership_index(const struct replica *replica);
+/* ... and of the last such entry that is committed. */
+uint64_t membership_committed_index(const struct replica *replica);
+/* What is in effect is committed. */
+bool membership_is_settled(const struct replica *replica);
+/* This node is the only member. */
+bool membership_is_alone(const struct replica *replica);
 
 /* formation.c */
 void formation_start(struct replica *replica);

@@ -72,20 +72,22 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
     }
 }
 
-/* The leader, or the last one that was known, comes first: topology replies never have holes. */
+/* The leader, or the last one that was known, comes first: topology replies never have holes. This node is
+ * there also while it is no member. */
 static void fill_members(const struct replica *replica, uint32_t listener, const struct raft_status *status,
                          struct node_view *view)
 {
     uint64_t first = status->leader != RAFT_NODE_NONE ? status->leader : replica->last_leader_known;
-    if (peers_find_const(replica, first) == NULL) {
-        first = replica->options.node_id;
+    const struct peer *leader = peers_find_const(replica, first);
+    if (leader == NULL) {
+        leader = peers_find_const(replica, replica->options.node_id);
     }
     view->members_count = 0;
-    fill_member(replica, peers_find_const(replica, first), listener, status,
-                &view->members[view->members_count++]);
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (replica->peers[i].member.node_id != first) {
-            fill_member(replica, &replica->peers[i], listener, status, &view->members[view->members_count++]);
+    fill_member(replica, leader, listener, status, &view->members[view->members_count++]);
+    for (uint32_t i = 0; i < replica->peers_count && view->members_count < NODE_VIEW_MEMBERS_MAX; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (peer != leader && (peer->standing == PEER_MEMBER || peer->is_self)) {
+            fill_member(replica, peer, listener, status, &view->members[view->members_count++]);
         }
     }
 }

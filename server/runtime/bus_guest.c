@@ -6,7 +6,6 @@
 
 #include "socket.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,18 +124,24 @@ static void welcome(struct bus_guest *guest)
     struct bus *bus = guest->bus;
     struct bus_hello hello = guest->hello;
     struct bus_peer *peer = bus_find_peer(bus, hello.from);
-    struct bus_link *link = release(guest);
 
-    assert(peer != NULL);
-    if (peer->accepted != NULL) {
+    if (peer != NULL && peer->accepted != NULL) {
         drop_accepted(peer, "peer-disconnected", "it has connected anew");
     }
+    replica_on_peer_hello(bus->loop->replica, hello.from, &hello);
+    bus_add_peers(bus);
+    peer = bus_find_peer(bus, hello.from);
+    if (peer == NULL) {
+        send_away(guest, "there is no room for another node");
+        return;
+    }
+    struct bus_link *link = release(guest);
+
     peer->accepted = link;
     link->owner = peer;
     link->handlers = &member_handlers;
     link->body_bytes_max = BUS_FRAME_BYTES_MAX;
     bus_link_set_deadline(link, 0);
-    replica_on_peer_hello(bus->loop->replica, peer->member.node_id, &hello);
     bus_peer_hurry(peer);
 }
 
@@ -178,12 +183,6 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
         refuse(guest, &refused);
         return;
     }
-    if (bus_find_peer(bus, hello->from) == NULL) {
-        bus_make_refusal(&refused, BUS_REFUSAL_NOT_A_MEMBER, "Node %" PRIu64 " is not a member.",
-                         hello->from);
-        refuse(guest, &refused);
-        return;
-    }
     replica_fill_hello(bus->loop->replica, hello->from, &answer.hello);
     bus_random_nonce(guest->subject.acceptor_nonce);
     memcpy(answer.hello.nonce, guest->subject.acceptor_nonce, BUS_NONCE_BYTES);
@@ -199,7 +198,9 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
     if (bus->options.secret_bytes == 0) {
         welcome(guest);
     }
-    bus_link_flush(link);
+    if (!link->closed) {
+        bus_link_flush(link);
+    }
 }
 
 static void on_proof(struct bus_guest *guest, const uint8_t proof[BUS_PROOF_BYTES])

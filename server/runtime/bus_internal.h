@@ -17,7 +17,9 @@
 /* One other member. */
 struct bus_peer {
     struct bus *bus;
+    struct bus_peer *next;
     struct replica_member member;
+    bool wanted; /* while the replica's peers are gone through */
     /* its address */
     struct resolved known; /* the last good ones; count 0: none yet */
     uint32_t next_address;
@@ -53,8 +55,8 @@ struct bus {
     struct resolver *resolver;
     struct bus_options options;
     uint32_t user_timeout_ms;
-    struct bus_peer peers[RAFT_NODES_MAX]; /* all members but this node */
-    uint32_t peers_count;
+    struct bus_peer *peers; /* those of the replica, as of `generation` */
+    uint64_t generation;    /* replica_peers_generation() */
     struct listener listener;
     struct bus_guest *guests;
     uint32_t guests_count;
@@ -63,6 +65,9 @@ struct bus {
 };
 
 struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id);
+/* Connects with peers that are new to the bus; those that are none any more stay until the end of the turn.
+ * */
+void bus_add_peers(struct bus *bus);
 /* The link belongs to the bus from now on, which frees it when it is closed. */
 void bus_let_go(struct bus *bus, struct bus_link *link);
 /* Sends REFUSED and closes. */
@@ -75,9 +80,13 @@ const char *bus_refusal_name(enum bus_refusal code);
 /* Logs trouble with a member once, until it changes or is over. */
 void bus_peer_complain(struct bus_peer *peer, const char *event, const char *reason);
 void bus_peer_start(struct bus_peer *peer);
+/* It is reached elsewhere from now on. */
+void bus_peer_move(struct bus_peer *peer, const struct replica_member *member);
 /* Dials at once if it waits for a retry: the member has just shown that it is there. */
 void bus_peer_hurry(struct bus_peer *peer);
 void bus_peer_stop(struct bus_peer *peer);
+/* Stops, once what is queued for it has been sent. */
+void bus_peer_part(struct bus_peer *peer);
 
 void bus_guest_open(struct bus *bus, int file);
 void bus_guest_stop_all(struct bus *bus);

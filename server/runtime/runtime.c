@@ -400,8 +400,6 @@ static void open_doors(struct runtime *runtime)
     if (startup->bus_file >= 0) {
         const struct bus_options options = {
             .node_id = config->id,
-            .members = config->members,
-            .members_count = config->members_count,
             .secret = config->secret,
             .secret_bytes = config->secret_bytes,
             .election_timeout_ms = (uint32_t)config->election_timeout_ms,

@@ -144,13 +144,17 @@ static bool dial(struct cluster_node *from, struct cluster_node *to)
     return true;
 }
 
-static bool is_member(const struct cluster_node *node, uint64_t id)
+/* As the bus does it: a node dials whom its replica wants to be connected with. */
+static bool is_peer(const struct cluster_node *node, uint64_t id)
 {
-    bool found = node->members_count == 0;
-    for (uint32_t i = 0; i < node->members_count; i++) {
-        found = found || node->members[i] == id;
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    uint32_t count = replica_peers(node->replica, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (peers[i].node_id == id) {
+            return peers[i].bus_port != 0;
+        }
     }
-    return found;
+    return false;
 }
 
 bool cluster_dial_all(struct cluster *cluster)
@@ -163,7 +167,7 @@ bool cluster_dial_all(struct cluster *cluster)
             struct cluster_link *there = &cluster->links[i][j];
             bool open = !there->cut && !cluster->links[j][i].cut;
             if (i != j && open && !there->connected && cluster_can_talk(from) && cluster_can_talk(to) &&
-                is_member(from, to->id) && cluster->now_ms >= there->next_dial_ms) {
+                is_peer(from, to->id) && cluster->now_ms >= there->next_dial_ms) {
                 dialled = dial(from, to) || dialled;
             }
         }
