@@ -88,6 +88,7 @@ static void drop_overwritten(struct replica *replica, struct disk_job *job, uint
 
 static void gather(struct replica *replica, struct raft_ready *ready)
 {
+    assert(ready->install.upto.index == 0); /* no snapshot is ever installed here */
     if (ready->sequence == 0) {
         assert(ready->entries_count == 0 && !ready->hard_state_changed);
         return;

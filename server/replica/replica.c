@@ -92,16 +92,23 @@ static uint64_t value_or(uint64_t value, uint64_t otherwise)
     return value != 0 ? value : otherwise;
 }
 
-static struct raft_config make_raft_config(const struct replica *replica, raft_node_id *voters)
+/* The configuration that the cluster was formed with; the caller owns the reference. */
+static struct raft_payload *make_first_membership(const struct replica *replica)
+{
+    struct raft_membership membership = {0};
+    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
+        bool added =
+            raft_membership_set(&membership, replica->identity.members[i].node_id, RAFT_MEMBER_VOTER);
+        assert(added);
+    }
+    return raft_membership_encode(&membership, NULL, 0);
+}
+
+static struct raft_config make_raft_config(const struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
-    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
-        voters[i] = replica->identity.members[i].node_id;
-    }
     return (struct raft_config){
         .id = options->node_id,
-        .voters = voters,
-        .voters_count = replica->identity.members_count,
         .seed = options->seed,
         .election_timeout_ms = options->election_timeout_ms,
         .heartbeat_interval_ms = options->heartbeat_interval_ms,
@@ -136,6 +143,7 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         free(list.runs);
         return false;
     }
+    struct raft_membership_entry membership = {.payload = make_first_membership(replica)};
     struct raft_restore restore = {
         .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
         .base = {.term = state.base.term, .index = state.base.index},
@@ -144,10 +152,12 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         .runs_count = list.count,
         .commit = state.commit_hint > meta->applied_index ? state.commit_hint : meta->applied_index,
         .applied = meta->applied_index,
+        .memberships = &membership,
+        .memberships_count = 1,
     };
-    raft_node_id voters[RAFT_NODES_MAX];
-    struct raft_config config = make_raft_config(replica, voters);
+    struct raft_config config = make_raft_config(replica);
     replica->raft = raft_create(&config, &restore, replica->now_ms);
+    raft_payload_unref(membership.payload);
     free(list.runs);
     /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
     uint64_t phase = 0;
@@ -246,7 +256,7 @@ void replica_on_message(struct replica *replica, uint64_t peer, const struct bus
         return;
     }
     if (message->type != BUS_MESSAGE_RAFT || message->raft.from != peer || replica->raft == NULL ||
-        replica->stopping) {
+        replica->stopping || peers_find_const(replica, peer) == NULL) {
         return;
     }
     peers_note_message(replica, peer, message->wall_clock_ms);

@@ -130,9 +130,10 @@ void script_node_start(struct script_world *world, struct script_node *node)
     }
     struct raft_config config = world->config;
     config.id = node->id;
-    config.voters = world->ids;
-    config.voters_count = world->nodes_count;
     config.seed = 100 * node->id + node->starts++;
+    struct raft_membership membership = {.voters_count = world->nodes_count};
+    memcpy(membership.voters, world->ids, world->nodes_count * sizeof world->ids[0]);
+    struct raft_membership_entry formed = {.payload = raft_membership_encode(&membership, NULL, 0)};
     struct raft_restore restore = {
         .hard_state = node->disk_hard_state,
         .base = node->disk.base,
@@ -141,8 +142,11 @@ void script_node_start(struct script_world *world, struct script_node *node)
         .runs_count = runs_count,
         .commit = node->disk_applied,
         .applied = node->disk_applied,
+        .memberships = &formed,
+        .memberships_count = 1,
     };
     node->raft = raft_create(&config, &restore, node->now_ms);
+    raft_payload_unref(formed.payload);
     node->applied = node->disk_applied;
     node->persisted = 0;
     node->disk_held = false;

@@ -222,11 +222,10 @@ static void drive(struct hostile *hostile)
 
 static bool run(uint64_t seed)
 {
-    static const raft_node_id voters[] = {1, 2, 3};
+    struct raft_membership membership = {.voters_count = 3, .voters = {1, 2, 3}};
+    struct raft_membership_entry formed = {.payload = raft_membership_encode(&membership, NULL, 0)};
     struct raft_config config = {
         .id = 1,
-        .voters = voters,
-        .voters_count = 3,
         .seed = seed,
         .election_timeout_ms = 1000,
         .heartbeat_interval_ms = 100,
@@ -238,11 +237,12 @@ static bool run(uint64_t seed)
         .cache_bytes_max = 64 * (1 + seed % 20),
         .unstable_bytes_max = 1 << 20,
     };
-    struct raft_restore restore = {0};
+    struct raft_restore restore = {.memberships = &formed, .memberships_count = 1};
     static struct hostile hostile;
     memset(&hostile, 0, sizeof hostile);
     hostile.random = seed;
     hostile.raft = raft_create(&config, &restore, 0);
+    raft_payload_unref(formed.payload);
     bool led = false;
     for (int step = 0; step < STEPS; step++) {
         if (below(&hostile, 2) == 0) {
