@@ -204,6 +204,10 @@ static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_MEMBERSHIP:
         map_begin_entry(replica->map, entry->id.index, entry->id.term, 0);
+        if (entry->type == RAFT_ENTRY_MEMBERSHIP && !membership_apply(replica, entry)) {
+            stop_on_bad_entry(replica, entry, "a membership of unknown form");
+            return false; /* in the middle of the entry, which is never written */
+        }
         map_end_entry(replica->map, raft_entry_bytes(entry));
         note_applied(replica);
         break;

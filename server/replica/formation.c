@@ -86,7 +86,7 @@ static bool is_same_record(const struct log_identity *identity, const struct bus
     return true;
 }
 
-static void store(struct replica *replica, const struct log_identity *identity)
+void formation_store(struct replica *replica, const struct log_identity *identity)
 {
     assert(!replica->identity_job_out);
     struct disk_job *job = disk_job_create(DISK_JOB_IDENTITY, replica->options.log);
@@ -99,7 +99,7 @@ static void store_formed(struct replica *replica)
 {
     struct log_identity formed = replica->identity;
     formed.formation = LOG_FORMATION_FORMED;
-    store(replica, &formed);
+    formation_store(replica, &formed);
 }
 
 /* ---- the proposer -------------------------------------------------------------------------------- */
@@ -159,7 +159,7 @@ static void propose(struct replica *replica)
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         replica->peers[i].formation_accepted = false;
     }
-    store(replica, &proposal);
+    formation_store(replica, &proposal);
 }
 
 /* ---- everybody ----------------------------------------------------------------------------------- */
@@ -213,7 +213,7 @@ static void on_propose(struct replica *replica, uint64_t peer, const struct bus_
         return;
     }
     if (!has_met_formed(replica)) {
-        store(replica, &proposal);
+        formation_store(replica, &proposal);
     }
 }
 
@@ -254,9 +254,9 @@ void formation_on_stored(struct replica *replica, const struct log_identity *ide
     if (identity->formation != LOG_FORMATION_FORMED) {
         return;
     }
-    replica_log(replica, REPLICA_LOG_INFO, "cluster-formed", "cluster=%016llx%016llx members=%u",
-                (unsigned long long)identity->cluster_id[0], (unsigned long long)identity->cluster_id[1],
-                identity->members_count);
+    replica_log(replica, REPLICA_LOG_INFO, identity->members_count == 0 ? "cluster-joined" : "cluster-formed",
+                "cluster=%016llx%016llx members=%u", (unsigned long long)identity->cluster_id[0],
+                (unsigned long long)identity->cluster_id[1], identity->members_count);
     if (is_proposer(replica)) {
         send_step_to_all(replica, BUS_FORMATION_COMMIT);
     }

@@ -99,8 +99,9 @@ static bool check_stranger(const struct replica *replica, const struct bus_hello
     if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
         return true; /* it goes by a newer one */
     }
-    if (hello->formation == BUS_FORMATION_FORMED &&
-        hello->membership_index < membership_committed_index(replica)) {
+    uint64_t committed_index = membership_committed_index(replica);
+    if (hello->formation == BUS_FORMATION_FORMED && committed_index > 0 &&
+        hello->membership_index <= committed_index) {
         return hello_refuse(refused, BUS_REFUSAL_REMOVED,
                             "node %" PRIu64 " was removed from cluster %016" PRIx64
                             ". It can come back with an empty data directory: kvd --join",
@@ -213,8 +214,9 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
 {
     struct peer *peer = peers_find(replica, node_id);
     if (peer == NULL ||
-        (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER && code != BUS_REFUSAL_REMOVED)) {
-        return;
+        (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER && code != BUS_REFUSAL_REMOVED) ||
+        (code == BUS_REFUSAL_REMOVED && join_is_wanted(replica))) {
+        return; /* one that joins has not been a member yet: what made it one was undone, and it asks again */
     }
     peer->refused_us = true;
     uint32_t refusals = 0, members = 0;

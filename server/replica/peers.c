@@ -192,6 +192,17 @@ void peers_tick(struct replica *replica)
     }
 }
 
+/* By the book, or as it says itself: it knows best where it is. */
+bool peers_address(const struct peer *peer, struct replica_member *address)
+{
+    *address = peer->member;
+    if (address->bus_port == 0 && peer->hello_known) {
+        memcpy(address->bus_host, peer->hello.bus_host, sizeof address->bus_host);
+        address->bus_port = peer->hello.bus_port;
+    }
+    return address->bus_port != 0;
+}
+
 uint64_t replica_peers_generation(const struct replica *replica)
 {
     return replica->peers_generation;
@@ -205,11 +216,7 @@ uint32_t replica_peers(const struct replica *replica, struct replica_member peer
         if (peer->is_self) {
             continue;
         }
-        peers[count] = peer->member;
-        if (peer->member.bus_port == 0 && peer->hello_known) { /* it knows best where it is */
-            memcpy(peers[count].bus_host, peer->hello.bus_host, sizeof peers[count].bus_host);
-            peers[count].bus_port = peer->hello.bus_port;
-        }
+        (void)peers_address(peer, &peers[count]);
         count++;
     }
     return count;

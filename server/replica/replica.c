@@ -92,18 +92,6 @@ static uint64_t value_or(uint64_t value, uint64_t otherwise)
     return value != 0 ? value : otherwise;
 }
 
-/* The configuration that the cluster was formed with; the caller owns the reference. */
-static struct raft_payload *make_first_membership(const struct replica *replica)
-{
-    struct raft_membership membership = {0};
-    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
-        bool added =
-            raft_membership_set(&membership, replica->identity.members[i].node_id, RAFT_MEMBER_VOTER);
-        assert(added);
-    }
-    return raft_membership_encode(&membership, NULL, 0);
-}
-
 static struct raft_config make_raft_config(const struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
@@ -143,7 +131,12 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         free(list.runs);
         return false;
     }
-    struct raft_membership_entry membership = {.payload = make_first_membership(replica)};
+    struct membership_list memberships;
+    if (!membership_restore(replica, &memberships, error)) {
+        membership_list_deinit(&memberships);
+        free(list.runs);
+        return false;
+    }
     struct raft_restore restore = {
         .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
         .base = {.term = state.base.term, .index = state.base.index},
@@ -152,13 +145,15 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         .runs_count = list.count,
         .commit = state.commit_hint > meta->applied_index ? state.commit_hint : meta->applied_index,
         .applied = meta->applied_index,
-        .memberships = &membership,
-        .memberships_count = 1,
+        .memberships = memberships.entries,
+        .memberships_count = memberships.count,
     };
     struct raft_config config = make_raft_config(replica);
     replica->raft = raft_create(&config, &restore, replica->now_ms);
-    raft_payload_unref(membership.payload);
+    membership_list_deinit(&memberships);
     free(list.runs);
+    replica->membership.committed_index = raft_get_configuration(replica->raft)->id.index;
+    membership_follow(replica);
     /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
     uint64_t phase = 0;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -213,6 +208,7 @@ struct replica *replica_create(const struct replica_options *options, const stru
     take_configured(replica);
     replica->options.listeners = NULL;
     membership_start(replica);
+    join_start(replica);
     formation_start(replica);
     if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
         replica_destroy(replica);
@@ -309,6 +305,8 @@ static void work(struct replica *replica)
 {
     for (int round = 0; round < TURN_ROUNDS_MAX && !replica->stopping; round++) {
         note_leader_change(replica);
+        membership_follow(replica);
+        membership_tick(replica);
         dispatch_parked(replica);
         apply_maybe_purge(replica);
         batch_seal(replica);
@@ -369,7 +367,7 @@ static void tick_shutdown(struct replica *replica)
     }
     bool drained = !leads && replica->now_ms >= replica->drain_until_ms && !is_anything_in_flight(replica);
     if (replica->now_ms >= replica->shutdown_deadline_ms || drained) {
-        replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
+        replica_stop(replica, replica->shutdown_code, replica->shutdown_reason);
         return;
     }
     if (leads && raft_transferee(replica->raft) == RAFT_NODE_NONE) {
@@ -419,17 +417,17 @@ uint64_t replica_deadline_ms(const struct replica *replica)
         deadline_ms = replica->parked_next_ms;
     }
     if (replica->raft == NULL) {
-        if (!replica->identity_job_out && replica->formation_next_ms < deadline_ms) {
-            deadline_ms = replica->formation_next_ms;
+        uint64_t next_ms =
+            replica->options.joins_count > 0 ? join_deadline_ms(replica) : replica->formation_next_ms;
+        if (!replica->identity_job_out && next_ms < deadline_ms) {
+            deadline_ms = next_ms;
         }
         return deadline_ms;
     }
     const uint64_t others[] = {
-        raft_deadline_ms(replica->raft),
-        batch_deadline_ms(replica),
-        reads_deadline_ms(replica),
-        apply_deadline_ms(replica),
-        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+        raft_deadline_ms(replica->raft), join_deadline_ms(replica),
+        batch_deadline_ms(replica),      reads_deadline_ms(replica),
+        apply_deadline_ms(replica),      replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;
@@ -459,6 +457,10 @@ void replica_begin_shutdown(struct replica *replica)
         return;
     }
     replica->shutting_down = true;
+    replica->shutdown_code = REPLICA_EXIT_OK;
+    if (replica->shutdown_reason[0] == '\0') {
+        (void)snprintf(replica->shutdown_reason, sizeof replica->shutdown_reason, "asked to stop");
+    }
     replica->shutdown_deadline_ms = replica->now_ms + replica->options.command_timeout_ms;
     replica->redispatch = true;
     if (!replica_leads(replica)) {

@@ -156,6 +156,20 @@ void replica_on_peer_contact(struct replica *replica, uint64_t peer);
 /* FORMATION and RAFT messages. The message stays the caller's. */
 void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message);
 
+/* ---- joining ---- */
+
+/* True: this node wants to ask at *target (an address; no id) to be added. Dial there: HELLO by
+ * replica_fill_hello(RAFT_NODE_NONE), the other side's HELLO, its JOIN_ANSWER. Look after each turn, unless
+ * such a try is under way; it has 10 s. */
+bool replica_take_join_target(struct replica *replica, struct replica_member *target);
+/* How such a try ended: one of these is called, once. */
+void replica_on_join_answer(struct replica *replica, const struct bus_join_answer *answer);
+void replica_on_join_refused(struct replica *replica, enum bus_refusal code, const char *reason);
+void replica_on_join_failed(struct replica *replica, const char *reason);
+/* A node whose joining hello was accepted: what to answer. */
+void replica_on_join_request(struct replica *replica, const struct bus_hello *hello,
+                             struct bus_join_answer *answer);
+
 /* ---- disk ---- */
 
 void replica_on_disk_job_done(struct replica *replica, struct disk_job *job); /* takes the job back */

@@ -10,8 +10,10 @@
  * peers.c          what is known of the nodes that this one talks to; clocks
  * hello.c          who nodes say they are, and whether they are believed
  * members.c        the address book of the members
- * membership.c     the members in effect, and how they change
+ * membership.c     the members in effect, and how learners become voters
+ * change.c         what is asked of the leader: to add, remove, replace ...
  * formation.c      how a new cluster comes to be
+ * join.c           how a node becomes a member of a cluster that exists
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
 #ifndef REPLICA_INTERNAL_H
@@ -181,6 +183,37 @@ struct peer {
     bool formation_accepted; /* formation: it has stored the present proposal */
 };
 
+/* ---- membership.c -------------------------------------------------------------------------------- */
+
+struct membership {
+    bool known;              /* the core's configuration was taken */
+    struct raft_entry_id id; /* of the one that `members` come from; {0, 0}: the first */
+    uint64_t committed_index;
+    bool left; /* a committed one took this node out */
+    /* leader: how the learner that is the next to become a voter catches up */
+    uint64_t round_of; /* RAFT_NODE_NONE: none */
+    uint64_t round_target, round_begun_ms;
+};
+
+/* For raft_restore. */
+struct membership_list {
+    struct raft_membership_entry *entries; /* with their references */
+    uint32_t count, capacity;
+    uint64_t after_index;
+};
+
+/* ---- join.c -------------------------------------------------------------------------------------- */
+
+/* A node that asks to be added. */
+struct join {
+    struct replica_member addresses[RAFT_NODES_MAX];
+    uint32_t next_address;         /* modulo how many there are */
+    struct replica_member sent_to; /* ask here instead; port 0: nowhere */
+    uint32_t redirects;            /* in a row */
+    uint64_t next_ms;              /* not before */
+    char said[BUS_REASON_BYTES_MAX + 64];
+};
+
 /* ---- the replica --------------------------------------------------------------------------------- */
 
 struct replica {
@@ -193,6 +226,7 @@ struct replica {
     struct members configured; /* the initial members, by the settings; this node is there */
     uint64_t members_hash;     /* of them */
     struct members members;    /* in effect */
+    struct membership membership;
     uint64_t now_ms, wall_clock_ms, started_ms;
 
     /* formation */
@@ -200,6 +234,7 @@ struct replica {
     bool identity_job_out;
     struct log_identity identity_wanted; /* what the running job stores */
     uint64_t formation_next_ms;
+    struct join join;
 
     struct raft *raft; /* NULL until formed */
     struct map *map;   /* NULL until formed */
@@ -261,6 +296,8 @@ struct replica {
     bool handed_over;        /* ... and leadership is gone since */
     uint64_t drain_until_ms; /* when no more input is taken; 0 while there is leadership to hand over */
     uint64_t shutdown_deadline_ms;
+    enum replica_exit shutdown_code;
+    char shutdown_reason[300];
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
@@ -372,6 +409,8 @@ void peers_set_members(struct replica *replica, const struct members *members);
 bool peers_add_newer(struct replica *replica, const struct bus_hello *hello);
 /* Forgets those whose time is over. */
 void peers_tick(struct replica *replica);
+/* Where its bus is reached. False: not known. */
+bool peers_address(const struct peer *peer, struct replica_member *address);
 /* Where clients of this listener reach the node; NULL: not known yet. */
 const struct bus_listener_address *peers_client_address(const struct replica *replica, uint64_t node_id,
                                                         uint32_t listener);
@@ -389,8 +428,28 @@ bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char
     __attribute__((format(printf, 3, 4)));
 
 /* membership.c */
-/* Before and after the core is there: takes the members that are in effect. */
+/* Before the core is there: takes the members that were configured, or that formed the cluster. */
 void membership_start(struct replica *replica);
+/* What the map and the log hold. False: *error says why. Either way membership_list_deinit(). */
+bool membership_restore(const struct replica *replica, struct membership_list *list,
+                        struct storage_error *error) STORAGE_MUST_CHECK;
+void membership_list_deinit(struct membership_list *list);
+/* The payload of an entry, with a reference for the caller. */
+struct raft_payload *membership_encode(const struct raft_membership *membership,
+                                       const struct members *members);
+/* Puts a committed entry into the map's meta, between map_begin_entry() and map_end_entry(). False: it is of
+ * a form that this kvd does not know. */
+bool membership_apply(struct replica *replica, const struct raft_entry *entry) STORAGE_MUST_CHECK;
+/* Takes what the core says is in effect now. */
+void membership_follow(struct replica *replica);
+/* Leader: makes voters of learners that have caught up and are to become some. */
+void membership_tick(struct replica *replica);
+/* True if enough of its voters are alive, as far as this leader knows; `coming` counts as alive. */
+bool membership_has_quorum(const struct replica *replica, const struct raft_membership *membership,
+                           raft_node_id coming, uint32_t *alive);
+enum raft_membership_result membership_propose(struct replica *replica,
+                                               const struct raft_membership *membership,
+                                               const struct members *members);
 /* Of the entry that set the members in effect; 0: those that formed the cluster. */
 uint64_t membership_index(const struct replica *replica);
 /* ... and of the last such entry that is committed. */
@@ -400,11 +459,23 @@ bool membership_is_settled(const struct replica *replica);
 /* This node is the only member. */
 bool membership_is_alone(const struct replica *replica);
 
+/* change.c */
+/* On the leader. */
+void change_run(struct replica *replica, const struct command_change *change, struct reply *reply);
+/* A node that is no member, or one whose disk is not known yet, asks to be added. */
+void change_join(struct replica *replica, const struct bus_hello *hello, char *reason, size_t reason_bytes);
+
 /* formation.c */
 void formation_start(struct replica *replica);
 void formation_tick(struct replica *replica);
 void formation_on_message(struct replica *replica, uint64_t peer, const struct bus_formation *message);
+void formation_store(struct replica *replica, const struct log_identity *identity);
 void formation_on_stored(struct replica *replica, const struct log_identity *identity);
+
+/* join.c */
+void join_start(struct replica *replica);
+bool join_is_wanted(const struct replica *replica);
+uint64_t join_deadline_ms(const struct replica *replica);
 
 /* replica.c */
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);

@@ -193,6 +193,7 @@ struct bus *bus_create(struct loop *loop, struct resolver *resolver, const struc
         abort();
     }
     bus->loop = loop;
+    bus->join.bus = bus;
     bus->resolver = resolver;
     bus->options = *options;
     bus->user_timeout_ms = 2 * options->election_timeout_ms;
@@ -213,6 +214,7 @@ void bus_destroy(struct bus *bus)
         return;
     }
     listener_stop(&bus->listener);
+    bus_join_stop(&bus->join);
     while (bus->peers != NULL) {
         bus_peer_stop(bus->peers);
         free_peer(bus->peers);
@@ -254,5 +256,6 @@ void bus_flush(struct bus *bus)
         }
     }
     follow_peers(bus);
+    bus_join_continue(&bus->join);
     free_closed(bus);
 }

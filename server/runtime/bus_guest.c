@@ -118,9 +118,23 @@ static void refuse(struct bus_guest *guest, const struct bus_message *refused)
     bus_refuse(bus, release(guest), refused);
 }
 
+/* The handshake of one that asks to join is over: it gets its answer, and that is all. */
+static void answer_joining(struct bus_guest *guest)
+{
+    struct bus *bus = guest->bus;
+    struct bus_message answer = {.type = BUS_MESSAGE_JOIN_ANSWER};
+
+    replica_on_join_request(bus->loop->replica, &guest->hello, &answer.join_answer);
+    bus_refuse(bus, release(guest), &answer);
+}
+
 /* The handshake is over: from now on this is the member's connection, in the place of an older one. */
 static void welcome(struct bus_guest *guest)
 {
+    if (guest->hello.joining) {
+        answer_joining(guest);
+        return;
+    }
     struct bus *bus = guest->bus;
     struct bus_hello hello = guest->hello;
     struct bus_peer *peer = bus_find_peer(bus, hello.from);
@@ -176,13 +190,16 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
     struct bus_message refused = {0}, answer = {.type = BUS_MESSAGE_HELLO};
 
     guest->hello = *hello;
-    guest->subject = (struct bus_proof_subject){.dialler = hello->from, .acceptor = bus->options.node_id};
+    /* One that joins does not know whom it asks. */
+    guest->subject = (struct bus_proof_subject){
+        .dialler = hello->from, .acceptor = hello->joining ? hello->to : bus->options.node_id};
     memcpy(guest->subject.dialler_nonce, hello->nonce, BUS_NONCE_BYTES);
     /* The secret first: who does not know it learns nothing else about the cluster. */
     if (!check_mark(guest, &refused) || !replica_check_hello(bus->loop->replica, hello, &refused)) {
         refuse(guest, &refused);
         return;
     }
+    guest->subject.acceptor = bus->options.node_id;
     replica_fill_hello(bus->loop->replica, hello->from, &answer.hello);
     bus_random_nonce(guest->subject.acceptor_nonce);
     memcpy(answer.hello.nonce, guest->subject.acceptor_nonce, BUS_NONCE_BYTES);
@@ -198,7 +215,7 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
     if (bus->options.secret_bytes == 0) {
         welcome(guest);
     }
-    if (!link->closed) {
+    if (!link->closed && !link->close_when_sent) {
         bus_link_flush(link);
     }
 }

@@ -3,6 +3,7 @@
  * bus.c        all of it together: creation, sending, the end of the turn
  * bus_peer.c   the dialling side: one per other member
  * bus_guest.c  the accepting side: connections from their first byte
+ * bus_join.c   asking to be added
  * bus_link.c   frames on a socket
  * bus_proof.c  the secret
  */
@@ -50,6 +51,18 @@ struct bus_guest {
     struct bus_proof_subject subject;
 };
 
+/* A try of this node to be added to a cluster. */
+struct bus_join {
+    struct bus *bus;
+    bool under_way;
+    struct replica_member target;
+    struct resolver_lookup *lookup;
+    struct bus_link *link;
+    struct bus_proof_subject subject;
+    bool was_greeted; /* its HELLO was heard */
+    uint32_t tries;   /* that failed: the next one takes another address of a name */
+};
+
 struct bus {
     struct loop *loop;
     struct resolver *resolver;
@@ -57,6 +70,7 @@ struct bus {
     uint32_t user_timeout_ms;
     struct bus_peer *peers; /* those of the replica, as of `generation` */
     uint64_t generation;    /* replica_peers_generation() */
+    struct bus_join join;
     struct listener listener;
     struct bus_guest *guests;
     uint32_t guests_count;
@@ -87,6 +101,10 @@ void bus_peer_hurry(struct bus_peer *peer);
 void bus_peer_stop(struct bus_peer *peer);
 /* Stops, once what is queued for it has been sent. */
 void bus_peer_part(struct bus_peer *peer);
+
+/* Begins a try if the replica wants one. */
+void bus_join_continue(struct bus_join *join);
+void bus_join_stop(struct bus_join *join);
 
 void bus_guest_open(struct bus *bus, int file);
 void bus_guest_stop_all(struct bus *bus);

@@ -28,13 +28,24 @@ _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_format_choices
 
 const struct setting config_settings[] = {
     {GROUP_CLUSTER, "id", SETTING_NUMBER, AT(id), "1", 1, INT64_MAX, NULL, "NUMBER",
-     "This node's number, one of those in `cluster`. A data directory belongs to one number for ever."},
+     "This node's number, one of those in `cluster`, or one of its own with `join`. A data directory belongs "
+     "to one "
+     "number for ever."},
     {GROUP_CLUSTER, "cluster", SETTING_LIST, AT(cluster), "", 0, 0, NULL, "ID=HOST:PORT,...",
-     "The members that form the cluster, each with the address of its bus, the same on every node. Empty: "
-     "this node alone."},
-    {GROUP_CLUSTER, "bus-listen", SETTING_TEXT, AT(bus_listen), "", 0, 0, NULL, "HOST:PORT",
-     "Where this node listens for the other members. Empty: its own address in `cluster`. 0.0.0.0:PORT or "
-     "[::]:PORT for every interface."},
+     "The members that form a new cluster, each with the address of its bus, the same on every node. Empty: "
+     "this node alone. Once the cluster is there its members are in its data, and change by RAFT ADD, REMOVE "
+     "and "
+     "REPLACE."},
+    {GROUP_CLUSTER, "join", SETTING_LIST, AT(join), "", 0, 0, NULL, "HOST:PORT,...",
+     "Instead of `cluster`: buses of members whom this node asks to be added, as long as its data directory "
+     "is new. "
+     "Ignored afterwards."},
+    {GROUP_CLUSTER, "bus-listen", SETTING_TEXT, AT(bus_listen), "", 0, 0, NULL, "HOST:PORT[@HOST:PORT]",
+     "Where this node listens for the other members. Empty: its own address in `cluster`; with `join`: where "
+     "the "
+     "first of `listen` is, 10000 ports higher; neither: nowhere. 0.0.0.0:PORT or [::]:PORT for every "
+     "interface. "
+     "After @: the address that a node which joins, or is alone, tells the others."},
     {GROUP_CLUSTER, "secret-file", SETTING_TEXT, AT(secret_file), "", 0, 0, NULL, "FILE",
      "A file with the secret that members prove to each other; line ends at its end do not count. All "
      "members have the same one, or none."},

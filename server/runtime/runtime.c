@@ -348,6 +348,8 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .node_id = config->id,
         .members = config->members,
         .members_count = config->members_count,
+        .joins = config->joins,
+        .joins_count = config->joins_count,
         .listeners = announced,
         .listeners_count = config->listeners_count,
         .log = runtime->startup.log,
@@ -420,6 +422,9 @@ static void log_start(const struct runtime *runtime)
     log_fields_add_text(&fields, "listen", config->listen);
     if (config->members_count > 1) {
         log_fields_add_text(&fields, "cluster", config->cluster);
+    }
+    if (config->joins_count > 0) {
+        log_fields_add_text(&fields, "join", config->join);
     }
     log_event(&runtime->log, REPLICA_LOG_INFO, "started", fields.text);
     if (runtime->startup.clients_max < config->clients_max) {

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    CLUSTER_NODES_MAX = 5,
+    CLUSTER_NODES_MAX = 7,
     CLUSTER_LISTENERS = 2, /* "inside" announces node<id>:7000, "outside" 127.0.0.1:700<id> */
 };
 
@@ -64,6 +64,7 @@ struct cluster_node {
     struct storage_error start_error; /* when cluster_start_node() gave false */
     uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
+    uint64_t join;           /* not 0: its directory is new, and it asks the node with this id to be added */
     int64_t clock_offset_ms; /* wall clock: cluster_wall_ms() + this */
     struct replica *replica;
     struct log_store *log;
@@ -91,6 +92,7 @@ struct cluster_client {
 struct cluster {
     char *directory;
     uint32_t nodes_count;
+    uint32_t initial_count; /* nodes 1 to this one form the cluster */
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_link links[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* [from - 1][to - 1] */
     struct cluster_client *clients;
@@ -118,6 +120,8 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed);
 void cluster_destroy(struct cluster *cluster);
 /* The same, all nodes started, the cluster formed and led. */
 struct cluster *cluster_create_led(uint32_t nodes_count, uint64_t seed);
+/* The first `initial_count` of them; the others are not started. */
+struct cluster *cluster_create_partly(uint32_t nodes_count, uint32_t initial_count, uint64_t seed);
 
 uint64_t cluster_random_below(struct cluster *cluster, uint64_t limit);
 uint64_t cluster_wall_ms(const struct cluster *cluster);

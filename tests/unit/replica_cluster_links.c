@@ -144,6 +144,54 @@ static bool dial(struct cluster_node *from, struct cluster_node *to)
     return true;
 }
 
+/* A node that joins asks the one at this address. */
+static void ask_to_join(struct cluster_node *from, const struct replica_member *target)
+{
+    struct cluster *cluster = from->cluster;
+    unsigned id = 0;
+    struct bus_hello hello;
+    struct bus_message refused, answer = {.type = BUS_MESSAGE_JOIN_ANSWER};
+    assert_int_equal(sscanf(target->bus_host, "node%u", &id), 1);
+    struct cluster_node *to = cluster_node(cluster, id);
+    bool open =
+        to != from && !cluster_link(cluster, from->id, id)->cut && !cluster_link(cluster, id, from->id)->cut;
+    if (!open || !cluster_can_talk(to)) {
+        replica_on_join_failed(from->replica, "cannot be reached");
+        return;
+    }
+    replica_set_time(to->replica, cluster->now_ms, cluster_node_wall_ms(to));
+    to->has_input = true;
+    replica_fill_hello(from->replica, RAFT_NODE_NONE, &hello);
+    if (!replica_check_hello(to->replica, &hello, &refused)) {
+        replica_on_join_refused(from->replica, refused.refused.code, refused.refused.reason);
+        return;
+    }
+    replica_on_join_request(to->replica, &hello, &answer.join_answer);
+    struct byte_buffer bytes = {0};
+    bus_codec_encode(&bytes, &answer);
+    struct bus_message arrived = cluster_decode(byte_buffer_front(&bytes), byte_buffer_size(&bytes));
+    byte_buffer_deinit(&bytes);
+    replica_on_join_answer(from->replica, &arrived.join_answer);
+}
+
+static bool join_all(struct cluster *cluster)
+{
+    bool asked = false;
+    for (uint32_t i = 0; i < cluster->nodes_count; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        struct replica_member target;
+        if (!cluster_can_talk(node)) {
+            continue;
+        }
+        replica_set_time(node->replica, cluster->now_ms, cluster_node_wall_ms(node));
+        if (replica_take_join_target(node->replica, &target)) {
+            node->has_input = asked = true;
+            ask_to_join(node, &target);
+        }
+    }
+    return asked;
+}
+
 /* As the bus does it: a node dials whom its replica wants to be connected with. */
 static bool is_peer(const struct cluster_node *node, uint64_t id)
 {
@@ -157,9 +205,23 @@ static bool is_peer(const struct cluster_node *node, uint64_t id)
     return false;
 }
 
+/* What stood with a node that its replica does not want to talk to any more. */
+static void hang_up_all(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->nodes_count; i++) {
+        struct cluster_node *from = &cluster->nodes[i];
+        for (uint32_t j = 0; cluster_can_talk(from) && j < cluster->nodes_count; j++) {
+            if (i != j && cluster->links[i][j].connected && !is_peer(from, j + 1)) {
+                cluster_reset_link(cluster, from->id, j + 1);
+            }
+        }
+    }
+}
+
 bool cluster_dial_all(struct cluster *cluster)
 {
-    bool dialled = false;
+    bool dialled = join_all(cluster);
+    hang_up_all(cluster);
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         for (uint32_t j = 0; j < cluster->nodes_count; j++) {
             struct cluster_node *from = &cluster->nodes[i];
