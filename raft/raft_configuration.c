@@ -156,6 +156,15 @@ static void rebuild_slots(struct raft *raft)
     raft->quorum.outgoing = bits_of(raft, membership->outgoing, membership->outgoing_count);
 }
 
+/* The configuration in effect does not name it any more, and it is to hear of that: raft_change. */
+static void mark_left(const struct raft *raft, struct raft_progress *progress)
+{
+    progress->left_index = raft_configuration_now(raft)->id.index;
+    progress->left_deadline_ms = RAFT_NEVER_MS;
+    progress->farewell_round = 0;
+    raft_assert(progress->left_index > 0);
+}
+
 /* Another configuration is in effect. */
 static void take_effect(struct raft *raft)
 {
@@ -165,9 +174,7 @@ static void take_effect(struct raft *raft)
         struct raft_progress *progress = &raft->progress[i];
         bool member = raft_membership_find(&now->membership, progress->id) != RAFT_MEMBER_NONE;
         if (raft->role == RAFT_LEADER && !member && progress->left_index == 0) {
-            progress->left_index = now->id.index; /* it is to hear of that: raft_change */
-            progress->left_deadline_ms = RAFT_NEVER_MS;
-            progress->farewell_round = 0;
+            mark_left(raft, progress);
         } else if (raft->role == RAFT_LEADER && member && progress->left_index != 0) {
             progress->left_index = UINT64_MAX; /* is back: begins anew */
         }
@@ -186,6 +193,25 @@ void raft_configuration_drop_left(struct raft *raft, bool (*is_done)(const struc
         }
     }
     rebuild_slots(raft);
+}
+
+void raft_configuration_find_left(struct raft *raft)
+{
+    raft_assert(raft->role == RAFT_LEADER && raft->left_count == 0);
+    const struct raft_configurations *list = &raft->configurations;
+    for (uint32_t i = 0; i + 1 < list->count; i++) {
+        raft_node_id ids[RAFT_NODES_MAX];
+        uint32_t count = raft_membership_list(&list->items[i].membership, ids);
+        for (uint32_t k = 0; k < count && raft->slots_count < RAFT_SLOTS_MAX; k++) {
+            if (raft_find_slot(raft, ids[k]) != RAFT_SLOT_NONE) {
+                continue;
+            }
+            struct raft_progress *progress = &raft->progress[raft->slots_count++];
+            *progress = make_progress(raft, ids[k]);
+            mark_left(raft, progress);
+            raft->left_count++;
+        }
+    }
 }
 
 /* ---- changes --------------------------------------------------------------------------------- */

@@ -50,6 +50,9 @@ bool raft_configuration_may_campaign(const struct raft *raft);
 /* This node alone makes up every majority. */
 bool raft_configuration_is_alone(const struct raft *raft);
 
+/* A new leader: gives slots to the nodes that a change which is not known to be committed takes out, so
+ * that it can tell them, though another one made the change. */
+void raft_configuration_find_left(struct raft *raft);
 /* Drops the slots of nodes that have left and need not be told any more; all of them, or those that
  * `is_done`. */
 void raft_configuration_drop_left(struct raft *raft, bool (*is_done)(const struct raft *raft, uint32_t slot));

@@ -78,6 +78,7 @@ void raft_become_leader(struct raft *raft)
     raft->leader = raft->config.id;
     raft->term_leader = raft->config.id;
     raft->leader_contact_ms = raft->now_ms;
+    raft_configuration_find_left(raft);
     raft_replication_start(raft);
 }
 

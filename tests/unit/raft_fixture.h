@@ -322,6 +322,79 @@ static inline struct fixture fixture_create_leader_of(uint32_t voters_count)
     return fixture_create_leader(&config, voters_count);
 }
 
+/* ---- membership -------------------------------------------------------------------------------- */
+
+/* Voters and learners from lists that end with 0; outgoing ones too if it is to be joint. */
+static inline struct raft_membership fixture_members(const raft_node_id *voters, const raft_node_id *outgoing,
+                                                     const raft_node_id *learners)
+{
+    struct raft_membership membership = {0};
+    for (; *voters != 0; voters++)
+        membership.voters[membership.voters_count++] = *voters;
+    for (; outgoing != NULL && *outgoing != 0; outgoing++)
+        membership.outgoing[membership.outgoing_count++] = *outgoing;
+    for (; learners != NULL && *learners != 0; learners++)
+        membership.learners[membership.learners_count++] = *learners;
+    assert_true(raft_membership_is_valid(&membership));
+    return membership;
+}
+
+#define FIXTURE_IDS(...) ((const raft_node_id[]){__VA_ARGS__ __VA_OPT__(, ) 0})
+
+static inline enum raft_membership_result fixture_change(struct fixture *fixture, const raft_node_id *voters,
+                                                         const raft_node_id *learners)
+{
+    struct raft_membership target = fixture_members(voters, NULL, learners);
+    struct raft_entry_id id;
+    enum raft_membership_result result =
+        raft_propose_membership(fixture->raft, &target, (const uint8_t *)"opaque", 6, &id);
+    if (result == RAFT_MEMBERSHIP_OK)
+        assert_int_equal(raft_get_configuration(fixture->raft)->id.index, id.index);
+    raft_check_invariants(fixture->raft);
+    return result;
+}
+
+/* Appends entry `index` of the leader's term as a configuration, as a follower gets it. */
+static inline void fixture_append_membership(struct fixture *fixture, raft_node_id leader, uint64_t term,
+                                             struct raft_entry_id log,
+                                             const struct raft_membership *membership, uint64_t commit)
+{
+    struct raft_entry entry = {
+        .id = {.term = term, .index = log.index + 1},
+        .type = RAFT_ENTRY_MEMBERSHIP,
+        .payload = raft_membership_encode(membership, NULL, 0),
+    };
+    struct raft_message message = fixture_message(RAFT_MESSAGE_APPEND, leader, term);
+    message.log = log;
+    message.commit = commit;
+    message.entries = &entry;
+    message.entries_count = 1;
+    fixture_step(fixture, &message);
+    raft_payload_unref(entry.payload);
+}
+
+/* Writes, and says so; everybody in `ids` acknowledges all of it. */
+static inline void fixture_settle(struct fixture *fixture, const raft_node_id *ids)
+{
+    fixture_turn(fixture);
+    fixture_persist(fixture);
+    uint64_t last = fixture_status(fixture)->last.index;
+    for (; *ids != 0; ids++)
+        fixture_acknowledge(fixture, *ids, last);
+}
+
+static inline bool fixture_install(struct fixture *fixture, struct raft_entry_id upto,
+                                   const struct raft_membership *membership)
+{
+    struct raft_payload *payload = raft_membership_encode(membership, NULL, 0);
+    bool wanted = raft_wants_snapshot(fixture->raft, upto);
+    bool taken = raft_install_snapshot(fixture->raft, upto, payload);
+    assert_int_equal(wanted, taken);
+    raft_payload_unref(payload);
+    raft_check_invariants(fixture->raft);
+    return taken;
+}
+
 #define FIXTURE_MAIN(tests) cmocka_run_group_tests(tests, NULL, NULL)
 
 #endif
