@@ -279,7 +279,7 @@ static bool is_checkpoint_due(const struct replica *replica)
 
 void apply_maybe_checkpoint(struct replica *replica)
 {
-    if (replica->stopping) {
+    if (replica->stopping || snapshot_is_taking_over(replica)) {
         return;
     }
     if (replica->checkpoint == NULL && !map_has_frozen(replica->map) && is_checkpoint_due(replica)) {

@@ -3,12 +3,14 @@
  *   HELLO      u16 version | u16 oldest version | u32 rules | u64 from | u64 to | u64 disk | u64 cluster[2]
  *              | u32 formation | u64 members hash | u8 nonce[16] | u8 proof[32]
  *              | u32 listeners | { u8 name bytes | name | u8 host bytes | host | u16 port }*
- *              | since version 2: u64 membership index | u8 flags (1 joining) | u8 host bytes | host
+ * | since version 2: u64 membership index | u8 flags (1 joining, 2 snapshot) | u8 host bytes | host
  *              | u16 port
  *   REFUSED    u16 code | u16 reason bytes | reason
  *   PROOF      u8 proof[32]
  *   FORMATION  u32 step | u64 cluster[2] | u32 members | { u64 node | u64 disk }*
  *   JOIN_ANSWER  u16 step | u64 cluster[2] | u8 host bytes | host | u16 port | u16 reason bytes | reason
+ *   SNAPSHOT_BEGIN  u64 term | u64 index | u64 keys | u32 bytes | membership
+ *   SNAPSHOT_END    u8 ok | u16 reason bytes | reason
  *   RAFT       u64 wall clock | u8 type | u8 flags (1 reject, 2 force) | u16 zero | u32 entries
  *              | u64 from | u64 to | u64 term | u64 log term | u64 log index | u64 hint term | u64 hint index
  *              | u64 commit | u64 round | { u64 term | u32 type | u32 bytes | payload }*
@@ -35,6 +37,7 @@ enum {
     FLAG_REJECT = 1,
     FLAG_FORCE = 2,
     FLAG_JOINING = 1,
+    FLAG_SNAPSHOT = 2,
     HELLO_VERSION_WITH_ADDRESS = 2,
 };
 
@@ -85,7 +88,8 @@ static void encode_hello(struct byte_buffer *out, const struct bus_hello *hello)
     }
     if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS) {
         put_number(out, hello->membership_index, 8);
-        put_number(out, hello->joining ? FLAG_JOINING : 0, 1);
+        put_number(
+            out, (uint64_t)((hello->joining ? FLAG_JOINING : 0) | (hello->snapshot ? FLAG_SNAPSHOT : 0)), 1);
         put_text(out, hello->bus_host, BUS_HOST_BYTES_MAX);
         put_number(out, hello->bus_port, 2);
     }
@@ -168,6 +172,26 @@ static void encode_raft(struct byte_buffer *out, const struct bus_message *messa
     }
 }
 
+static void encode_snapshot_begin(struct byte_buffer *out, const struct bus_snapshot_begin *begin)
+{
+    uint32_t size = begin->membership == NULL ? 0 : begin->membership->size;
+
+    assert(size <= RAFT_MEMBERSHIP_BYTES_MAX);
+    put_number(out, begin->upto.term, 8);
+    put_number(out, begin->upto.index, 8);
+    put_number(out, begin->keys_count, 8);
+    put_number(out, size, 4);
+    if (size > 0) {
+        byte_buffer_append(out, begin->membership->bytes, size);
+    }
+}
+
+static void encode_snapshot_end(struct byte_buffer *out, const struct bus_snapshot_end *end)
+{
+    put_number(out, end->ok ? 1 : 0, 1);
+    put_reason(out, end->reason);
+}
+
 static void encode_body(struct byte_buffer *out, const struct bus_message *message)
 {
     switch (message->type) {
@@ -188,6 +212,12 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
         return;
     case BUS_MESSAGE_JOIN_ANSWER:
         encode_join_answer(out, &message->join_answer);
+        return;
+    case BUS_MESSAGE_SNAPSHOT_BEGIN:
+        encode_snapshot_begin(out, &message->snapshot_begin);
+        return;
+    case BUS_MESSAGE_SNAPSHOT_END:
+        encode_snapshot_end(out, &message->snapshot_end);
         return;
     }
     abort();
@@ -293,7 +323,9 @@ static bool decode_hello_address(struct cursor *cursor, struct bus_hello *hello)
     uint64_t flags = take_number(cursor, 1);
 
     hello->joining = (flags & FLAG_JOINING) != 0;
-    return (flags & ~(uint64_t)FLAG_JOINING) == 0 && take_address(cursor, hello->bus_host, &hello->bus_port);
+    hello->snapshot = (flags & FLAG_SNAPSHOT) != 0;
+    return (flags & ~(uint64_t)(FLAG_JOINING | FLAG_SNAPSHOT)) == 0 &&
+           take_address(cursor, hello->bus_host, &hello->bus_port);
 }
 
 static bool decode_hello(struct cursor *cursor, struct bus_hello *hello)
@@ -378,6 +410,34 @@ static bool decode_join_answer(struct cursor *cursor, struct bus_join_answer *an
     answer->step = (enum bus_join_step)step;
     return take_address(cursor, answer->bus_host, &answer->bus_port) &&
            (answer->step == BUS_JOIN_ASK) == (answer->bus_port != 0) && take_reason(cursor, answer->reason);
+}
+
+/* An empty membership is none: NULL. */
+static bool decode_snapshot_begin(struct cursor *cursor, struct bus_snapshot_begin *begin)
+{
+    begin->upto.term = take_number(cursor, 8);
+    begin->upto.index = take_number(cursor, 8);
+    begin->keys_count = take_number(cursor, 8);
+    uint32_t size = (uint32_t)take_number(cursor, 4);
+    const uint8_t *bytes = take_bytes(cursor, size);
+
+    if (cursor->failed || size > RAFT_MEMBERSHIP_BYTES_MAX) {
+        return false;
+    }
+    if (size > 0) {
+        begin->membership = raft_payload_create(size);
+        memcpy(begin->membership->bytes, bytes, size);
+        begin->membership->size = size;
+    }
+    return true;
+}
+
+static bool decode_snapshot_end(struct cursor *cursor, struct bus_snapshot_end *end)
+{
+    uint64_t ok = take_number(cursor, 1);
+
+    end->ok = ok == 1;
+    return !cursor->failed && ok <= 1 && take_reason(cursor, end->reason);
 }
 
 static bool decode_formation(struct cursor *cursor, struct bus_formation *formation)
@@ -494,7 +554,7 @@ static bool decode_raft(struct cursor *cursor, struct bus_message *message)
 
 static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message *message)
 {
-    if (type < BUS_MESSAGE_HELLO || type > BUS_MESSAGE_JOIN_ANSWER) {
+    if (type < BUS_MESSAGE_HELLO || type > BUS_MESSAGE_SNAPSHOT_END) {
         return false;
     }
     message->type = (enum bus_message_type)type;
@@ -517,6 +577,10 @@ static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message
         return decode_raft(cursor, message);
     case BUS_MESSAGE_JOIN_ANSWER:
         return decode_join_answer(cursor, &message->join_answer);
+    case BUS_MESSAGE_SNAPSHOT_BEGIN:
+        return decode_snapshot_begin(cursor, &message->snapshot_begin);
+    case BUS_MESSAGE_SNAPSHOT_END:
+        return decode_snapshot_end(cursor, &message->snapshot_end);
     }
     return false;
 }
@@ -576,6 +640,8 @@ void bus_message_deinit(struct bus_message *message)
 {
     if (message->type == BUS_MESSAGE_RAFT) {
         raft_message_deinit(&message->raft);
+    } else if (message->type == BUS_MESSAGE_SNAPSHOT_BEGIN) {
+        raft_payload_unref(message->snapshot_begin.membership);
     }
     memset(message, 0, sizeof *message);
 }

@@ -34,6 +34,9 @@ enum bus_message_type {
     BUS_MESSAGE_FORMATION = 4,
     BUS_MESSAGE_RAFT = 5,
     BUS_MESSAGE_JOIN_ANSWER = 6, /* to one that asked to join, after the handshake */
+    /* On a connection of its own: BEGIN, then raw chunks (map_chunk.h), and END from the other side. */
+    BUS_MESSAGE_SNAPSHOT_BEGIN = 7,
+    BUS_MESSAGE_SNAPSHOT_END = 8,
 };
 
 /* Where clients reach a node by the listener of this name. */
@@ -65,6 +68,7 @@ struct bus_hello {
     /* since version 2; 0 and "" from an older node */
     uint64_t membership_index; /* of the entry that set the members that it goes by; 0: those that formed */
     bool joining;              /* it asks to be added, and has never been a member */
+    bool snapshot;             /* this connection brings a snapshot, and nothing else */
     char bus_host[BUS_HOST_BYTES_MAX + 1]; /* where its bus is reached; "" and 0: not known */
     uint16_t bus_port;
 };
@@ -114,6 +118,18 @@ struct bus_formation {
     struct bus_member members[RAFT_NODES_MAX];
 };
 
+struct bus_snapshot_begin {
+    struct raft_entry_id upto;
+    uint64_t keys_count; /* about: for people */
+    /* With which the cluster was formed; for a state in which no entry has set another. Owned. */
+    struct raft_payload *membership;
+};
+
+struct bus_snapshot_end {
+    bool ok; /* all of it is on the receiver's disk */
+    char reason[BUS_REASON_BYTES_MAX + 1];
+};
+
 struct bus_message {
     enum bus_message_type type;
     uint64_t wall_clock_ms; /* of the sender, when it sent; RAFT only */
@@ -126,6 +142,8 @@ struct bus_message {
         uint8_t proof[BUS_PROOF_BYTES];
         struct bus_formation formation;
         struct bus_join_answer join_answer;
+        struct bus_snapshot_begin snapshot_begin;
+        struct bus_snapshot_end snapshot_end;
         struct raft_message raft; /* decoded: owns its entries, raft_message_deinit() */
     };
 };

@@ -32,7 +32,9 @@ void join_start(struct replica *replica)
 {
     struct join *join = &replica->join;
     assert(replica->options.joins_count <= RAFT_NODES_MAX);
-    memcpy(join->addresses, replica->options.joins, replica->options.joins_count * sizeof join->addresses[0]);
+    for (uint32_t i = 0; i < replica->options.joins_count; i++) {
+        join->addresses[i] = replica->options.joins[i];
+    }
     replica->options.joins = NULL;
     join->next_ms = replica->now_ms;
     if (join_is_wanted(replica)) {

@@ -63,16 +63,40 @@ struct raft_payload *membership_encode(const struct raft_membership *membership,
     return raft_membership_encode(membership, book, (uint32_t)size);
 }
 
-static struct raft_payload *make_first(const struct replica *replica)
+struct raft_payload *membership_first(const struct replica *replica)
 {
     struct raft_membership membership = {0};
     struct members members;
+    if (replica->identity.members_count == 0) {
+        return NULL;
+    }
     list_formed(replica, &members);
     for (uint32_t i = 0; i < members.count; i++) {
         bool added = raft_membership_set(&membership, members.list[i].node_id, RAFT_MEMBER_VOTER);
         assert(added);
     }
     return membership_encode(&membership, &members);
+}
+
+struct raft_payload *membership_of_meta(const struct map_meta *meta, struct raft_entry_id *id)
+{
+    struct raft_membership membership;
+    uint32_t offset;
+    if (meta->membership_size < META_HEAD_BYTES ||
+        !raft_membership_decode(meta->membership + META_HEAD_BYTES, meta->membership_size - META_HEAD_BYTES,
+                                &membership, &offset)) {
+        return NULL;
+    }
+    uint64_t numbers[2] = {0};
+    for (size_t i = 0; i < META_HEAD_BYTES; i++) {
+        numbers[i / 8] |= (uint64_t)meta->membership[i] << (8 * (i % 8));
+    }
+    *id = (struct raft_entry_id){.term = numbers[0], .index = numbers[1]};
+    uint32_t size = meta->membership_size - META_HEAD_BYTES;
+    struct raft_payload *payload = raft_payload_create(size);
+    memcpy(payload->bytes, meta->membership + META_HEAD_BYTES, size);
+    payload->size = size;
+    return payload;
 }
 
 /* What the map holds; {0, 0} and those that formed the cluster, when no entry said anything else; no payload
@@ -82,26 +106,11 @@ static bool read_first(const struct replica *replica, struct raft_membership_ent
     const struct map_meta *meta = map_get_meta(replica->map);
     *entry = (struct raft_membership_entry){0};
     if (meta->membership_size == 0) {
-        entry->payload = replica->identity.members_count > 0 ? make_first(replica) : NULL;
+        entry->payload = membership_first(replica);
         return true;
     }
-    struct raft_membership membership;
-    uint32_t offset;
-    if (meta->membership_size < META_HEAD_BYTES ||
-        !raft_membership_decode(meta->membership + META_HEAD_BYTES, meta->membership_size - META_HEAD_BYTES,
-                                &membership, &offset)) {
-        return false;
-    }
-    uint64_t numbers[2] = {0};
-    for (size_t i = 0; i < META_HEAD_BYTES; i++) {
-        numbers[i / 8] |= (uint64_t)meta->membership[i] << (8 * (i % 8));
-    }
-    entry->id = (struct raft_entry_id){.term = numbers[0], .index = numbers[1]};
-    uint32_t size = meta->membership_size - META_HEAD_BYTES;
-    entry->payload = raft_payload_create(size);
-    memcpy(entry->payload->bytes, meta->membership + META_HEAD_BYTES, size);
-    entry->payload->size = size;
-    return true;
+    entry->payload = membership_of_meta(meta, &entry->id);
+    return entry->payload != NULL;
 }
 
 static void collect(void *context, const struct log_entry *read)

@@ -227,6 +227,7 @@ void replica_destroy(struct replica *replica)
     batches_destroy(replica);
     reads_destroy(replica);
     persist_destroy(replica);
+    snapshot_destroy(replica);
     raft_destroy(replica->raft);
     map_close(replica->map);
     free(replica->arguments);
@@ -307,6 +308,7 @@ static void work(struct replica *replica)
         note_leader_change(replica);
         membership_follow(replica);
         membership_tick(replica);
+        snapshot_tick(replica);
         dispatch_parked(replica);
         apply_maybe_purge(replica);
         batch_seal(replica);

@@ -39,6 +39,16 @@ enum replica_exit {
 
 struct replica_client;
 
+/* A snapshot to be streamed to a follower. */
+struct snapshot_order {
+    uint64_t peer;
+    struct replica_member address;  /* with its disk */
+    struct map *map;                /* open until replica_on_snapshot_sent() */
+    struct bus_hello hello;         /* to be said */
+    uint32_t first_membership_size; /* for SNAPSHOT_BEGIN; 0: none is known */
+    uint8_t first_membership[RAFT_MEMBERSHIP_BYTES_MAX];
+};
+
 /* The world. `context` is passed back in each call. */
 struct replica_io {
     void *context;
@@ -57,6 +67,11 @@ struct replica_io {
     /* Numbers that only the runtime knows, for INFO: fill what you know in *view (clients_*, memory_*,
      * *_bytes_total, ports ...). */
     void (*fill_view)(void *context, struct node_view *view);
+    /* Streams the map to a follower: replica_on_snapshot_opened(), then in the end, always,
+     * replica_on_snapshot_sent(). May be NULL: this node sends none. */
+    void (*send_snapshot)(void *context, const struct snapshot_order *order);
+    /* Another map is the live one: what is left of the others may be removed. May be NULL. */
+    void (*map_replaced)(void *context);
 };
 
 struct replica_options {
@@ -169,6 +184,23 @@ void replica_on_join_failed(struct replica *replica, const char *reason);
 /* A node whose joining hello was accepted: what to answer. */
 void replica_on_join_request(struct replica *replica, const struct bus_hello *hello,
                              struct bus_join_answer *answer);
+
+/* ---- snapshots ---- */
+
+/* The stream to `peer` shows the state up to this entry. */
+void replica_on_snapshot_opened(struct replica *replica, uint64_t peer, struct raft_entry_id upto);
+/* It is over, and does not read the map any more. `ok`: all of it is on the follower's disk. */
+void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raft_entry_id upto, bool ok,
+                              const char *reason);
+/* A node, whose hello was accepted, begins to stream one. True: load it beside the live map, as this
+ * generation, and call one of the next but one two. False: *reason says why not. */
+bool replica_accept_snapshot(struct replica *replica, uint64_t peer, const struct bus_snapshot_begin *begin,
+                             uint64_t *generation, const char **reason);
+/* While it is loaded: false: give it up, it is of no use any more. */
+bool replica_wants_snapshot_still(const struct replica *replica);
+/* It is durable in its own folder. `meta` is the new map's, borrowed. */
+void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *meta);
+void replica_on_snapshot_failed(struct replica *replica, const char *reason);
 
 /* ---- disk ---- */
 

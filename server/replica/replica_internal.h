@@ -13,6 +13,7 @@
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
  * formation.c      how a new cluster comes to be
+ * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
  * join.c           how a node becomes a member of a cluster that exists
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
@@ -202,6 +203,28 @@ struct membership_list {
     uint64_t after_index;
 };
 
+/* ---- snapshot.c ---------------------------------------------------------------------------------- */
+
+enum { SNAPSHOTS_OUTGOING_MAX = 4, SNAPSHOTS_RETIRED_MAX = 4 };
+
+struct outgoing_snapshot {
+    uint64_t peer;
+    struct map *map; /* that it reads */
+};
+
+struct snapshots {
+    struct outgoing_snapshot outgoing[SNAPSHOTS_OUTGOING_MAX];
+    uint32_t outgoing_count;
+    struct map *retired[SNAPSHOTS_RETIRED_MAX]; /* not live any more, but still read */
+    uint32_t retired_count;
+    enum { SNAPSHOT_NONE, SNAPSHOT_LOADING, SNAPSHOT_LOADED, SNAPSHOT_INSTALLING } state; /* incoming */
+    uint64_t from;
+    struct raft_entry_id upto;
+    struct raft_payload *membership;
+    uint64_t generation;
+    uint64_t begun_ms;
+};
+
 /* ---- join.c -------------------------------------------------------------------------------------- */
 
 /* A node that asks to be added. */
@@ -235,6 +258,7 @@ struct replica {
     struct log_identity identity_wanted; /* what the running job stores */
     uint64_t formation_next_ms;
     struct join join;
+    struct snapshots snapshots;
 
     struct raft *raft; /* NULL until formed */
     struct map *map;   /* NULL until formed */
@@ -273,7 +297,7 @@ struct replica {
     /* disk */
     struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
     uint64_t gathering_bytes;
-    bool log_job_out;
+    uint32_t log_jobs_out;
     uint64_t persisted_sequence;
     struct held_message *held_first, *held_last;
     uint64_t commit_hint_stored;
@@ -301,7 +325,7 @@ struct replica {
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
-        checkpoints_total;
+        checkpoints_total, snapshots_installed_total;
     struct node_view view; /* scratch */
 };
 
@@ -373,6 +397,8 @@ uint64_t batch_deadline_ms(const struct replica *replica);
 struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id);
 /* The opposite of taking it. */
 void batch_put_back(struct replica *replica, struct batch *batch);
+/* A snapshot brings the state up to here: what became of commands before is not known. */
+void batch_forget(struct replica *replica, uint64_t upto_index);
 void batch_release(struct replica *replica, struct batch *batch);
 void batches_destroy(struct replica *replica);
 
@@ -434,7 +460,10 @@ void membership_start(struct replica *replica);
 bool membership_restore(const struct replica *replica, struct membership_list *list,
                         struct storage_error *error) STORAGE_MUST_CHECK;
 void membership_list_deinit(struct membership_list *list);
-/* The payload of an entry, with a reference for the caller. */
+/* With which the cluster was formed; NULL: not known. A reference for the caller, as of the next two. */
+struct raft_payload *membership_first(const struct replica *replica);
+/* The one that a map holds, and its entry. NULL: it cannot be read. */
+struct raft_payload *membership_of_meta(const struct map_meta *meta, struct raft_entry_id *id);
 struct raft_payload *membership_encode(const struct raft_membership *membership,
                                        const struct members *members);
 /* Puts a committed entry into the map's meta, between map_begin_entry() and map_end_entry(). False: it is of
@@ -471,6 +500,19 @@ void formation_tick(struct replica *replica);
 void formation_on_message(struct replica *replica, uint64_t peer, const struct bus_formation *message);
 void formation_store(struct replica *replica, const struct log_identity *identity);
 void formation_on_stored(struct replica *replica, const struct log_identity *identity);
+
+/* snapshot.c */
+/* The core wants one to be sent there. */
+void snapshot_send(struct replica *replica, uint64_t peer);
+/* Hands one that is loaded to the core, when it can be. */
+void snapshot_tick(struct replica *replica);
+/* The part of a LOG_WRITE that installs. */
+void snapshot_fill_install(const struct replica *replica, struct disk_job *job);
+/* Exchanges the map. False: the replica stops. */
+bool snapshot_on_installed(struct replica *replica);
+/* No checkpoint is to begin. */
+bool snapshot_is_taking_over(const struct replica *replica);
+void snapshot_destroy(struct replica *replica);
 
 /* join.c */
 void join_start(struct replica *replica);

@@ -215,6 +215,11 @@ void bus_destroy(struct bus *bus)
     }
     listener_stop(&bus->listener);
     bus_join_stop(&bus->join);
+    if (bus->arriving != NULL) {
+        bus_link_close(bus->arriving);
+        bus_let_go(bus, bus->arriving);
+        replica_on_snapshot_failed(bus->loop->replica, "this node stops");
+    }
     while (bus->peers != NULL) {
         bus_peer_stop(bus->peers);
         free_peer(bus->peers);
@@ -248,6 +253,22 @@ void bus_send(struct bus *bus, uint64_t node_id, const struct bus_message *messa
     bus_link_queue(peer->dialled, message);
 }
 
+static void hand_snapshot_over(struct bus *bus)
+{
+    struct bus_link *link = bus->arriving;
+
+    if (link == NULL) {
+        return;
+    }
+    bus->arriving = NULL;
+    int file = bus_link_take_file(link);
+
+    bus->options.receive_snapshot(bus->options.receive_context, file, byte_buffer_front(&link->input),
+                                  byte_buffer_size(&link->input), bus->arriving_upto,
+                                  bus->arriving_generation);
+    bus_let_go(bus, link);
+}
+
 void bus_flush(struct bus *bus)
 {
     for (struct bus_peer *peer = bus->peers; peer != NULL; peer = peer->next) {
@@ -255,6 +276,7 @@ void bus_flush(struct bus *bus)
             bus_link_flush(peer->dialled);
         }
     }
+    hand_snapshot_over(bus);
     follow_peers(bus);
     bus_join_continue(&bus->join);
     free_closed(bus);

@@ -41,6 +41,10 @@ struct bus_options {
     const uint8_t *secret; /* borrowed; secret_bytes 0: none */
     size_t secret_bytes;
     uint32_t election_timeout_ms; /* what silence means */
+    /* A snapshot that the replica has accepted begins to come by this socket, which is handed over. */
+    void (*receive_snapshot)(void *context, int file, const void *rest, size_t rest_size,
+                             struct raft_entry_id upto, uint64_t generation);
+    void *receive_context;
 };
 
 struct bus;

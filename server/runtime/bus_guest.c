@@ -6,7 +6,10 @@
 
 #include "socket.h"
 
+#include "stream_wire.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,11 +131,40 @@ static void answer_joining(struct bus_guest *guest)
     bus_refuse(bus, release(guest), &answer);
 }
 
+/* It brings a snapshot: whether it may, the replica says when it knows which. */
+static void await_snapshot(struct bus_guest *guest)
+{
+    guest->brings_snapshot = true;
+    guest->link->body_bytes_max = STREAM_FRAME_BYTES_MAX;
+}
+
+static void on_snapshot_begin(struct bus_guest *guest, const struct bus_snapshot_begin *begin)
+{
+    struct bus *bus = guest->bus;
+    struct bus_message end = {.type = BUS_MESSAGE_SNAPSHOT_END};
+    const char *reason = "another snapshot is being loaded";
+
+    if (bus->options.receive_snapshot == NULL || bus->arriving != NULL ||
+        !replica_accept_snapshot(bus->loop->replica, guest->hello.from, begin, &bus->arriving_generation,
+                                 &reason)) {
+        (void)snprintf(end.snapshot_end.reason, sizeof end.snapshot_end.reason, "%s", reason);
+        bus_refuse(bus, release(guest), &end);
+        return;
+    }
+    bus->arriving_upto = begin->upto;
+    bus->arriving = release(guest);
+    bus_link_pause(bus->arriving);
+}
+
 /* The handshake is over: from now on this is the member's connection, in the place of an older one. */
 static void welcome(struct bus_guest *guest)
 {
     if (guest->hello.joining) {
         answer_joining(guest);
+        return;
+    }
+    if (guest->hello.snapshot) {
+        await_snapshot(guest);
         return;
     }
     struct bus *bus = guest->bus;
@@ -240,7 +272,9 @@ static void on_guest_message(struct bus_link *link, const struct bus_message *me
 
     if (message->type == BUS_MESSAGE_HELLO && !guest->said_hello) {
         on_hello(guest, &message->hello);
-    } else if (message->type == BUS_MESSAGE_PROOF && guest->said_hello) {
+    } else if (message->type == BUS_MESSAGE_SNAPSHOT_BEGIN && guest->brings_snapshot) {
+        on_snapshot_begin(guest, &message->snapshot_begin);
+    } else if (message->type == BUS_MESSAGE_PROOF && guest->said_hello && !guest->brings_snapshot) {
         on_proof(guest, message->proof);
     } else if (message->type == BUS_MESSAGE_REFUSED) {
         send_away(guest, message->refused.reason);

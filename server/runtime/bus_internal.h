@@ -45,8 +45,9 @@ struct bus_guest {
     struct bus *bus;
     struct bus_guest *next; /* the oldest first */
     struct bus_link *link;
-    char address[64]; /* where it came from */
-    bool said_hello;  /* waits for PROOF */
+    char address[64];     /* where it came from */
+    bool said_hello;      /* waits for PROOF */
+    bool brings_snapshot; /* the handshake is over: waits for SNAPSHOT_BEGIN */
     struct bus_hello hello;
     struct bus_proof_subject subject;
 };
@@ -72,6 +73,10 @@ struct bus {
     uint64_t generation;    /* replica_peers_generation() */
     struct bus_join join;
     struct listener listener;
+    /* A snapshot that has begun to come: handed over at the end of the turn. */
+    struct bus_link *arriving; /* NULL: none */
+    struct raft_entry_id arriving_upto;
+    uint64_t arriving_generation;
     struct bus_guest *guests;
     uint32_t guests_count;
     struct bus_link *leaving; /* closed, or sending their last words: freed at the end of a turn */

@@ -105,7 +105,19 @@ const struct setting config_settings[] = {
     {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE,
      NULL, "TIME", "... or when there were no writes for this time."},
     {GROUP_STORAGE, "log-tail-bytes", SETTING_SIZE, AT(log_tail_bytes), "1GiB", 1 * MIB, 1 * TIB, NULL,
-     "SIZE", "Log that is kept, although the map on disk has it, for members that were away."},
+     "SIZE",
+     "Log that is kept, although the map on disk has it, for members that were away; up to four times this "
+     "while one is a little "
+     "behind. One that needs more gets a snapshot."},
+    {GROUP_STORAGE, "snapshot-rate", SETTING_SIZE, AT(snapshot_rate_bytes), "100MiB", 64 * KIB, 64 * GIB,
+     NULL, "SIZE",
+     "The most that a snapshot sends in a second, to a member that was away for longer than the log is kept, "
+     "or is new."},
+    {GROUP_STORAGE, "snapshot-pinned-bytes", SETTING_SIZE, AT(snapshot_pinned_bytes), "8GiB", 1 * MIB,
+     64 * TIB, NULL, "SIZE",
+     "A snapshot is given up, and begun anew, when it keeps more than this of the map's file from being used "
+     "again: it "
+     "sees the map as it was when it began, so what is overwritten meanwhile is kept."},
     {GROUP_STORAGE, "write-buffer-bytes", SETTING_SIZE, AT(write_buffer_bytes), "256MiB", 1 * MIB, 64 * GIB,
      NULL, "SIZE",
      "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being "

@@ -138,7 +138,7 @@ static void fill_view(void *context, struct node_view *view)
 static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
 {
     struct cluster_node *node = context;
-    char *path = temp_directory_join(node->directory, "map-1");
+    char *path = cluster_map_path(node, log_store_map_generation(node->log));
     struct map_options options = {
         .directory = path,
         .map_bytes = node->cluster->data_map_bytes,
@@ -228,7 +228,16 @@ bool cluster_start_node(struct cluster_node *node)
     options.open_map = open_map;
     options.data_directory = node->directory;
     options.config_file = "";
-    struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
+    struct replica_io io = {
+        .context = node,
+        .send = send_message,
+        .submit = submit_job,
+        .client_ready = client_ready,
+        .stop = stop_node,
+        .log = log_event,
+        .fill_view = fill_view,
+        .send_snapshot = cluster_send_snapshot,
+    };
     node->stopped = false;
     node->paused = false;
     node->has_input = true;
@@ -260,6 +269,7 @@ void cluster_close_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
     node->closing = true;
+    cluster_streams_of_node_end(node);
     for (int queue = 0; queue < DISK_QUEUES_COUNT; queue++) {
         while (node->jobs[queue] != NULL) {
             struct cluster_job *queued = node->jobs[queue];
@@ -384,6 +394,7 @@ void cluster_destroy(struct cluster *cluster)
         }
     }
     cluster_clients_destroy(cluster);
+    assert_null(cluster->streams);
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         free(cluster->nodes[i].directory);
         byte_buffer_deinit(&cluster->nodes[i].events);

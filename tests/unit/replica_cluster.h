@@ -96,6 +96,10 @@ struct cluster {
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_link links[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* [from - 1][to - 1] */
     struct cluster_client *clients;
+    struct cluster_stream *streams;
+    uint32_t streams_total;          /* that were begun */
+    uint32_t stream_chunk_ms;        /* for each chunk */
+    bool hold_streams;               /* after their first chunk */
     struct replica_options defaults; /* for every start of a node; a test may change them */
     size_t map_buffer_bytes_max, log_map_bytes, data_map_bytes;
     uint64_t now_ms;
@@ -154,6 +158,21 @@ void cluster_isolate(struct cluster *cluster, uint64_t id); /* both ways, from e
 void cluster_heal(struct cluster *cluster);                 /* everything */
 void cluster_reset_link(struct cluster *cluster, uint64_t from, uint64_t to); /* breaks; both sides notice */
 uint32_t cluster_count_messages(const struct cluster_link *link, enum raft_message_type type);
+
+/* ---- snapshots ---- */
+
+struct cluster_stream {
+    struct cluster_stream *next;
+    struct cluster_node *from, *to;
+    struct snapshot_order order;
+    struct raft_entry_id upto;
+    struct map_snapshot *snapshot;
+    struct map_loader *loader; /* NULL: not accepted yet */
+    struct map_meta meta;      /* of what is loaded */
+    uint64_t due_ms;
+    uint32_t chunks;
+    bool is_over;
+};
 
 /* ---- disks ---- */
 

@@ -246,6 +246,69 @@ static void a_hello_of_version_1_is_understood(void **state)
     expect_refused(&frame);
 }
 
+static struct bus_message snapshot_begin_message(uint32_t membership_bytes)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_SNAPSHOT_BEGIN};
+
+    message.snapshot_begin.upto = (struct raft_entry_id){.term = 3, .index = UINT64_MAX};
+    message.snapshot_begin.keys_count = 77;
+    if (membership_bytes > 0) {
+        message.snapshot_begin.membership = raft_payload_create(membership_bytes);
+        memset(message.snapshot_begin.membership->bytes, 'm', membership_bytes);
+        message.snapshot_begin.membership->size = membership_bytes;
+    }
+    return message;
+}
+
+static void announcements_of_snapshots_come_back(void **state)
+{
+    static const uint32_t sizes[] = {0, 1, RAFT_MEMBERSHIP_BYTES_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct byte_buffer frame = encode(snapshot_begin_message(sizes[i]));
+        struct bus_message got;
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.snapshot_begin.upto.term, 3);
+        assert_true(got.snapshot_begin.upto.index == UINT64_MAX);
+        assert_int_equal(got.snapshot_begin.keys_count, 77);
+        assert_int_equal(got.snapshot_begin.membership == NULL, sizes[i] == 0);
+        if (sizes[i] > 0) {
+            assert_int_equal(got.snapshot_begin.membership->size, sizes[i]);
+            assert_int_equal(got.snapshot_begin.membership->bytes[sizes[i] - 1], 'm');
+        }
+        bus_message_deinit(&got);
+        byte_buffer_deinit(&frame);
+    }
+    struct byte_buffer frame = encode(snapshot_begin_message(9));
+
+    body(&frame)[24] = 10; /* one more than there are */
+    expect_refused(&frame);
+    frame = encode(snapshot_begin_message(RAFT_MEMBERSHIP_BYTES_MAX));
+    byte_buffer_append(&frame, "m", 1);
+    body(&frame)[24] = 1; /* over the limit, and there */
+    expect_refused(&frame);
+}
+
+static void ends_of_snapshots_come_back(void **state)
+{
+    (void)state;
+    for (int ok = 0; ok < 2; ok++) {
+        struct bus_message sent = {.type = BUS_MESSAGE_SNAPSHOT_END}, got;
+
+        sent.snapshot_end.ok = ok == 1;
+        strcpy(sent.snapshot_end.reason, "why");
+        struct byte_buffer frame = encode(sent);
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.snapshot_end.ok, ok == 1);
+        assert_string_equal(got.snapshot_end.reason, "why");
+        body(&frame)[0] = 2;
+        expect_refused(&frame);
+    }
+}
+
 static struct bus_message join_answer_message(enum bus_join_step step)
 {
     struct bus_message message = {.type = BUS_MESSAGE_JOIN_ANSWER};
@@ -652,6 +715,8 @@ int main(void)
         cmocka_unit_test(every_raft_message_type_and_flag_comes_back),
         cmocka_unit_test(a_hello_comes_back_whole),
         cmocka_unit_test(a_hello_of_version_1_is_understood),
+        cmocka_unit_test(announcements_of_snapshots_come_back),
+        cmocka_unit_test(ends_of_snapshots_come_back),
         cmocka_unit_test(answers_to_those_that_join_come_back),
         cmocka_unit_test(strange_answers_to_those_that_join_are_refused),
         cmocka_unit_test(refusals_proofs_and_formation_come_back),
