@@ -36,10 +36,7 @@ static bool contains(const raft_node_id *ids, uint32_t count, raft_node_id id)
 static void insert(raft_node_id *ids, uint32_t *count, raft_node_id id)
 {
     uint32_t at = find_place(ids, *count, id);
-    if (at < *count && ids[at] == id) {
-        return;
-    }
-    raft_assert(*count < RAFT_NODES_MAX);
+    raft_assert(*count < RAFT_NODES_MAX && (at == *count || ids[at] != id));
     memmove(ids + at + 1, ids + at, (*count - at) * sizeof *ids);
     ids[at] = id;
     (*count)++;

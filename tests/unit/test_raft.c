@@ -11,6 +11,8 @@ static void messages_of_strangers_are_ignored(void **state)
     fixture_step(&f, &message);
     message.type = RAFT_MESSAGE_VOTE_RESPONSE;
     fixture_step(&f, &message);
+    message.type = (enum raft_message_type)99;
+    fixture_step(&f, &message);
     message.type = RAFT_MESSAGE_HEARTBEAT;
     message.from = RAFT_NODE_NONE;
     fixture_step(&f, &message);

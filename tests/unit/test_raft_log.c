@@ -212,7 +212,8 @@ static void a_restored_log_has_terms_but_no_entries_in_memory(void **state)
     raft_log_deinit(&log);
 }
 
-/* Pitfall 12: the log begins anew after a snapshot, at once in memory, on disk with the write that says so. */
+/* Pitfall 12: the log begins anew after a snapshot, at once in memory, on disk with the write that says
+ * so. */
 static void a_snapshot_over_other_entries_drops_them_all(void **state)
 {
     (void)state;

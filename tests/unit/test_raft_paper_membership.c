@@ -67,7 +67,8 @@ static void thesis_4_1_a_configuration_is_in_effect_when_appended(void **state)
     fixture_destroy(&f);
 }
 
-/* 4.1, pitfall 8: a server falls back to the previous configuration when the entry is removed from its log. */
+/* 4.1, pitfall 8: a server falls back to the previous configuration when the entry is removed from its
+ * log. */
 static void pitfall_08_a_truncated_configuration_is_rolled_back(void **state)
 {
     (void)state;
@@ -171,7 +172,8 @@ static void learners_and_opaque_bytes_change_in_one_entry(void **state)
 
 /* ---- 4.2.1: catching up new servers ------------------------------------------------------------ */
 
-/* 4.2.1: a non-voting server gets the log, and is not counted towards majorities, for voting or for commits. */
+/* 4.2.1: a non-voting server gets the log, and is not counted towards majorities, for voting or for
+ * commits. */
 static void thesis_4_2_1_a_learner_counts_in_nothing(void **state)
 {
     (void)state;

@@ -316,7 +316,8 @@ static void pitfall_13_a_matching_suffix_is_kept(void **state)
     fixture_destroy(&f);
 }
 
-/* Pitfall 13: what is older than the state machine's, or not for this node, is refused, and changes nothing. */
+/* Pitfall 13: what is older than the state machine's, or not for this node, is refused, and changes
+ * nothing. */
 static void pitfall_13_an_old_snapshot_is_refused(void **state)
 {
     (void)state;
