@@ -61,12 +61,6 @@ bool map_stream_is_complete(const struct map_stream *stream)
     return stream->is_complete;
 }
 
-void map_stream_get_chain(const struct map_stream *stream, uint64_t *chunks_count, uint64_t *checksum)
-{
-    *chunks_count = stream->chain.number;
-    *checksum = stream->chain.checksum;
-}
-
 static enum storage_status map_stream_fail(const struct map_stream *stream, const char *what,
                                            struct storage_error *error)
 {

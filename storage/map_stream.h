@@ -40,7 +40,5 @@ const struct map_meta *map_stream_get_meta(const struct map_stream *stream);
 uint64_t map_stream_keys_count(const struct map_stream *stream);
 /* The last chunk arrived, and all was well. */
 bool map_stream_is_complete(const struct map_stream *stream);
-/* Checksum of all chunks so far, and their number. */
-void map_stream_get_chain(const struct map_stream *stream, uint64_t *chunks_count, uint64_t *checksum);
 
 #endif

@@ -8,6 +8,7 @@
 #include "backup_writer.h"
 #include "data_directory.h"
 #include "storage_bytes.h"
+#include "storage_file.h"
 #include "storage_snapshots.h"
 
 #include <sys/stat.h>
@@ -58,6 +59,8 @@ static enum storage_status write_backup(struct map *map, const char *path, struc
         }
     }
     if (status == STORAGE_OK) {
+        const struct map_snapshot *snapshot = backup_source_get_snapshot(source);
+        assert_int_equal(map_snapshot_keys_count(snapshot), map_get_meta(map)->key_count);
         status = backup_writer_finish(writer, error);
     }
     backup_writer_destroy(writer);
@@ -486,6 +489,15 @@ static void a_damaged_backup_leaves_the_directory_as_good_as_empty(void **state)
     assert_ok(restore_backup(path, data_path, &NEW_CLUSTER, &summary, &error), error);
     assert_true(exists(map_path));
     assert_false(exists(left_over));
+    /* One that nobody can remove is no left-over of ours. */
+    char *other_path = temp_directory_join(*state, "other");
+    char *odd = temp_directory_join(other_path, "map-7/below");
+    assert_ok(storage_create_directory(odd, &error), error);
+    assert_int_equal(restore_backup(path, other_path, &NEW_CLUSTER, &summary, &error), STORAGE_FAILED);
+    assert_non_null(strstr(error.text, "map-7"));
+    assert_true(exists(odd));
+    free(odd);
+    free(other_path);
     free(bytes);
     free(left_over);
     free(map_path);

@@ -428,6 +428,46 @@ static void pitfall_19_an_install_finds_room_in_a_full_log(void **state)
     log_store_close(store);
 }
 
+static void pitfall_19_an_install_that_finds_no_page_changes_nothing(void **state)
+{
+    /* Fuller than the log's own writes ever make it: somebody else's bytes, down to the last page, and
+     * somebody who reads, so that no page that was freed can be used again. */
+    struct storage_error error = {{0}};
+    struct log_store *store = testing_open_log(*state, 1024 * 1024);
+    static uint8_t bytes[100 * 1024];
+    append(store, 1, 1, 2);
+    set_hard_state(store, 1, 0);
+    MDB_txn *reader = NULL;
+    assert_int_equal(mdb_txn_begin(store->environment, NULL, MDB_RDONLY, &reader), 0);
+    for (uint32_t size = sizeof bytes; size >= 1024; size /= 2) {
+        for (uint32_t i = 0;; i++) {
+            uint32_t name[2] = {size, i};
+            MDB_val key = {sizeof name, name};
+            MDB_val value = {size, bytes};
+            MDB_txn *transaction = NULL;
+            assert_int_equal(mdb_txn_begin(store->environment, NULL, 0, &transaction), 0);
+            int result = mdb_put(transaction, store->state, &key, &value, 0);
+            if (result == 0) {
+                result = mdb_txn_commit(transaction);
+            } else {
+                mdb_txn_abort(transaction);
+            }
+            if (result != 0) {
+                assert_int_equal(result, MDB_MAP_FULL);
+                break;
+            }
+        }
+    }
+    assert_int_equal(install(store, 1, 1, &error), STORAGE_FULL);
+    assert_non_null(strstr(error.text, "no room"));
+    assert_log(store, (struct expected){{0, 0}, {1, 1}, 0, 1});
+    assert_int_equal(install(store, 1, 1, &error), STORAGE_FULL); /* it is not poisoned */
+    mdb_txn_abort(reader);
+    assert_ok(install(store, 1, 1, &error), error);
+    assert_log(store, (struct expected){{1, 1}, {1, 1}, 0, 2});
+    log_store_close(store);
+}
+
 /* ---- against a plain model ---- */
 
 enum { MODEL_ENTRIES_MAX = 4000, MODEL_STEPS = 1500 };
@@ -578,6 +618,7 @@ int main(void)
         testing_in_directory(pitfall_26_a_long_log_is_emptied_at_once),
         testing_in_directory(pitfall_26_a_long_log_whose_end_stays_is_shortened_in_pieces),
         testing_in_directory(pitfall_19_an_install_finds_room_in_a_full_log),
+        testing_in_directory(pitfall_19_an_install_that_finds_no_page_changes_nothing),
         testing_in_directory(random_histories_agree_with_a_plain_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
