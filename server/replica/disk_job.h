@@ -43,6 +43,8 @@ struct disk_job {
     uint32_t entries_count, entries_capacity;
     struct log_hard_state hard_state;
     uint64_t sequence; /* of the last raft_ready in it */
+    bool installs;     /* first of all */
+    struct log_install install;
     /* IDENTITY */
     struct log_identity identity;
     /* CHECKPOINT */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TAILS_WITHOUT_SNAPSHOTS = 8, TAILS_WITH_SNAPSHOTS = 4 };
+
 /* ---- messages ------------------------------------------------------------------------------------ */
 
 void persist_send(struct replica *replica, const struct raft_message *message)
@@ -86,18 +88,26 @@ static void drop_overwritten(struct replica *replica, struct disk_job *job, uint
     }
 }
 
+static void submit(struct replica *replica);
+
 static void gather(struct replica *replica, struct raft_ready *ready)
 {
-    assert(ready->install.upto.index == 0); /* no snapshot is ever installed here */
     if (ready->sequence == 0) {
         assert(ready->entries_count == 0 && !ready->hard_state_changed);
         return;
+    }
+    if (ready->install.upto.index > 0 && replica->gathering_job != NULL) {
+        submit(replica); /* what came before is written before */
     }
     struct disk_job *job = replica->gathering_job;
     if (job == NULL) {
         job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
         replica->gathering_job = job;
         replica->gathering_bytes = 0;
+    }
+    if (ready->install.upto.index > 0) {
+        job->installs = true;
+        snapshot_fill_install(replica, job);
     }
     assert(ready->sequence > job->sequence);
     job->sequence = ready->sequence;
@@ -145,17 +155,22 @@ void persist_take_ready(struct replica *replica)
         for (uint32_t i = 0; i < ready.reads_count; i++) {
             reads_on_result(replica, &ready.reads[i]);
         }
+        for (uint32_t i = 0; i < ready.snapshots_count; i++) {
+            snapshot_send(replica, ready.snapshots[i]);
+        }
         raft_ready_deinit(&ready);
     }
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
-/* A member that is only a little behind is never cut off, whoever leads; one that holds up eight tails is, or
- * half of what the log's file may grow to: a log that is full stops its node (pitfall 19). */
+/* A member that is only a little behind is never cut off, whoever leads; one that holds up several tails is,
+ * or half of what the log's file may grow to: a log that is full stops its node (pitfall 19). It gets a
+ * snapshot then. */
 static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
-    return usage->entries_bytes <= replica->options.log_tail_bytes * 8 &&
+    uint64_t tails = replica->io.send_snapshot == NULL ? TAILS_WITHOUT_SNAPSHOTS : TAILS_WITH_SNAPSHOTS;
+    return usage->entries_bytes <= replica->options.log_tail_bytes * tails &&
            usage->entries_bytes <= usage->map_bytes / 2;
 }
 
@@ -174,6 +189,11 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (may_wait_for_followers(replica, &usage) && status.held_by_all < keep_from) {
         keep_from = status.held_by_all;
     }
+    /* What one will need next that is getting a snapshot now: else it would need another, for ever (pitfall
+     * 14). */
+    if (status.needed_from < keep_from && usage.entries_bytes <= usage.map_bytes / 2) {
+        keep_from = status.needed_from;
+    }
     if (keep_from > status.durable_index) {
         keep_from = status.durable_index;
     }
@@ -188,27 +208,37 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     }
 }
 
-void persist_submit(struct replica *replica)
+static void submit(struct replica *replica)
 {
-    if (replica->log_job_out || replica->gathering_job == NULL || replica->identity_job_out) {
-        return;
-    }
     struct disk_job *job = replica->gathering_job;
     replica->gathering_job = NULL;
-    replica->log_job_out = true;
+    replica->log_jobs_out++;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
     job->write.commit_hint = commit < durable ? commit : durable;
-    add_compaction(replica, job);
+    if (!job->installs) {
+        add_compaction(replica, job);
+    }
     replica->io.submit(replica->io.context, job);
+}
+
+void persist_submit(struct replica *replica)
+{
+    if (replica->log_jobs_out == 0 && replica->gathering_job != NULL && !replica->identity_job_out) {
+        submit(replica);
+    }
 }
 
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
-    replica->log_job_out = false;
+    assert(replica->log_jobs_out > 0);
+    replica->log_jobs_out--;
     if (job->status != STORAGE_OK) {
         replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
                      job->error.text);
+        return;
+    }
+    if (job->installs && !snapshot_on_installed(replica)) {
         return;
     }
     assert(job->sequence > replica->persisted_sequence);
@@ -276,7 +306,7 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 
 void persist_destroy(struct replica *replica)
 {
-    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(replica->log_jobs_out == 0 && !replica->checkpoint_out && replica->reads_out == 0);
     disk_job_destroy(replica->gathering_job);
     while (replica->held_first != NULL) {
         struct held_message *held = replica->held_first;

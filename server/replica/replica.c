@@ -42,7 +42,7 @@ bool replica_leads(const struct replica *replica)
 {
     return replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER &&
            raft_transferee(replica->raft) == RAFT_NODE_NONE &&
-           (!replica->shutting_down || replica->peers_count == 1);
+           (!replica->shutting_down || membership_is_alone(replica));
 }
 
 /* ---- creation ------------------------------------------------------------------------------------ */
@@ -87,40 +87,9 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
     return true;
 }
 
-/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is
- * configured. */
-static bool check_members(const struct replica *replica, struct storage_error *error)
-{
-    const struct log_identity *identity = &replica->identity;
-    bool same = identity->members_count == replica->peers_count;
-    for (uint32_t i = 0; same && i < replica->peers_count; i++) {
-        same = identity->members[i].node_id == replica->peers[i].member.node_id;
-    }
-    if (!same) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "the cluster was formed with %u members, and the configuration names %u, or others: "
-                       "configure the "
-                       "members that it was formed with",
-                       identity->members_count, replica->peers_count);
-    }
-    return same;
-}
-
 static uint64_t value_or(uint64_t value, uint64_t otherwise)
 {
     return value != 0 ? value : otherwise;
-}
-
-/* The configuration that the cluster was formed with; the caller owns the reference. */
-static struct raft_payload *make_first_membership(const struct replica *replica)
-{
-    struct raft_membership membership = {0};
-    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
-        bool added =
-            raft_membership_set(&membership, replica->identity.members[i].node_id, RAFT_MEMBER_VOTER);
-        assert(added);
-    }
-    return raft_membership_encode(&membership, NULL, 0);
 }
 
 static struct raft_config make_raft_config(const struct replica *replica)
@@ -146,9 +115,6 @@ static struct raft_config make_raft_config(const struct replica *replica)
 bool replica_start_raft(struct replica *replica, struct storage_error *error)
 {
     assert(replica->raft == NULL && replica->identity.formation == LOG_FORMATION_FORMED);
-    if (!check_members(replica, error)) {
-        return false;
-    }
     replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], error);
     if (replica->map == NULL) {
         return false;
@@ -165,7 +131,12 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         free(list.runs);
         return false;
     }
-    struct raft_membership_entry membership = {.payload = make_first_membership(replica)};
+    struct membership_list memberships;
+    if (!membership_restore(replica, &memberships, error)) {
+        membership_list_deinit(&memberships);
+        free(list.runs);
+        return false;
+    }
     struct raft_restore restore = {
         .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
         .base = {.term = state.base.term, .index = state.base.index},
@@ -174,13 +145,15 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         .runs_count = list.count,
         .commit = state.commit_hint > meta->applied_index ? state.commit_hint : meta->applied_index,
         .applied = meta->applied_index,
-        .memberships = &membership,
-        .memberships_count = 1,
+        .memberships = memberships.entries,
+        .memberships_count = memberships.count,
     };
     struct raft_config config = make_raft_config(replica);
     replica->raft = raft_create(&config, &restore, replica->now_ms);
-    raft_payload_unref(membership.payload);
+    membership_list_deinit(&memberships);
     free(list.runs);
+    replica->membership.committed_index = raft_get_configuration(replica->raft)->id.index;
+    membership_follow(replica);
     /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
     uint64_t phase = 0;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -200,28 +173,17 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     return true;
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-    uint64_t left = ((const struct peer *)a)->member.node_id;
-    uint64_t right = ((const struct peer *)b)->member.node_id;
-    return (left > right) - (left < right);
-}
-
-static void take_members(struct replica *replica)
+static void take_configured(struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
     assert(options->members_count >= 1 && options->members_count <= RAFT_NODES_MAX);
-    bool self_found = false;
     for (uint32_t i = 0; i < options->members_count; i++) {
-        struct peer *peer = &replica->peers[i];
-        peer->member = options->members[i];
-        peer->is_self = peer->member.node_id == options->node_id;
-        self_found = self_found || peer->is_self;
+        bool has_room = members_put(&replica->configured, &options->members[i]);
+        assert(has_room);
     }
-    assert(self_found);
-    replica->peers_count = options->members_count;
-    qsort(replica->peers, replica->peers_count, sizeof replica->peers[0], compare_peers);
-    replica->members_hash = peers_hash_members(replica);
+    assert(members_find(&replica->configured, options->node_id) != NULL);
+    replica->members_hash = hello_hash_members(&replica->configured);
+    replica->options.members = NULL;
 }
 
 struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
@@ -243,9 +205,10 @@ struct replica *replica_create(const struct replica_options *options, const stru
     for (uint32_t i = 0; i < options->listeners_count; i++) {
         replica->listeners[i] = options->listeners[i];
     }
-    take_members(replica);
-    replica->options.members = NULL;
+    take_configured(replica);
     replica->options.listeners = NULL;
+    membership_start(replica);
+    join_start(replica);
     formation_start(replica);
     if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
         replica_destroy(replica);
@@ -264,6 +227,7 @@ void replica_destroy(struct replica *replica)
     batches_destroy(replica);
     reads_destroy(replica);
     persist_destroy(replica);
+    snapshot_destroy(replica);
     raft_destroy(replica->raft);
     map_close(replica->map);
     free(replica->arguments);
@@ -342,6 +306,9 @@ static void work(struct replica *replica)
 {
     for (int round = 0; round < TURN_ROUNDS_MAX && !replica->stopping; round++) {
         note_leader_change(replica);
+        membership_follow(replica);
+        membership_tick(replica);
+        snapshot_tick(replica);
         dispatch_parked(replica);
         apply_maybe_purge(replica);
         batch_seal(replica);
@@ -377,7 +344,8 @@ static bool can_hand_over(const struct replica *replica)
         return false;
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (!replica->peers[i].is_self && (replica->peers[i].dialled || replica->peers[i].accepted)) {
+        const struct peer *peer = &replica->peers[i];
+        if (!peer->is_self && peer->standing == PEER_MEMBER && (peer->dialled || peer->accepted)) {
             return true;
         }
     }
@@ -397,11 +365,11 @@ static void tick_shutdown(struct replica *replica)
     if (leads) {
         replica->drain_until_ms = 0;
     } else if (replica->drain_until_ms == 0) {
-        replica->drain_until_ms = replica->now_ms + (replica->peers_count > 1 ? SHUTDOWN_DRAIN_MS : 0);
+        replica->drain_until_ms = replica->now_ms + (membership_is_alone(replica) ? 0 : SHUTDOWN_DRAIN_MS);
     }
     bool drained = !leads && replica->now_ms >= replica->drain_until_ms && !is_anything_in_flight(replica);
     if (replica->now_ms >= replica->shutdown_deadline_ms || drained) {
-        replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
+        replica_stop(replica, replica->shutdown_code, replica->shutdown_reason);
         return;
     }
     if (leads && raft_transferee(replica->raft) == RAFT_NODE_NONE) {
@@ -418,6 +386,7 @@ void replica_end_turn(struct replica *replica)
         return;
     }
     formation_tick(replica);
+    peers_tick(replica);
     if (replica->raft == NULL) {
         dispatch_parked(replica);
     } else {
@@ -450,17 +419,17 @@ uint64_t replica_deadline_ms(const struct replica *replica)
         deadline_ms = replica->parked_next_ms;
     }
     if (replica->raft == NULL) {
-        if (!replica->identity_job_out && replica->formation_next_ms < deadline_ms) {
-            deadline_ms = replica->formation_next_ms;
+        uint64_t next_ms =
+            replica->options.joins_count > 0 ? join_deadline_ms(replica) : replica->formation_next_ms;
+        if (!replica->identity_job_out && next_ms < deadline_ms) {
+            deadline_ms = next_ms;
         }
         return deadline_ms;
     }
     const uint64_t others[] = {
-        raft_deadline_ms(replica->raft),
-        batch_deadline_ms(replica),
-        reads_deadline_ms(replica),
-        apply_deadline_ms(replica),
-        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+        raft_deadline_ms(replica->raft), join_deadline_ms(replica),
+        batch_deadline_ms(replica),      reads_deadline_ms(replica),
+        apply_deadline_ms(replica),      replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;
@@ -490,6 +459,10 @@ void replica_begin_shutdown(struct replica *replica)
         return;
     }
     replica->shutting_down = true;
+    replica->shutdown_code = REPLICA_EXIT_OK;
+    if (replica->shutdown_reason[0] == '\0') {
+        (void)snprintf(replica->shutdown_reason, sizeof replica->shutdown_reason, "asked to stop");
+    }
     replica->shutdown_deadline_ms = replica->now_ms + replica->options.command_timeout_ms;
     replica->redispatch = true;
     if (!replica_leads(replica)) {
