@@ -79,6 +79,48 @@ static inline void network_check_commit(struct network *network, uint32_t i)
     }
 }
 
+static inline bool network_majority_voted(const struct network *network, const raft_node_id *voters,
+                                          uint32_t count, raft_node_id leader, uint64_t term)
+{
+    uint32_t votes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct raft_hard_state *hard_state = &network->nodes[voters[i] - 1].disk.hard_state;
+        votes += hard_state->term > term || (hard_state->term == term && hard_state->vote == leader);
+    }
+    return votes > count / 2;
+}
+
+/* A new leader has the durable votes of a majority, of two if the configuration in its log is joint
+ * (thesis 4.3). */
+static inline void network_check_elected(struct network *network, uint32_t i)
+{
+    struct network_node *node = &network->nodes[i];
+    uint64_t term = raft_get_term(node->raft);
+    const struct raft_membership *now = raft_get_membership(node->raft);
+    NETWORK_CHECK(network,
+                  network_majority_voted(network, now->voters, now->voters_count, node->config.id, term));
+    NETWORK_CHECK(network, now->outgoing_count == 0 ||
+                               network_majority_voted(network, now->outgoing, now->outgoing_count,
+                                                      node->config.id, term));
+    node->led_configuration = raft_get_configuration(node->raft)->id;
+}
+
+/* A leader appends a configuration only when the one before is committed, and an entry of its own term
+ * (pitfalls 7, 8). */
+static inline void network_check_change(struct network *network, uint32_t i)
+{
+    struct network_node *node = &network->nodes[i];
+    struct raft_entry_id now = raft_get_configuration(node->raft)->id;
+    if (now.index == node->led_configuration.index)
+        return;
+    uint64_t commit = raft_get_commit(node->raft);
+    uint64_t term = 0;
+    NETWORK_CHECK(network, node->led_configuration.index <= commit);
+    NETWORK_CHECK(network, raft_get_entry_term(node->raft, commit, &term));
+    NETWORK_CHECK(network, term == raft_get_term(node->raft));
+    node->led_configuration = now;
+}
+
 static inline void network_check_removed(struct network *network, uint32_t i)
 {
     struct network_node *node = &network->nodes[i];
@@ -103,9 +145,12 @@ static inline void network_check_node(struct network *network, uint32_t i)
     if (network->leaders[term] == RAFT_NODE_NONE)
         network->leaders[term] = node->config.id;
     NETWORK_CHECK(network, network->leaders[term] == node->config.id); /* election safety */
-    if (node->led_term == term)
+    if (node->led_term == term) {
+        network_check_change(network, i);
         return;
+    }
     node->led_term = term;
+    network_check_elected(network, i);
     NETWORK_CHECK(network, node->disk.hard_state.term >= term);
     for (uint64_t index = 1; index <= network->committed_last; index++) { /* leader completeness */
         uint64_t have;

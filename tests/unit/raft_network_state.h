@@ -90,7 +90,8 @@ struct network_node {
     uint64_t disk_busy_until_ms;
     bool disk_hangs;
     uint64_t paused_until_ms;
-    uint64_t led_term; /* last term whose leadership was checked */
+    uint64_t led_term;                      /* last term whose leadership was checked */
+    struct raft_entry_id led_configuration; /* the one in effect when that was checked last */
     struct network_read reads[NETWORK_READS_MAX];
     uint32_t reads_count;
     uint64_t applied;
