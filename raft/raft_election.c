@@ -171,6 +171,9 @@ void raft_election_tick(struct raft *raft)
         election->hurry_deadline_ms = raft->now_ms + random_delay(raft);
     }
     if (!could_lead(raft)) {
+        if (!raft_configuration_may_campaign(raft)) {
+            raft_election_calm(raft); /* a snapshot may have taken it out in the middle of a hurry */
+        }
         if (timed_out) {
             raft_election_reset_timer(raft);
         }

@@ -27,7 +27,8 @@ void raft_snapshot_maybe_ask(struct raft *raft, uint32_t slot)
     struct raft_stream *stream = &progress->stream;
     raft_assert(raft->role == RAFT_LEADER && progress->state == RAFT_PROGRESS_SNAPSHOT);
     bool heard_of = raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms;
-    if (stream->under_way || raft->now_ms < stream->retry_ms || !heard_of) {
+    bool is_member = progress->left_index == 0; /* to hear that it is out is not worth a snapshot */
+    if (stream->under_way || raft->now_ms < stream->retry_ms || !heard_of || !is_member) {
         return;
     }
     *stream = (struct raft_stream){

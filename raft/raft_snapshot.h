@@ -15,7 +15,8 @@
 
 #include "raft.h"
 
-/* Leader, for a follower in state SNAPSHOT: asks for a stream, if none is under way and it may be there. */
+/* Leader, for a follower in state SNAPSHOT: asks for a stream, if none is under way and it may be there; not
+ * for one that has left. */
 void raft_snapshot_maybe_ask(struct raft *raft, uint32_t slot);
 /* Leader: the stream has ended well, and the follower may be about to install what it got: that it lacks
  * the entries is no news yet. */

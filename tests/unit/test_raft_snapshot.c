@@ -160,6 +160,25 @@ static void nothing_is_streamed_to_a_silent_follower(void **state)
     fixture_destroy(&f);
 }
 
+/* To hear that it is out is not worth a snapshot. */
+static void nothing_is_streamed_to_a_node_that_has_left(void **state)
+{
+    (void)state;
+    for (int leaves = 0; leaves < 2; leaves++) {
+        struct fixture f = create_leader();
+        assert_int_equal(fixture_change(&f, FIXTURE_IDS(1, 2, 3), FIXTURE_IDS(4)), RAFT_MEMBERSHIP_OK);
+        fixture_settle(&f, FIXTURE_IDS(2));
+        fixture_turn(&f);
+        fixture_refuse(&f, 4, fixture_id(raft_get_term(f.raft), 11), fixture_id(0, 0));
+        if (leaves)
+            assert_int_equal(fixture_change(&f, FIXTURE_IDS(1, 2, 3), NULL), RAFT_MEMBERSHIP_OK);
+        fixture_turn(&f);
+        assert_int_equal(fixture_peer(&f, 4)->state, RAFT_PROGRESS_SNAPSHOT);
+        assert_int_equal(asked_for(&f, 4), !leaves);
+        fixture_destroy(&f);
+    }
+}
+
 /* The stream is over, and the receiver is still busy installing: that it lacks the entries is no reason for
  * another. */
 static void a_receiver_that_is_installing_is_waited_for(void **state)
@@ -420,6 +439,17 @@ static void a_read_for_applying_is_cancelled(void **state)
 static void a_snapshot_brings_the_membership(void **state)
 {
     (void)state;
+    struct fixture hurried = fixture_create(3);
+    struct raft_membership two_and_three = fixture_members(FIXTURE_IDS(2, 3), NULL, NULL);
+    fixture_heartbeat(&hurried, 2, 1);
+    raft_peer_unreachable(hurried.raft, 2); /* it is about to campaign */
+    assert_true(fixture_install(&hurried, fixture_id(1, 5), &two_and_three));
+    assert_true(fixture_status(&hurried)->removed);
+    fixture_tick(&hurried, FIXTURE_UNREACHABLE_MS);
+    assert_int_equal(raft_get_role(hurried.raft), RAFT_FOLLOWER);
+    assert_true(raft_deadline_ms(hurried.raft) > hurried.now_ms + FIXTURE_UNREACHABLE_MS);
+    fixture_destroy(&hurried);
+
     struct raft_config config = fixture_config();
     struct raft_restore nothing = {0};
     struct fixture f = fixture_create_with(&config, 0, &nothing);
@@ -491,6 +521,7 @@ int main(void)
         cmocka_unit_test(pitfall_14_the_log_is_needed_until_the_receiver_has_caught_up),
         cmocka_unit_test(a_silent_receiver_holds_the_log_for_a_while_only),
         cmocka_unit_test(nothing_is_streamed_to_a_silent_follower),
+        cmocka_unit_test(nothing_is_streamed_to_a_node_that_has_left),
         cmocka_unit_test(a_receiver_that_is_installing_is_waited_for),
         cmocka_unit_test(a_receiver_that_never_installs_gets_another_one),
         cmocka_unit_test(a_log_that_is_cut_beyond_the_stream_costs_another),
