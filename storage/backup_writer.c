@@ -12,12 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { WRITE_BACK_BYTES = 8 * 1024 * 1024 };
+
 struct backup_writer {
     char *path;
     char *part_path;
     int file;
     uint64_t bytes;
-    bool finished; /* nothing of it has the other name */
+    uint64_t written_back; /* of them: the kernel was told to write them */
+    bool finished;         /* nothing of it has the other name */
 };
 
 static enum storage_status backup_writer_open(struct backup_writer *writer, struct storage_error *error)
@@ -67,6 +70,10 @@ enum storage_status backup_writer_add(struct backup_writer *writer, const uint8_
     enum storage_status status =
         storage_write_at(writer->file, bytes, size, writer->bytes, writer->part_path, error);
     writer->bytes += size;
+    if (writer->bytes - writer->written_back >= WRITE_BACK_BYTES) {
+        storage_start_writing_back(writer->file);
+        writer->written_back = writer->bytes;
+    }
     return status;
 }
 

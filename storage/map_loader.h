@@ -7,7 +7,8 @@
  *
  * The table `data` is filled from left to right as the stream comes; the indexes, whose order is another, are
  * sorted on the side (key_sorter.h) and filled from left to right afterwards. Memory: 2 x sort_bytes, one
- * value, the dirty pages of one transaction (about 32 MiB). What is checked of the stream: map_stream.h.
+ * value, the dirty pages of one transaction (about 8 MiB, and 8 more for a large value). What is checked of
+ * the stream: map_stream.h.
  *
  * Threads: a loader belongs to one thread; the live map does not know of it.
  *

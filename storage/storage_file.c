@@ -151,6 +151,11 @@ void storage_close_file(int file)
     }
 }
 
+void storage_start_writing_back(int file)
+{
+    (void)sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 enum storage_status storage_write_at(int file, const uint8_t *bytes, size_t size, uint64_t offset,
                                      const char *path, struct storage_error *error)
 {

@@ -31,6 +31,11 @@ enum storage_status storage_open_nameless(const char *directory, int *file,
                                           struct storage_error *error) STORAGE_MUST_CHECK;
 void storage_close_file(int file); /* -1 is allowed */
 
+/* Has the kernel begin to write what is dirty, so that a later sync has little left to do. A sync of
+ * gigabytes holds up the commits of everybody on the same disk for seconds (measured). It promises nothing,
+ * and may fail. */
+void storage_start_writing_back(int file);
+
 /* All of it, however many calls that takes. `path` is for the sentence. A full disk is STORAGE_FULL; a file
  * that ends early is STORAGE_FAILED. Nothing is durable yet. */
 enum storage_status storage_write_at(int file, const uint8_t *bytes, size_t size, uint64_t offset,

@@ -123,7 +123,7 @@ static void a_backup_says_what_it_holds(void **state)
     struct storage_error error = {{0}};
     char *path = temp_directory_join(*state, "backup");
     char *part = temp_directory_join(*state, "backup.part");
-    struct map *map = make_backup(*state, path, 500, 2000);
+    struct map *map = make_backup(*state, path, 500, 20000); /* more than is written back in one go */
     struct backup_summary summary;
     struct told told = {0};
     assert_ok(backup_file_verify(path, note_progress, &told, &summary, &error), error);
