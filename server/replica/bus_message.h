@@ -15,7 +15,8 @@
 
 enum {
     BUS_PROTOCOL_VERSION = 2, /* 2: hellos tell the node's address and how new its membership is; joining */
-    BUS_PROTOCOL_VERSION_MIN = 1, /* the oldest that we still understand */
+    BUS_PROTOCOL_VERSION_OF_CHANGES = 2, /* nodes of an older one take no notice of membership entries */
+    BUS_PROTOCOL_VERSION_MIN = 1,        /* the oldest that we still understand */
     BUS_LISTENERS_MAX = 4,
     BUS_NAME_BYTES_MAX = 31,
     BUS_HOST_BYTES_MAX = 255,

@@ -36,6 +36,15 @@ static bool begin_plan(const struct replica *replica, struct plan *plan)
     plan->membership = *raft_get_membership(replica->raft);
     plan->members = replica->members;
     plan->text[0] = '\0';
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (peer->standing == PEER_MEMBER && peer->hello_known &&
+            peer->hello.protocol_version < BUS_PROTOCOL_VERSION_OF_CHANGES) {
+            return fail(plan,
+                        "ERR node %" PRIu64 " runs a kvd that does not know of changes: upgrade it first",
+                        peer->member.node_id);
+        }
+    }
     if (!membership_is_settled(replica)) {
         return fail(plan, "TRYAGAIN a change of the members is under way: wait until RAFT STATUS shows "
                           "membership:stable");
@@ -59,6 +68,19 @@ static bool check_address(const struct replica *replica, struct plan *plan, uint
                     "ERR this node has no bus by which another one could reach it: start it again with "
                     "bus-listen, then send RAFT ADDRESS %" PRIu64 " HOST:PORT",
                     self->node_id);
+    }
+    return true;
+}
+
+/* What is known of one that was removed a moment ago holds for its disk alone: how much of the log it has,
+ * for one. While it is remembered, another disk cannot have its id. */
+static bool check_id(const struct replica *replica, struct plan *plan, uint64_t node_id, uint64_t disk_id)
+{
+    const struct peer *peer = peers_find_const(replica, node_id);
+    if (peer != NULL && peer->standing == PEER_LEAVING && peer->member.disk_id != disk_id) {
+        return fail(
+            plan, "TRYAGAIN node %" PRIu64 " was removed a moment ago: try again soon, or choose another id",
+            node_id);
     }
     return true;
 }
@@ -153,7 +175,7 @@ static bool plan_add(const struct replica *replica, struct plan *plan, const str
                     "voter, ADDRESS changes where it is",
                     change->node_id);
     }
-    if (!parse_address(plan, change, &member) ||
+    if (!parse_address(plan, change, &member) || !check_id(replica, plan, member.node_id, member.disk_id) ||
         !check_address(replica, plan, member.node_id, member.bus_host, member.bus_port) ||
         !add_learner(plan, &member)) {
         return false;
@@ -242,7 +264,7 @@ static bool plan_replace(const struct replica *replica, struct plan *plan,
     }
     member.goal = MEMBER_GOAL_VOTER;
     member.replaces = change->node_id;
-    if (!parse_address(plan, change, &member) ||
+    if (!parse_address(plan, change, &member) || !check_id(replica, plan, member.node_id, member.disk_id) ||
         !check_address(replica, plan, member.node_id, member.bus_host, member.bus_port) ||
         !add_learner(plan, &member)) {
         return false;
@@ -365,7 +387,7 @@ static bool plan_join(const struct replica *replica, struct plan *plan, const st
     if (known != NULL) {
         return members_put(&plan->members, &member);
     }
-    return add_learner(plan, &member);
+    return check_id(replica, plan, member.node_id, member.disk_id) && add_learner(plan, &member);
 }
 
 void change_join(struct replica *replica, const struct bus_hello *hello, char *reason, size_t reason_bytes)

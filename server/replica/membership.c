@@ -361,8 +361,8 @@ enum raft_membership_result membership_propose(struct replica *replica,
     return result;
 }
 
-/* Takes one to be a voter, in the place of another one perhaps. */
-static void promote(struct replica *replica, const struct replica_member *learner)
+/* Takes one to be a voter, in the place of another one perhaps. False: it cannot be now. */
+static bool promote(struct replica *replica, const struct replica_member *learner)
 {
     struct raft_membership target = *raft_get_membership(replica->raft);
     struct members members = replica->members;
@@ -376,12 +376,33 @@ static void promote(struct replica *replica, const struct replica_member *learne
     member->goal = MEMBER_GOAL_NONE;
     member->replaces = RAFT_NODE_NONE;
     if (!fits || !membership_has_quorum(replica, &target, RAFT_NODE_NONE, &alive)) {
-        return; /* more of the voters have to be there */
+        return false; /* more of the voters have to be there */
     }
-    if (membership_propose(replica, &target, &members) == RAFT_MEMBERSHIP_OK) {
-        replica_log(replica, REPLICA_LOG_INFO, "learner-promoted", "member=%" PRIu64 " replaces=%" PRIu64,
-                    member->node_id, replaced);
+    if (membership_propose(replica, &target, &members) != RAFT_MEMBERSHIP_OK) {
+        return false;
     }
+    replica_log(replica, REPLICA_LOG_INFO, "learner-promoted", "member=%" PRIu64 " replaces=%" PRIu64,
+                member->node_id, replaced);
+    return true;
+}
+
+/* The round of this learner; one of a node that is none any more is used anew. */
+static struct catching_up *find_round(struct replica *replica, raft_node_id id)
+{
+    struct catching_up *unused = NULL;
+    for (uint32_t i = 0; i < RAFT_NODES_MAX; i++) {
+        struct catching_up *round = &replica->membership.rounds[i];
+        const struct replica_member *member = members_find_const(&replica->members, round->node_id);
+        if (round->node_id == id) {
+            return round;
+        }
+        if (member == NULL || member->goal != MEMBER_GOAL_VOTER) {
+            unused = round;
+        }
+    }
+    assert(unused != NULL); /* there are no more members than rounds */
+    *unused = (struct catching_up){0};
+    return unused;
 }
 
 /* Rounds of catching up: what the leader's log had when the round began has arrived. One that is over within
@@ -389,22 +410,24 @@ static void promote(struct replica *replica, const struct replica_member *learne
 static bool has_caught_up(struct replica *replica, const struct raft_status *status,
                           const struct raft_peer_status *peer)
 {
-    struct membership *membership = &replica->membership;
-    if (peer->state != RAFT_PROGRESS_REPLICATE || !peer->recently_active) {
+    struct catching_up *round = find_round(replica, peer->id);
+    if (round->node_id == peer->id && peer->match_index < round->target_index) {
         return false;
     }
-    if (membership->round_of != peer->id || peer->match_index >= membership->round_target) {
-        bool is_over = membership->round_of == peer->id &&
-                       replica->now_ms - membership->round_begun_ms <= replica->options.election_timeout_ms;
-        membership->round_of = peer->id;
-        membership->round_target = status->last.index;
-        membership->round_begun_ms = replica->now_ms;
-        return is_over || peer->match_index >= status->last.index;
-    }
-    return false;
+    bool is_over = round->node_id == peer->id &&
+                   replica->now_ms - round->begun_ms <= replica->options.election_timeout_ms;
+    *round = (struct catching_up){peer->id, status->last.index, replica->now_ms};
+    return is_over || peer->match_index >= status->last.index;
 }
 
-/* One at a time, in the order of their ids, but one that does not get on does not hold up the others. */
+static bool is_candidate(const struct replica *replica, const struct raft_peer_status *peer)
+{
+    const struct replica_member *member = members_find_const(&replica->members, peer->id);
+    return member != NULL && peer->kind == RAFT_MEMBER_LEARNER && member->goal == MEMBER_GOAL_VOTER &&
+           member->disk_id != 0 && peer->state == RAFT_PROGRESS_REPLICATE && peer->recently_active;
+}
+
+/* One change at a time; a learner that does not get on does not hold up the others. */
 void membership_tick(struct replica *replica)
 {
     bool any = false;
@@ -417,13 +440,9 @@ void membership_tick(struct replica *replica)
     struct raft_status status;
     raft_get_status(replica->raft, &status);
     for (uint32_t i = 0; status.leader_ready && i < status.peers_count; i++) {
-        const struct replica_member *member = members_find_const(&replica->members, status.peers[i].id);
-        if (member != NULL && status.peers[i].kind == RAFT_MEMBER_LEARNER &&
-            member->goal == MEMBER_GOAL_VOTER && member->disk_id != 0 &&
-            status.peers[i].state == RAFT_PROGRESS_REPLICATE && status.peers[i].recently_active) {
-            if (has_caught_up(replica, &status, &status.peers[i])) {
-                promote(replica, member);
-            }
+        const struct raft_peer_status *peer = &status.peers[i];
+        if (is_candidate(replica, peer) && has_caught_up(replica, &status, peer) &&
+            promote(replica, members_find_const(&replica->members, peer->id))) {
             return;
         }
     }

@@ -104,6 +104,11 @@ static void update(struct replica *replica, struct peer *peer, const struct repl
     }
 }
 
+static uint64_t leaving_until_ms(const struct replica *replica)
+{
+    return replica->now_ms + (uint64_t)replica->options.election_timeout_ms * PEER_LEAVING_TIMEOUTS;
+}
+
 /* Whoever is not a member any more is told so, for a while. */
 static void let_go(struct replica *replica, const struct members *members)
 {
@@ -111,8 +116,7 @@ static void let_go(struct replica *replica, const struct members *members)
         struct peer *peer = &replica->peers[i];
         if (peer->standing == PEER_MEMBER && members_find_const(members, peer->member.node_id) == NULL) {
             peer->standing = PEER_LEAVING;
-            peer->until_ms =
-                replica->now_ms + (uint64_t)replica->options.election_timeout_ms * PEER_LEAVING_TIMEOUTS;
+            peer->until_ms = leaving_until_ms(replica);
         }
     }
 }
@@ -167,14 +171,13 @@ bool peers_add_newer(struct replica *replica, const struct bus_hello *hello)
     return true;
 }
 
-/* One that is leaving stays as long as the change that removed it may be undone. */
 static bool is_over(const struct replica *replica, const struct peer *peer)
 {
     switch (peer->standing) {
     case PEER_MEMBER:
         return false;
     case PEER_LEAVING:
-        return replica->now_ms >= peer->until_ms && membership_is_settled(replica);
+        return replica->now_ms >= peer->until_ms;
     case PEER_NEWER:
         return peer->hello.membership_index <= membership_index(replica) ||
                (!peer->dialled && !peer->accepted && replica->now_ms >= peer->until_ms);
@@ -186,6 +189,9 @@ void peers_tick(struct replica *replica)
 {
     for (uint32_t i = replica->peers_count; i > 0; i--) {
         struct peer *peer = &replica->peers[i - 1];
+        if (peer->standing == PEER_LEAVING && !membership_is_settled(replica)) {
+            peer->until_ms = leaving_until_ms(replica); /* the change may be undone yet */
+        }
         if (!peer->is_self && is_over(replica, peer)) {
             drop(replica, peer);
         }

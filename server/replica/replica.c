@@ -345,7 +345,9 @@ static bool can_hand_over(const struct replica *replica)
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         const struct peer *peer = &replica->peers[i];
-        if (!peer->is_self && peer->standing == PEER_MEMBER && (peer->dialled || peer->accepted)) {
+        bool votes = raft_membership_find(raft_get_membership(replica->raft), peer->member.node_id) ==
+                     RAFT_MEMBER_VOTER;
+        if (!peer->is_self && votes && (peer->dialled || peer->accepted)) {
             return true;
         }
     }

@@ -191,9 +191,10 @@ struct membership {
     struct raft_entry_id id; /* of the one that `members` come from; {0, 0}: the first */
     uint64_t committed_index;
     bool left; /* a committed one took this node out */
-    /* leader: how the learner that is the next to become a voter catches up */
-    uint64_t round_of; /* RAFT_NODE_NONE: none */
-    uint64_t round_target, round_begun_ms;
+    struct catching_up {
+        uint64_t node_id; /* RAFT_NODE_NONE: unused */
+        uint64_t target_index, begun_ms;
+    } rounds[RAFT_NODES_MAX]; /* leader: of learners that are to become voters */
 };
 
 /* For raft_restore. */
@@ -205,7 +206,12 @@ struct membership_list {
 
 /* ---- snapshot.c ---------------------------------------------------------------------------------- */
 
-enum { SNAPSHOTS_OUTGOING_MAX = 4, SNAPSHOTS_RETIRED_MAX = 4 };
+enum {
+    SNAPSHOTS_OUTGOING_MAX = 4,
+    SNAPSHOTS_RETIRED_MAX = 4,
+    SNAPSHOT_RETRY_MS_MIN = 500,
+    SNAPSHOT_RETRY_MS_MAX = 60000, /* a full disk is not emptied by trying again */
+};
 
 struct outgoing_snapshot {
     uint64_t peer;
@@ -223,6 +229,8 @@ struct snapshots {
     struct raft_payload *membership;
     uint64_t generation;
     uint64_t begun_ms;
+    uint64_t retry_ms;      /* after a failure none is taken before */
+    uint64_t retry_wait_ms; /* grows with each failure in a row */
 };
 
 /* ---- join.c -------------------------------------------------------------------------------------- */

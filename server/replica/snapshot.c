@@ -136,6 +136,10 @@ bool replica_accept_snapshot(struct replica *replica, uint64_t peer, const struc
         *reason = "another snapshot is being loaded";
         return false;
     }
+    if (replica->now_ms < snapshots->retry_ms) {
+        *reason = "the last one failed a moment ago";
+        return false;
+    }
     if (!raft_wants_snapshot(replica->raft, begin->upto)) {
         *reason = "it is older than what this node has";
         return false;
@@ -159,12 +163,22 @@ bool replica_wants_snapshot_still(const struct replica *replica)
            raft_wants_snapshot(replica->raft, replica->snapshots.upto);
 }
 
+static void put_next_off(struct replica *replica)
+{
+    struct snapshots *snapshots = &replica->snapshots;
+    uint64_t wait_ms = snapshots->retry_wait_ms * 2;
+    wait_ms = wait_ms < SNAPSHOT_RETRY_MS_MIN ? SNAPSHOT_RETRY_MS_MIN : wait_ms;
+    snapshots->retry_wait_ms = wait_ms > SNAPSHOT_RETRY_MS_MAX ? SNAPSHOT_RETRY_MS_MAX : wait_ms;
+    snapshots->retry_ms = replica->now_ms + snapshots->retry_wait_ms;
+}
+
 void replica_on_snapshot_failed(struct replica *replica, const char *reason)
 {
     assert(replica->snapshots.state == SNAPSHOT_LOADING);
     replica_log(replica, REPLICA_LOG_WARNING, "snapshot-not-loaded",
                 "from=%" PRIu64 " index=%" PRIu64 " reason=\"%s\"", replica->snapshots.from,
                 replica->snapshots.upto.index, reason);
+    put_next_off(replica);
     forget_incoming(replica);
 }
 
@@ -198,6 +212,7 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
         replica_on_snapshot_failed(replica, "its membership is of a form that this kvd does not know");
     } else {
         snapshots->state = SNAPSHOT_LOADED;
+        snapshots->retry_wait_ms = 0;
         replica_log(replica, REPLICA_LOG_INFO, "snapshot-loaded",
                     "index=%" PRIu64 " keys=%" PRIu64 " ms=%" PRIu64, snapshots->upto.index, meta->key_count,
                     replica->now_ms - snapshots->begun_ms);

@@ -127,6 +127,12 @@ static void free_peer(struct bus_peer *peer)
     free(peer);
 }
 
+/* By the same id, but with another disk: nothing that was agreed with the one holds for the other. */
+static bool is_another(const struct replica_member *known, const struct replica_member *member)
+{
+    return known->disk_id != 0 && member->disk_id != 0 && known->disk_id != member->disk_id;
+}
+
 /* Adds and moves; marks those that are wanted. */
 static void take_peers(struct bus *bus)
 {
@@ -139,6 +145,11 @@ static void take_peers(struct bus *bus)
     for (uint32_t i = 0; i < count; i++) {
         struct bus_peer *peer = bus_find_peer(bus, members[i].node_id);
 
+        if (peer != NULL && is_another(&peer->member, &members[i])) {
+            bus_peer_part(peer);
+            free_peer(peer);
+            peer = NULL;
+        }
         if (peer == NULL) {
             open_peer(bus, &members[i]);
         } else {

@@ -269,7 +269,7 @@ static void turn(struct runtime *runtime)
     if (runtime->bus != NULL) {
         bus_flush(runtime->bus);
     }
-    streams_check(runtime->streams, runtime->loop.replica);
+    streams_check(runtime->streams, runtime->loop.replica, runtime->loop.now_ms);
     if (!runtime->stopping || runtime->code == REPLICA_EXIT_OK) {
         connections_flush(&runtime->connections); /* a node with a broken disk gives no more answers */
     }
@@ -388,6 +388,7 @@ static bool make_loop(struct runtime *runtime)
         .pinned_bytes_max = runtime->config->snapshot_pinned_bytes,
         .data_map_bytes = runtime->config->data_map_bytes,
         .directory = runtime->startup.directory,
+        .log = &runtime->log,
     };
     runtime->streams = streams_create(&options);
     if (runtime->signal_file < 0 || loop->base == NULL || runtime->workers == NULL ||

@@ -40,6 +40,8 @@ static bool take_chunk(struct stream *stream, struct map_loader *loader, bool *i
         return fail_by(stream, &error);
     }
     byte_buffer_consume(&wire->input, size);
+    atomic_fetch_add(&stream->bytes_count, size);
+    atomic_store(&stream->keys_count, map_loader_keys_count(loader));
     if (*is_first && !check_meta(stream, map_loader_get_meta(loader))) {
         return false;
     }

@@ -161,6 +161,8 @@ static bool send_content(struct stream *stream, struct map_snapshot *snapshot, u
                    take_refusal(stream, &early);
         }
         bytes += size;
+        atomic_store(&stream->bytes_count, bytes);
+        atomic_store(&stream->keys_count, map_snapshot_keys_count(snapshot));
         keep_rate(stream, begun_ms, bytes);
     }
 }

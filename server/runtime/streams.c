@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { PROGRESS_INTERVAL_MS = 5000 };
+
 static void check(int result)
 {
     if (result != 0) {
@@ -216,12 +218,33 @@ void streams_clean(struct streams *streams, uint64_t generation)
 
 /* ---- giving up ------------------------------------------------------------------------------- */
 
-void streams_check(struct streams *streams, const struct replica *replica)
+static void say_progress(struct stream *stream, uint64_t now_ms)
+{
+    struct log_fields fields = {0};
+
+    if (stream->said_ms == 0) {
+        stream->said_ms = now_ms;
+    }
+    if (now_ms - stream->said_ms < PROGRESS_INTERVAL_MS) {
+        return;
+    }
+    stream->said_ms = now_ms;
+    if (stream->sends) {
+        log_fields_add_number(&fields, "to", stream->order.peer);
+    }
+    log_fields_add_number(&fields, "keys", atomic_load(&stream->keys_count));
+    log_fields_add_number(&fields, "mib", atomic_load(&stream->bytes_count) >> 20);
+    log_event(stream->owner->options.log, REPLICA_LOG_INFO,
+              stream->sends ? "snapshot-being-sent" : "snapshot-being-loaded", fields.text);
+}
+
+void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms)
 {
     for (struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
         if (!stream->sends && !replica_wants_snapshot_still(replica)) {
             atomic_store(&stream->wire.aborted, true);
         }
+        say_progress(stream, now_ms);
     }
 }
 

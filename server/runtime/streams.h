@@ -19,6 +19,7 @@
 #define STREAMS_H
 
 #include "data_directory.h"
+#include "log_line.h"
 #include "replica.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct streams_options {
     uint64_t pinned_bytes_max; /* of pages that a stream keeps from being used again */
     uint64_t data_map_bytes;
     struct data_directory *directory; /* borrowed */
+    const struct log *log;            /* borrowed */
 };
 
 struct streams;
@@ -54,8 +56,8 @@ void streams_clean(struct streams *streams, uint64_t generation);
 int streams_file(const struct streams *streams);
 /* Tells the replica what has happened. */
 void streams_report(struct streams *streams, struct replica *replica);
-/* Gives up what the replica does not want any more. Once per turn. */
-void streams_check(struct streams *streams, const struct replica *replica);
+/* Gives up what the replica does not want any more, and says how far the others are. Once per turn. */
+void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms);
 /* Gives up all; streams_report() until none is under way. */
 void streams_abort(struct streams *streams);
 bool streams_are_idle(const struct streams *streams);

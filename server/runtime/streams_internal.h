@@ -31,6 +31,8 @@ struct stream {
     struct stream *next;
     pthread_t thread;
     struct stream_wire wire;
+    atomic_ullong keys_count, bytes_count; /* so far */
+    uint64_t said_ms;                      /* loop: when it was last said how far it is */
     /* sending */
     bool sends;
     struct snapshot_order order;

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from kvd_cluster import EXIT_REFUSED, STEADY, Cluster, Failure, wait_until
+from linearizability import check_history
 from resp import ConnectionLost, ErrorReply, ReplyTimeout
 from test_failover import report, wait_until_caught_up
-from workload import WriterLoad, describe_times
+from workload import HistoryLoad, WriterLoad, describe_times
 
 
 class Growing(Cluster):
@@ -122,6 +123,47 @@ def test_one_grows_to_five_every_node_is_replaced_and_three_are_left(capsys):
         report(capsys, describe_times("time without a successful write, by step", load.gaps_around(moments)))
         report(capsys, "%d keys acknowledged, %d of unknown outcome" % (load.acknowledged_count(),
                                                                        load.unknown_count()))
+
+
+@pytest.mark.seconds(300)
+def test_every_answer_is_linearizable_while_members_come_and_go(capsys):
+    """Registers, counters and reads of each node, checked as one history, while the log is so short that new members
+    get snapshots: 3 -> 5, the leader replaced, then removed, a member killed meanwhile."""
+    short_log = {"log-tail-bytes": 1 << 20, "checkpoint-log-bytes": 256 << 10, "checkpoint-idle": "200ms"}
+    with Growing(6, 3, short_log) as cluster:
+        cluster.start()
+        load = HistoryLoad(cluster.addresses())
+        load.start(followers=4, pinned_per_node=1)
+        with load:
+            value = "x" * 4000
+            for count in (4, 5):
+                load.label += 1
+                with cluster.leader().connect() as connection:
+                    for i in range(1500):  # so much that the log is cut
+                        assert connection.command("SET", "large:%d" % (i % 50), value) == "OK"
+                cluster.join(cluster.node(count), cluster.leader())
+                cluster.wait_for_voters(*range(1, count + 1))
+            load.label += 1
+            old = cluster.leader()
+            cluster.tell("REPLACE", old.id, 6, "%s:%d" % (cluster.node(6).bus_host, cluster.node(6).bus_port))
+            cluster.join(cluster.node(6), old)
+            cluster.expect_removed(old)
+            load.label += 1
+            killed = next(node for node in cluster.running if node is not cluster.leader())
+            killed.kill9()
+            time.sleep(0.3)
+            leader = wait_until(cluster.leader, 40, "a leader")
+            cluster.tell("REMOVE", leader.id)
+            cluster.expect_removed(leader)
+            killed.start()
+            load.label += 1
+            time.sleep(1)
+            load.check()
+        check_history(load.history)
+        cluster.wait_until_equal()
+        assert len(load.reads_by_address) >= 5
+        assert any("event=snapshot-installed" in node.log_text() for node in cluster.nodes[3:])
+        report(capsys, "%d operations checked" % len(load.history))
 
 
 @pytest.mark.seconds(120)

@@ -411,6 +411,48 @@ static void test_who_may_ask_to_join(void **state)
     cluster_destroy(cluster);
 }
 
+/* What is known of the old disk must be forgotten first: that it holds the log, above all. */
+static void test_pitfall_28_a_removed_id_may_come_back_with_an_empty_disk_but_not_at_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 53);
+    struct cluster_node *node = cluster_follower(cluster, 0);
+    char line[60];
+    write_some(cluster, "k", 10);
+    cluster_assert_equal(cluster);
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
+    tell_leader(cluster, line, "+OK");
+    cluster_run_until(cluster, has_stopped, node, 5000);
+    cluster_run(cluster, 1);
+    cluster_wipe(node);
+    (void)snprintf(line, sizeof line, "RAFT ADD %llu node%llu:17000", (unsigned long long)node->id,
+                   (unsigned long long)node->id);
+    tell_leader(cluster, line, "-TRYAGAIN node");
+    start_joining(cluster, node->id, cluster_await_leader(cluster)->id);
+    cluster_run(cluster, 100);
+    assert_true(cluster_has_event(node, "removed a moment ago"));
+    await_members(cluster, "1,2,3", NULL);
+    cluster_assert_equal(cluster);
+    assert_int_equal(cluster_meta(node)->key_count, 10);
+    cluster_destroy(cluster);
+}
+
+static void test_older_nodes_have_to_be_upgraded_before_members_change(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 54);
+    struct cluster_node *leader = cluster_await_leader(cluster), *old = cluster_follower(cluster, 0);
+    struct bus_hello hello;
+    replica_fill_hello(old->replica, leader->id, &hello);
+    hello.protocol_version = 1;
+    replica_on_peer_hello(leader->replica, old->id, &hello);
+    tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node");
+    cluster_reset_link(cluster, old->id, leader->id);
+    cluster_run(cluster, 1000); /* it says hello anew */
+    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_destroy(cluster);
+}
+
 /* ---- what is refused ----------------------------------------------------------------------------- */
 
 static void test_changes_that_would_lose_the_quorum_are_refused(void **state)
@@ -636,6 +678,8 @@ int main(void)
         cmocka_unit_test(test_the_leader_can_be_replaced_and_a_dead_node_as_well),
         cmocka_unit_test(test_pitfall_28_an_id_in_use_with_another_disk_cannot_join),
         cmocka_unit_test(test_who_may_ask_to_join),
+        cmocka_unit_test(test_pitfall_28_a_removed_id_may_come_back_with_an_empty_disk_but_not_at_once),
+        cmocka_unit_test(test_older_nodes_have_to_be_upgraded_before_members_change),
         cmocka_unit_test(test_changes_that_would_lose_the_quorum_are_refused),
         cmocka_unit_test(test_changes_that_make_no_sense_are_refused_with_the_reason),
         cmocka_unit_test(test_pitfall_8_one_change_at_a_time),
