@@ -34,10 +34,11 @@ enum bus_message_type {
         3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
     BUS_MESSAGE_FORMATION = 4,
     BUS_MESSAGE_RAFT = 5,
-    BUS_MESSAGE_JOIN_ANSWER = 6, /* to one that asked to join, after the handshake */
+    /* 6 is kept for what members report of themselves */
+    BUS_MESSAGE_JOIN_ANSWER = 7, /* to one that asked to join, after the handshake */
     /* On a connection of its own: BEGIN, then raw chunks (map_chunk.h), and END from the other side. */
-    BUS_MESSAGE_SNAPSHOT_BEGIN = 7,
-    BUS_MESSAGE_SNAPSHOT_END = 8,
+    BUS_MESSAGE_SNAPSHOT_BEGIN = 8,
+    BUS_MESSAGE_SNAPSHOT_END = 9,
 };
 
 /* Where clients reach a node by the listener of this name. */
