@@ -156,12 +156,12 @@ static void a_map_may_be_larger_than_one_transaction(void **state)
     struct map *map = testing_open_map(path, TESTING_MAP_BYTES);
     uint8_t *bytes = make_bytes(MAP_VALUE_BYTES_MAX);
     for (int i = 0; i < 70000; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "key:%d", i);
         testing_put_text(map, key, key, (uint64_t)i);
     }
     for (int i = 0; i < 4; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "large:%d", i);
         testing_put(map, key, strlen(key), bytes, MAP_VALUE_BYTES_MAX - (size_t)i, 0);
     }
