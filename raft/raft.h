@@ -240,8 +240,7 @@ enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *pa
 
 /* A configuration, and where it stands. */
 struct raft_configuration {
-    struct raft_entry_id
-        id; /* its entry; or the end of the snapshot that it came with; or as in raft_restore */
+    struct raft_entry_id id; /* its entry; the end of the snapshot that it came with; or as in raft_restore */
     struct raft_membership membership;
     struct raft_payload *payload; /* whole; NULL: none is known (no voters) */
     uint32_t opaque_offset;       /* where the caller's bytes begin in it */
