@@ -12,6 +12,7 @@
 #define LOG_STORE_INTERNAL_H
 
 #include "log_store.h"
+#include "space_reserve.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -32,6 +33,7 @@ struct log_store {
     MDB_dbi entries; /* index (integer key) -> log_record.h */
     MDB_dbi terms;   /* log_terms.h */
     MDB_dbi state;   /* name -> record */
+    struct space_reserve space;
     atomic_bool poisoned;
     pthread_mutex_t mutex; /* of what follows: written by the writing thread after its commit, read by any */
     struct log_store_state cached;
@@ -53,9 +55,13 @@ enum storage_status log_store_get_state_record(const struct log_store *store, MD
                                                const char *name, const uint8_t **body, size_t *body_size,
                                                struct storage_error *error) STORAGE_MUST_CHECK;
 
-/* Begins a write transaction, unless the store is poisoned. */
+/* Begins a write transaction, for which there is room on the disk if it changes only a few records, unless
+ * the store is poisoned. */
 enum storage_status log_store_begin(struct log_store *store, MDB_txn **transaction,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
+/* The same to open tables: those that are there need no room, so that a node starts on a full disk. */
+enum storage_status log_store_begin_opening(struct log_store *store, MDB_txn **transaction,
+                                            struct storage_error *error) STORAGE_MUST_CHECK;
 /* Ends it: commits when `result` is 0, else aborts. Anything but OK and FULL poisons the store. */
 enum storage_status log_store_end(struct log_store *store, MDB_txn *transaction, int result,
                                   const char *doing, struct storage_error *error) STORAGE_MUST_CHECK;

@@ -115,13 +115,22 @@ static enum storage_status map_store_prepare(struct map_store *store, uint64_t h
                                              struct map_meta *meta, struct storage_error *error)
 {
     MDB_txn *transaction = NULL;
-    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    MDB_stat statistics = {0};
+    bool found = false;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    const struct space_need small = {.pages = SPACE_SMALL_PAGES};
+    enum storage_status status = space_reserve_ensure(&store->space, &small, error);
+    if (status == STORAGE_FULL && statistics.ms_entries > 0) {
+        status = STORAGE_OK; /* the tables are there: nothing is written */
+    }
+    if (status != STORAGE_OK) {
+        return status;
+    }
+    result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
     if (result != 0) {
         return storage_fail_lmdb(error, result, store->directory, "opening the map");
     }
-    MDB_stat statistics = {0};
-    bool found = false;
-    enum storage_status status = STORAGE_OK;
     result = map_store_open_tables(store, transaction);
     if (result == 0) {
         status = map_store_read_meta(store, transaction, meta, &found, error);
@@ -157,6 +166,14 @@ static int map_store_measure(struct map_store *store)
     lmdb_environment_get_usage(store->environment, &file_bytes, &map_bytes);
     int result = lmdb_environment_get_free_bytes(store->reader, &free_bytes);
     store->used_bytes = file_bytes - free_bytes;
+    store->path_pages = 0;
+    const MDB_dbi tables[] = {store->data, store->scan, store->expiry};
+    MDB_stat statistics = {0};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && result == 0; i++) {
+        result = mdb_stat(store->reader, tables[i], &statistics);
+        store->path_pages += statistics.ms_branch_pages;
+    }
+    store->expiring_count = statistics.ms_entries; /* of the last one */
     return result;
 }
 
@@ -190,6 +207,10 @@ enum storage_status map_store_open(const struct map_options *options, struct map
     enum storage_status status = storage_create_directory(options->directory, error);
     if (status == STORAGE_OK) {
         status = lmdb_environment_open(&environment, &opened->environment, error);
+    }
+    if (status == STORAGE_OK) {
+        status = space_reserve_open(&opened->space, opened->environment, opened->directory,
+                                    options->reserve_bytes, error);
     }
     if (status == STORAGE_OK) {
         status = map_store_prepare(opened, options->hash_seed, meta, error);

@@ -15,6 +15,11 @@
 
 #include <stdlib.h>
 
+enum {
+    PAGES_PER_KEY = 2,    /* copied for a key: its leaves in `data` and `scan` */
+    PAGES_PER_EXPIRY = 3, /* ... in `expiry`, where the keys of one time may be a tree of their own */
+};
+
 struct checkpoint_writer {
     struct map_store *store;
     MDB_txn *transaction;
@@ -182,8 +187,28 @@ static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
     return result != 0 ? result : map_store_put_meta(store, transaction, meta);
 }
 
-enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
-                                    const struct map_meta *meta, struct storage_error *error)
+/* LMDB copies the pages that it changes: at most all that there are. What is new comes on top. */
+struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer)
+{
+    MDB_stat statistics;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    uint64_t page = statistics.ms_psize;
+    uint64_t keys = buffer->entries_count;
+    uint64_t expiries =
+        buffer->expiring_count + (keys < store->expiring_count ? keys : store->expiring_count);
+    uint64_t copied = keys * PAGES_PER_KEY + expiries * PAGES_PER_EXPIRY + store->path_pages;
+    uint64_t used = store->used_bytes / page;
+    copied = copied < used ? copied : used;
+    uint64_t meta = MAP_MEMBERSHIP_BYTES_MAX / page + 1;
+    return (struct space_need){
+        .pages = (buffer->cleared ? 0 : copied) + buffer->page_bytes / page + meta + SPACE_SMALL_PAGES,
+        .run_pages = (MAP_RECORD_HEAD_BYTES + (uint64_t)buffer->value_bytes_max) / page + 2,
+    };
+}
+
+/* After a failure of which it is not known what it left on the disk. */
+static enum storage_status map_store_refuse_write(const struct map_store *store, struct storage_error *error)
 {
     const char *broken = map_store_error(store);
     if (broken != NULL) {
@@ -196,9 +221,82 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
             "Restart the node once the disk is sound",
             store->directory);
     }
+    return STORAGE_OK;
+}
+
+enum storage_status map_store_reserve(struct map_store *store, const struct space_need *need,
+                                      struct storage_error *error)
+{
+    enum storage_status status = map_store_refuse_write(store, error);
+    if (status == STORAGE_OK) {
+        status = space_reserve_ensure(&store->space, need, error);
+        if (status != STORAGE_OK && status != STORAGE_FULL) {
+            atomic_store(&store->write_failed, true);
+        }
+    }
+    return status;
+}
+
+/* LMDB reuses pages that a transaction freed from the next but one on. When the present one finds no room,
+ * a commit that changes nothing makes those of the last one usable for the next try, once the reader has
+ * gone on too. */
+static int map_store_turn_over(struct map_store *store)
+{
+    MDB_txn *transaction = NULL;
+    char name[] = MAP_META_NAME;
+    MDB_val key = {sizeof name - 1, name};
+    MDB_val value;
+    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    if (result != 0) {
+        return result;
+    }
+    result = mdb_get(transaction, store->meta, &key, &value);
+    if (result == 0) {
+        uint8_t *copy = storage_allocate(value.mv_size);
+        memcpy(copy, value.mv_data, value.mv_size);
+        value.mv_data = copy;
+        result = mdb_put(transaction, store->meta, &key, &value, 0);
+        free(copy);
+    }
+    if (result != 0) {
+        mdb_txn_abort(transaction);
+        return result;
+    }
+    return mdb_txn_commit(transaction);
+}
+
+/* Sees that there is room; STORAGE_FULL: there may be at the next try. */
+static enum storage_status map_store_make_room(struct map_store *store, const struct space_need *need,
+                                               struct storage_error *error)
+{
+    const struct space_need small = {.pages = SPACE_SMALL_PAGES};
+    struct storage_error second;
+    enum storage_status status = map_store_reserve(store, need, error);
+    if (status == STORAGE_FULL && map_store_reserve(store, &small, &second) == STORAGE_OK) {
+        int result = map_store_turn_over(store);
+        if (result != 0 && !storage_result_is_full(result)) {
+            atomic_store(&store->write_failed, true);
+            status = storage_fail_lmdb(error, result, store->directory, "making room in the map");
+        }
+    }
+    return status;
+}
+
+enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
+                                    const struct map_meta *meta, const struct space_need *need,
+                                    struct storage_error *error)
+{
+    enum storage_status status = map_store_refuse_write(store, error);
+    if (status != STORAGE_OK) {
+        return status;
+    }
     MDB_txn *transaction = NULL;
     int result = lmdb_environment_clear_readers(store->environment);
     if (result == 0) {
+        status = map_store_make_room(store, need, error);
+        if (status != STORAGE_OK) {
+            return status;
+        }
         result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
     }
     if (result == 0) {
@@ -212,8 +310,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
     if (result == 0) {
         return STORAGE_OK;
     }
-    enum storage_status status =
-        storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
+    status = storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
     if (status != STORAGE_FULL) {
         atomic_store(&store->write_failed, true);
     }
