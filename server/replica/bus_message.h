@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 enum {
-    BUS_PROTOCOL_VERSION = 1,
+    BUS_PROTOCOL_VERSION = 2,
     BUS_PROTOCOL_VERSION_MIN = 1, /* the oldest that we still understand */
+    BUS_REPORT_VERSION = 2,       /* REPORT is sent to members of this version and later */
     BUS_LISTENERS_MAX = 4,
     BUS_NAME_BYTES_MAX = 31,
     BUS_HOST_BYTES_MAX = 255,
@@ -32,6 +33,7 @@ enum bus_message_type {
         3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
     BUS_MESSAGE_FORMATION = 4,
     BUS_MESSAGE_RAFT = 5,
+    BUS_MESSAGE_REPORT = 6,
 };
 
 /* Where clients reach a node by the listener of this name. */
@@ -91,6 +93,13 @@ struct bus_formation {
     struct bus_member members[RAFT_NODES_MAX];
 };
 
+/* What a member says of itself, to everybody, again and again. */
+struct bus_report {
+    bool low_space;        /* its disk is nearly full: it wants no data that grows */
+    uint64_t digest_index; /* an entry that it has applied, 0: none yet ... */
+    uint64_t digest;       /* ... and the digest of its map at that entry */
+};
+
 struct bus_message {
     enum bus_message_type type;
     uint64_t wall_clock_ms; /* of the sender, when it sent; RAFT only */
@@ -102,6 +111,7 @@ struct bus_message {
         } refused;
         uint8_t proof[BUS_PROOF_BYTES];
         struct bus_formation formation;
+        struct bus_report report;
         struct raft_message raft; /* decoded: owns its entries, raft_message_deinit() */
     };
 };

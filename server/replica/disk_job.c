@@ -19,6 +19,7 @@ struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
         job->queue = DISK_QUEUE_LOG;
         break;
     case DISK_JOB_CHECKPOINT:
+    case DISK_JOB_MAP_ROOM:
         job->queue = DISK_QUEUE_MAP;
         break;
     case DISK_JOB_LOG_READ:
@@ -43,6 +44,8 @@ void disk_job_destroy(struct disk_job *job)
 
 static void run_log_write(struct disk_job *job)
 {
+    free(job->log_entries); /* of an earlier try */
+    job->log_entries = NULL;
     if (job->entries_count > 0) {
         job->log_entries = calloc(job->entries_count, sizeof *job->log_entries);
         if (job->log_entries == NULL) {
@@ -64,6 +67,7 @@ static void run_log_write(struct disk_job *job)
     if (job->status == STORAGE_OK) {
         log_store_get_state(job->log, &job->log_state);
     }
+    log_store_get_space(job->log, &job->space);
 }
 
 static void collect_entry(void *context, const struct log_entry *read)
@@ -99,6 +103,11 @@ void disk_job_run(struct disk_job *job)
         break;
     case DISK_JOB_CHECKPOINT:
         job->status = map_checkpoint_write(job->checkpoint, &job->error);
+        map_get_space(job->map, &job->space);
+        break;
+    case DISK_JOB_MAP_ROOM:
+        job->status = map_reserve_room(job->map, &job->room, &job->error);
+        map_get_space(job->map, &job->space);
         break;
     case DISK_JOB_LOG_READ:
         assert(job->entries_count == 0);

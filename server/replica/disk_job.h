@@ -28,6 +28,7 @@ enum disk_job_kind {
     DISK_JOB_IDENTITY,
     DISK_JOB_CHECKPOINT,
     DISK_JOB_LOG_READ,
+    DISK_JOB_MAP_ROOM, /* map_reserve_room() */
 };
 
 struct disk_job {
@@ -42,23 +43,27 @@ struct disk_job {
     struct raft_entry *entries; /* hold the references */
     uint32_t entries_count, entries_capacity;
     struct log_hard_state hard_state;
-    uint64_t sequence; /* of the last raft_ready in it */
+    uint64_t sequence; /* of the last raft_ready in it; 0: it only makes room */
     /* IDENTITY */
     struct log_identity identity;
     /* CHECKPOINT */
     struct map_checkpoint *checkpoint;
     /* LOG_READ */
     struct raft_log_read read; /* `entries` get the result */
+    /* MAP_ROOM */
+    struct map *map;
+    struct map_room room;
 
     /* result */
     enum storage_status status;
     struct storage_error error;
     struct log_store_state log_state; /* after a LOG_WRITE */
+    struct storage_space space; /* of the log after a LOG_WRITE, of the map after CHECKPOINT and MAP_ROOM */
 };
 
 struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log);
 void disk_job_destroy(struct disk_job *job); /* drops references: on the loop's thread only */
-/* Does the job and fills the result. Any thread. */
+/* Does the job and fills the result. Any thread. One that found no room (STORAGE_FULL) may be done again. */
 void disk_job_run(struct disk_job *job);
 
 #endif

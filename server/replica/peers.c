@@ -201,6 +201,7 @@ void replica_on_peer_connected(struct replica *replica, uint64_t node_id, const 
     assert(peer != NULL);
     peer->dialled = true;
     note_hello(replica, peer, hello);
+    report_send(replica, peer);
 }
 
 void replica_on_peer_hello(struct replica *replica, uint64_t node_id, const struct bus_hello *hello)

@@ -150,21 +150,27 @@ void persist_take_ready(struct replica *replica)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
+static bool is_log_short(const struct replica *replica)
+{
+    return replica->space.log.low || replica->log_job_waiting != NULL;
+}
+
 /* A member that is only a little behind is never cut off, whoever leads; one that holds up eight tails is, or
- * half of what the log's file may grow to: a log that is full stops its node (pitfall 19). */
+ * half of what the log's file may grow to: a log that is full writes nothing more (pitfall 19). */
 static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
     return usage->entries_bytes <= replica->options.log_tail_bytes * 8 &&
            usage->entries_bytes <= usage->map_bytes / 2;
 }
 
-/* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow
- * followers. */
+/* Drops what the durable map has applied, in small pieces that ride on other writes, but for what members
+ * lack and, while there is room on the disk, a tail for those that may come to lack it. */
 static void add_compaction(struct replica *replica, struct disk_job *job)
 {
     struct log_store_usage usage;
     log_store_get_usage(replica->options.log, &usage);
-    if (usage.entries_bytes <= replica->options.log_tail_bytes || replica->reads_out > 0) {
+    uint64_t tail_bytes = is_log_short(replica) ? 0 : replica->options.log_tail_bytes;
+    if (usage.entries_bytes <= tail_bytes || replica->reads_out > 0) {
         return;
     }
     uint64_t keep_from = map_durable_index(replica->map);
@@ -179,21 +185,42 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (keep_from + 1 > status.first_index) {
         /* Large entries must not make a whole tail go in one step. */
         uint64_t entries = status.durable_index - status.first_index + 1;
-        uint64_t excess =
-            (usage.entries_bytes - replica->options.log_tail_bytes) * entries / usage.entries_bytes + 1;
+        uint64_t excess = (usage.entries_bytes - tail_bytes) * entries / usage.entries_bytes + 1;
         job->write.compact_to = keep_from;
         job->write.compact_entries_max =
             excess < COMPACT_ENTRIES_PER_JOB ? (uint32_t)excess : COMPACT_ENTRIES_PER_JOB;
     }
 }
 
+/* A write that found no room goes first: sequences are made durable in their order. Before it is tried again,
+ * and now and then while the log is low, one that writes nothing tries to make room. */
+static struct disk_job *take_next_write(struct replica *replica)
+{
+    bool waits = replica->log_job_waiting != NULL;
+    bool check = space_is_log_check_due(replica);
+    if (check && !(waits && replica->log_room_was_tried)) {
+        replica->log_room_was_tried = waits;
+        return disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+    }
+    if (waits && !check) {
+        return NULL;
+    }
+    struct disk_job **next = waits ? &replica->log_job_waiting : &replica->gathering_job;
+    struct disk_job *job = *next;
+    *next = NULL;
+    replica->log_room_was_tried = false;
+    return job;
+}
+
 void persist_submit(struct replica *replica)
 {
-    if (replica->log_job_out || replica->gathering_job == NULL || replica->identity_job_out) {
+    struct disk_job *job = NULL;
+    if (!replica->log_job_out && !replica->identity_job_out) {
+        job = take_next_write(replica);
+    }
+    if (job == NULL) {
         return;
     }
-    struct disk_job *job = replica->gathering_job;
-    replica->gathering_job = NULL;
     replica->log_job_out = true;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
@@ -202,18 +229,29 @@ void persist_submit(struct replica *replica)
     replica->io.submit(replica->io.context, job);
 }
 
+static void stop_on_failure(struct replica *replica, const struct disk_job *job)
+{
+    replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                 job->error.text);
+}
+
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
     replica->log_job_out = false;
-    if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+    if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
+        stop_on_failure(replica, job);
         return;
     }
-    assert(job->sequence > replica->persisted_sequence);
-    replica->persisted_sequence = job->sequence;
-    raft_persisted(replica->raft, job->sequence);
-    release_messages(replica);
+    space_note_log(replica, job);
+    if (job->status == STORAGE_FULL) {
+        return;
+    }
+    if (job->sequence > 0) {
+        assert(job->sequence > replica->persisted_sequence);
+        replica->persisted_sequence = job->sequence;
+        raft_persisted(replica->raft, job->sequence);
+        release_messages(replica);
+    }
     if (job->log_state.base.index + 1 > raft_first_index(replica->raft)) {
         raft_compacted(replica->raft,
                        (struct raft_entry_id){job->log_state.base.term, job->log_state.base.index});
@@ -225,8 +263,7 @@ static void on_log_read_done(struct replica *replica, struct disk_job *job)
     assert(replica->reads_out > 0);
     replica->reads_out--;
     if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+        stop_on_failure(replica, job);
         return;
     }
     raft_log_read_done(replica->raft, job->read.read_id, job->entries, job->entries_count);
@@ -236,9 +273,14 @@ static void on_checkpoint_done(struct replica *replica, struct disk_job *job)
 {
     assert(replica->checkpoint == job->checkpoint && replica->checkpoint_out);
     replica->checkpoint_out = false;
-    if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+    if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
+        stop_on_failure(replica, job);
+        return;
+    }
+    space_note_map(replica, job);
+    space_note_checkpoint(replica, job->status == STORAGE_OK);
+    if (job->status == STORAGE_FULL) {
+        map_checkpoint_try_again(replica->map, replica->checkpoint);
         return;
     }
     replica_log(replica, REPLICA_LOG_DEBUG, "checkpoint-written", "index=%llu",
@@ -254,12 +296,17 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     switch (job->kind) {
     case DISK_JOB_LOG_WRITE:
         on_log_write_done(replica, job);
+        if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->stopping) {
+            assert(replica->log_job_waiting == NULL);
+            replica->log_job_waiting = job; /* nothing was written: tried again */
+            return;
+        }
         break;
     case DISK_JOB_IDENTITY:
         replica->identity_job_out = false;
         if (job->status == STORAGE_OK) {
             formation_on_stored(replica, &job->identity);
-        } else {
+        } else if (job->status != STORAGE_FULL) { /* else the next tick tries again */
             replica_stop(replica, REPLICA_EXIT_DISK, job->error.text);
         }
         break;
@@ -269,6 +316,9 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     case DISK_JOB_LOG_READ:
         on_log_read_done(replica, job);
         break;
+    case DISK_JOB_MAP_ROOM:
+        space_on_map_job_done(replica, job);
+        break;
     }
     disk_job_destroy(job);
 }
@@ -276,7 +326,9 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 void persist_destroy(struct replica *replica)
 {
     assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(!replica->space.map_job_out);
     disk_job_destroy(replica->gathering_job);
+    disk_job_destroy(replica->log_job_waiting);
     while (replica->held_first != NULL) {
         struct held_message *held = replica->held_first;
         replica->held_first = held->next;

@@ -7,6 +7,8 @@
  * reads.c          reads that wait for a read index
  * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
  * apply.c          committed entries into the map; checkpoints; purging
+ * space.c          what a node does when its disk runs full
+ * report.c         what members tell one another of themselves; digests are compared
  * peers.c          what is known of the other members; hellos; clocks
  * formation.c      how a new cluster comes to be
  * view.c           what INFO, CLUSTER and RAFT STATUS show
@@ -152,6 +154,42 @@ struct held_message {
     struct raft_message message;
 };
 
+/* ---- space.c ------------------------------------------------------------------------------------- */
+
+struct replica_space {
+    struct storage_space log, map;       /* as the last disk job found it */
+    uint64_t log_check_ms, map_check_ms; /* when to look for room again, where there was too little */
+    bool checkpoint_is_full;             /* the frozen table found no room */
+    uint64_t checkpoint_ms;              /* low: not before, so that not every deletion is one of its own */
+    bool map_job_out;                    /* MAP_ROOM */
+    struct map_room room_asked;          /* the map's file was extended for so much */
+    uint64_t hand_over_ms;               /* not before */
+};
+
+/* ---- report.c ------------------------------------------------------------------------------------ */
+
+enum { REPORT_ROWS = 16 };
+
+struct digest_said {
+    uint64_t node_id, digest;
+    bool judged;
+};
+
+/* What members said of one entry. */
+struct digest_row {
+    uint64_t index; /* 0: free */
+    uint32_t count;
+    struct digest_said said[RAFT_NODES_MAX];
+};
+
+struct reports {
+    struct {
+        uint64_t index, digest;
+    } own; /* the last one of this node; index 0: none yet */
+    struct digest_row rows[REPORT_ROWS];
+    uint64_t repeat_ms;
+};
+
 /* ---- peers.c ------------------------------------------------------------------------------------- */
 
 struct peer {
@@ -164,7 +202,9 @@ struct peer {
     bool clock_known;
     int64_t clock_ahead_ms; /* its clock less our monotonic one */
     bool refused_us;
-    bool formation_accepted; /* formation: it has stored the present proposal */
+    bool formation_accepted;  /* formation: it has stored the present proposal */
+    struct bus_report report; /* the last one; all zero: none yet */
+    bool differs;             /* leader: its digest was not that of the others */
 };
 
 /* ---- the replica --------------------------------------------------------------------------------- */
@@ -222,6 +262,10 @@ struct replica {
     struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
     uint64_t gathering_bytes;
     bool log_job_out;
+    struct disk_job *log_job_waiting; /* LOG_WRITE that found no room: first of all when there is some */
+    bool log_room_was_tried;          /* room for it was sought since it came back */
+    struct replica_space space;
+    struct reports reports;
     uint64_t persisted_sequence;
     struct held_message *held_first, *held_last;
     uint64_t commit_hint_stored;
@@ -345,6 +389,34 @@ void apply_destroy(struct replica *replica);
 void apply_maybe_checkpoint(struct replica *replica);
 void apply_maybe_purge(struct replica *replica);
 uint64_t apply_deadline_ms(const struct replica *replica);
+
+/* space.c */
+void space_start(struct replica *replica);
+bool space_is_low(const struct replica *replica);
+/* Why a command that makes the data grow must not be taken now, as an error for the client; NULL: it may. */
+const char *space_refuses_growth(const struct replica *replica);
+/* What a job found. */
+void space_note_log(struct replica *replica, const struct disk_job *job);
+void space_note_map(struct replica *replica, const struct disk_job *job);
+void space_on_map_job_done(struct replica *replica, const struct disk_job *job);
+/* A checkpoint was written, or found no room. */
+void space_note_checkpoint(struct replica *replica, bool written);
+void space_tick(struct replica *replica);
+/* Time to look whether the log has room again. */
+bool space_is_log_check_due(const struct replica *replica);
+/* Low: what was deleted should leave the file soon. */
+bool space_wants_checkpoint(const struct replica *replica);
+bool space_may_try_checkpoint(const struct replica *replica);
+uint64_t space_deadline_ms(const struct replica *replica);
+
+/* report.c */
+void report_send(struct replica *replica, const struct peer *peer);
+void report_send_to_all(struct replica *replica);
+void report_tick(struct replica *replica);
+uint64_t report_deadline_ms(const struct replica *replica);
+/* A whole entry was applied. */
+void report_note_applied(struct replica *replica, uint64_t index, uint64_t digest);
+void report_on_message(struct replica *replica, uint64_t node_id, const struct bus_report *report);
 
 /* peers.c */
 struct peer *peers_find(struct replica *replica, uint64_t node_id);

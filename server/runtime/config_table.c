@@ -99,6 +99,10 @@ const struct setting config_settings[] = {
      NULL, "SIZE",
      "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being "
      "written."},
+    {GROUP_STORAGE, "disk-reserve", SETTING_SIZE, AT(disk_reserve_bytes), "32MiB", 1 * MIB, 1 * TIB, NULL,
+     "SIZE",
+     "Disk space kept allocated for log and data each, beyond what they use and may need next. When the disk "
+     "cannot give it any more, commands that make the data grow are refused; deletions go on."},
     {GROUP_STORAGE, "log-map-size", SETTING_SIZE, AT(log_map_bytes), "64GiB", 16 * MIB, 16 * TIB, NULL,
      "SIZE",
      "The most that the log's file may grow to. Address space, not disk: the file has the size of what is "

@@ -131,6 +131,7 @@ static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage
         .map_bytes = (size_t)runtime->config->data_map_bytes,
         .hash_seed = hash_seed,
         .buffer_bytes_max = (size_t)runtime->config->write_buffer_bytes,
+        .reserve_bytes = runtime->config->disk_reserve_bytes,
     };
     struct map *map = NULL;
 

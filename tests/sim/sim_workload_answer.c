@@ -117,6 +117,13 @@ enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *com
         end_all(sim, command, sim_record_forget);
         return SIM_TOLD_DOWN;
     }
+    if (begins(answer, "OOM ")) {
+        if (!command->is_write || sim->knobs.disk_full_per_minute == 0) {
+            sim_fail(sim, SIM_CORRECTNESS, "%s was refused for want of room", command->text);
+        }
+        end_all(sim, command, sim_record_forget);
+        return SIM_TOLD_DOWN;
+    }
     if (begins(answer, "UNKNOWN ")) {
         if (!command->is_write) {
             sim_fail(sim, SIM_HISTORY, "%s was answered -UNKNOWN, but it only reads", command->text);
