@@ -166,14 +166,16 @@ static int map_store_measure(struct map_store *store)
     lmdb_environment_get_usage(store->environment, &file_bytes, &map_bytes);
     int result = lmdb_environment_get_free_bytes(store->reader, &free_bytes);
     store->used_bytes = file_bytes - free_bytes;
-    store->path_pages = 0;
     const MDB_dbi tables[] = {store->data, store->scan, store->expiry};
-    MDB_stat statistics = {0};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && result == 0; i++) {
-        result = mdb_stat(store->reader, tables[i], &statistics);
-        store->path_pages += statistics.ms_branch_pages;
+    MDB_stat statistics[3] = {{0}};
+    for (size_t i = 0; i < 3 && result == 0; i++) {
+        result = mdb_stat(store->reader, tables[i], &statistics[i]);
     }
-    store->expiring_count = statistics.ms_entries; /* of the last one */
+    store->path_pages = (uint64_t)statistics[0].ms_branch_pages + statistics[1].ms_branch_pages +
+                        statistics[2].ms_branch_pages;
+    store->data_leaves = statistics[0].ms_leaf_pages;
+    store->scan_leaves = statistics[1].ms_leaf_pages;
+    store->expiring_count = statistics[2].ms_entries;
     return result;
 }
 

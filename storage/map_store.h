@@ -55,8 +55,9 @@ struct map_store {
     MDB_txn *reader;
     MDB_cursor *scan_cursor;
     MDB_cursor *expiry_cursor;
-    uint64_t used_bytes;        /* pages that the read transaction's map uses */
-    uint64_t path_pages;        /* of them, those between the roots and the leaves */
+    uint64_t used_bytes; /* pages that the read transaction's map uses */
+    uint64_t path_pages; /* of them, those between the roots and the leaves */
+    uint64_t data_leaves, scan_leaves;
     uint64_t expiring_count;    /* keys in `expiry` */
     struct space_reserve space; /* the thread that writes */
     struct map_store_place scan_place;

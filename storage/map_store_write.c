@@ -16,8 +16,8 @@
 #include <stdlib.h>
 
 enum {
-    PAGES_PER_KEY = 2,    /* copied for a key: its leaves in `data` and `scan` */
-    PAGES_PER_EXPIRY = 3, /* ... in `expiry`, where the keys of one time may be a tree of their own */
+    PAGES_PER_EXPIRY =
+        3, /* copied for a key in `expiry`, where the keys of one time may be a tree of their own */
 };
 
 struct checkpoint_writer {
@@ -187,7 +187,13 @@ static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
     return result != 0 ? result : map_store_put_meta(store, transaction, meta);
 }
 
-/* LMDB copies the pages that it changes: at most all that there are. What is new comes on top. */
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* LMDB copies the pages that it changes: a leaf of `data` and `scan` for each key, at most all that there
+ * are, and the pages above them. What is new comes on top. */
 struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer)
 {
     MDB_stat statistics;
@@ -195,11 +201,10 @@ struct space_need map_store_need(const struct map_store *store, const struct wri
     assert(result == 0);
     uint64_t page = statistics.ms_psize;
     uint64_t keys = buffer->entries_count;
-    uint64_t expiries =
-        buffer->expiring_count + (keys < store->expiring_count ? keys : store->expiring_count);
-    uint64_t copied = keys * PAGES_PER_KEY + expiries * PAGES_PER_EXPIRY + store->path_pages;
-    uint64_t used = store->used_bytes / page;
-    copied = copied < used ? copied : used;
+    uint64_t expiries = buffer->expiring_count + smaller(keys, store->expiring_count);
+    uint64_t copied = smaller(keys, store->data_leaves) + smaller(keys, store->scan_leaves) +
+                      expiries * PAGES_PER_EXPIRY + store->path_pages;
+    copied = smaller(copied, store->used_bytes / page);
     uint64_t meta = MAP_MEMBERSHIP_BYTES_MAX / page + 1;
     return (struct space_need){
         .pages = (buffer->cleared ? 0 : copied) + buffer->page_bytes / page + meta + SPACE_SMALL_PAGES,

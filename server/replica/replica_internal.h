@@ -159,6 +159,7 @@ struct held_message {
 struct replica_space {
     struct storage_space log, map;       /* as the last disk job found it */
     uint64_t log_check_ms, map_check_ms; /* when to look for room again, where there was too little */
+    bool log_is_full;                    /* a write found no room, and none has gone since */
     bool checkpoint_is_full;             /* the frozen table found no room */
     uint64_t checkpoint_ms;              /* low: not before, so that not every deletion is one of its own */
     bool map_job_out;                    /* MAP_ROOM */

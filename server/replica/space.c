@@ -19,7 +19,8 @@
 
 enum {
     CHECK_INTERVAL_MS = 250,
-    ROOM_STEP_PAGES = 256, /* reserved for the map beyond what is asked for: not for every key anew */
+    CHECKPOINT_INTERVAL_MS = 20, /* while low: many small ones find room where one large one does not */
+    ROOM_STEP_PAGES = 256,       /* reserved for the map beyond what is asked for: not for every key anew */
 };
 
 /* Begin as Redis' text does: clients go by its first word. */
@@ -63,6 +64,12 @@ void space_start(struct replica *replica)
 
 void space_note_log(struct replica *replica, const struct disk_job *job)
 {
+    if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->space.log_is_full) {
+        replica_log(replica, REPLICA_LOG_WARNING, "log-write-waits",
+                    "reason=\"no room for it\" room_bytes=%llu", (unsigned long long)job->space.room_bytes);
+    }
+    replica->space.log_is_full =
+        job->status == STORAGE_FULL || (replica->space.log_is_full && job->sequence == 0);
     note(replica, &replica->space.log, &job->space, "log");
     /* One that made room is followed at once, by the next such or by the write that waits. */
     bool made_room = job->sequence == 0 && (job->write.compact_to > 0 || replica->log_job_waiting != NULL);
@@ -191,8 +198,13 @@ void space_on_map_job_done(struct replica *replica, const struct disk_job *job)
 
 void space_note_checkpoint(struct replica *replica, bool written)
 {
+    if (!written && !replica->space.checkpoint_is_full) {
+        replica_log(replica, REPLICA_LOG_WARNING, "checkpoint-waits",
+                    "reason=\"no room for it\" room_bytes=%llu",
+                    (unsigned long long)replica->space.map.room_bytes);
+    }
     replica->space.checkpoint_is_full = !written;
-    replica->space.checkpoint_ms = replica->now_ms + CHECK_INTERVAL_MS;
+    replica->space.checkpoint_ms = replica->now_ms + CHECKPOINT_INTERVAL_MS;
     if (written) {
         replica->space.room_asked = (struct map_room){0}; /* it was used */
     }
