@@ -3,6 +3,7 @@
 #include "map_store.h"
 
 #include "lmdb_environment.h"
+#include "map_scrub_internal.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_file.h"
@@ -59,9 +60,8 @@ MDB_val map_store_prefix_key(uint8_t prefixed[MAP_PREFIXED_KEY_BYTES_MAX], const
 
 /* ---- opening ---- */
 
-static enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transaction,
-                                               struct map_meta *meta, bool *found,
-                                               struct storage_error *error)
+enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transaction, struct map_meta *meta,
+                                        bool *found, struct storage_error *error)
 {
     char name[] = MAP_META_NAME;
     MDB_val key = {sizeof name - 1, name};
@@ -199,6 +199,7 @@ enum storage_status map_store_open(const struct map_options *options, struct map
 {
     struct map_store *opened = storage_allocate_zero(sizeof *opened);
     opened->directory = storage_format("%s", options->directory);
+    opened->scrub = storage_allocate_zero(sizeof *opened->scrub);
     *meta = (struct map_meta){0};
     const struct lmdb_environment_options environment = {
         .directory = options->directory,
@@ -243,6 +244,7 @@ void map_store_close(struct map_store *store)
         mdb_txn_abort(store->reader);
     }
     mdb_env_close(store->environment);
+    free(store->scrub);
     free(store->directory);
     free(store);
 }

@@ -59,6 +59,7 @@ struct map_store {
     uint64_t path_pages; /* of them, those between the roots and the leaves */
     uint64_t data_leaves, scan_leaves;
     uint64_t expiring_count;    /* keys in `expiry` */
+    struct map_scrub *scrub;    /* map_scrub_internal.h */
     struct space_reserve space; /* the thread that writes */
     struct map_store_place scan_place;
     struct map_store_place expiry_place;
@@ -114,6 +115,9 @@ enum storage_status map_store_reserve(struct map_store *store, const struct spac
  * changed. */
 struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer);
 
+/* Reads the meta record in this transaction; a new map has none. */
+enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transaction, struct map_meta *meta,
+                                        bool *found, struct storage_error *error) STORAGE_MUST_CHECK;
 /* Puts meta; an LMDB result. */
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
 

@@ -8,6 +8,7 @@
 #include "map_store.h"
 
 #include "lmdb_environment.h"
+#include "map_scrub_internal.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_memory.h"
@@ -24,8 +25,9 @@ struct checkpoint_writer {
     struct map_store *store;
     MDB_txn *transaction;
     MDB_cursor *data;
-    bool cleared;          /* the tables were emptied: no key was there before */
-    uint8_t *came_or_went; /* by slot: a key to add to `scan`, or to remove from it */
+    bool cleared;                 /* the tables were emptied: no key was there before */
+    uint8_t *came_or_went;        /* by slot: a key to add to `scan`, or to remove from it */
+    struct map_scrub_sum changed; /* among the keys that the scrub has gone by */
 };
 
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta)
@@ -84,6 +86,18 @@ static int checkpoint_put(struct checkpoint_writer *writer, const struct write_b
     return result;
 }
 
+static void checkpoint_tell_scrub(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
+                                  const struct map_record *old)
+{
+    struct map_record record = {0};
+    if (!entry->deleted) {
+        record.value = write_buffer_value(entry);
+        record.hash = entry->content_hash;
+    }
+    map_scrub_note_change(writer->store->scrub, entry->key, entry->key_size, old,
+                          entry->deleted ? NULL : &record, &writer->changed);
+}
+
 /* Puts or removes one key, with its expiry. *changed: it was not there before, or is not there any more. */
 static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
                                   uint8_t *changed)
@@ -91,11 +105,10 @@ static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct
     uint8_t bytes[MAP_PREFIXED_KEY_BYTES_MAX];
     const MDB_val prefixed = map_store_prefix_key(bytes, entry->key, entry->key_size);
     bool present = false;
-    uint64_t old_expiry_ms = 0;
+    struct map_record record = {0};
     if (!writer->cleared) {
         MDB_val key = prefixed;
         MDB_val value;
-        struct map_record record;
         int result = mdb_cursor_get(writer->data, &key, &value, MDB_SET);
         if (result == 0 && !map_record_decode(value.mv_data, value.mv_size, &record)) {
             result = MDB_CORRUPTED;
@@ -104,11 +117,12 @@ static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct
             return result;
         }
         present = result == 0;
-        old_expiry_ms = present ? record.value.expiry_ms : 0;
     }
+    const uint64_t old_expiry_ms = present ? record.value.expiry_ms : 0;
     if (!present && entry->deleted) {
         return MDB_SUCCESS;
     }
+    checkpoint_tell_scrub(writer, entry, present ? &record : NULL);
     int result = entry->deleted ? mdb_cursor_del(writer->data, 0) : checkpoint_put(writer, entry, prefixed);
     if (result == 0) {
         result =
@@ -155,7 +169,8 @@ static int checkpoint_write_scan(struct checkpoint_writer *writer, const struct 
 
 /* Everything but the commit. */
 static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
-                                const struct write_buffer *buffer, const struct map_meta *meta)
+                                const struct write_buffer *buffer, const struct map_meta *meta,
+                                struct map_scrub_sum *changed)
 {
     int result = MDB_SUCCESS;
     if (buffer->cleared) {
@@ -177,6 +192,7 @@ static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
         result = checkpoint_write_scan(&writer, buffer);
     }
     free(writer.came_or_went);
+    *changed = writer.changed;
     MDB_stat statistics;
     if (result == 0) {
         result = mdb_stat(transaction, store->data, &statistics);
@@ -296,6 +312,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
         return status;
     }
     MDB_txn *transaction = NULL;
+    struct map_scrub_sum changed = {0};
     int result = lmdb_environment_clear_readers(store->environment);
     if (result == 0) {
         status = map_store_make_room(store, need, error);
@@ -305,7 +322,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
         result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
     }
     if (result == 0) {
-        result = checkpoint_write_all(store, transaction, buffer, meta);
+        result = checkpoint_write_all(store, transaction, buffer, meta, &changed);
         if (result == 0) {
             result = mdb_txn_commit(transaction);
         } else {
@@ -313,6 +330,7 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
         }
     }
     if (result == 0) {
+        map_scrub_note_commit(store->scrub, buffer->cleared, &changed);
         return STORAGE_OK;
     }
     status = storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
