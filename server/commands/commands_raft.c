@@ -22,6 +22,8 @@
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
  *   low_space_nodes    ids of the members that are low on space, as far as this node knows, by commas
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
+ *   damage             what the scrub found on this node's disk; empty: nothing
+ *   scrubs_total       passes of the scrub since the start
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
  *               progress=,match=,next=,active=yes|no         (all in one line)
@@ -145,6 +147,8 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_number(&writer, "map_room_bytes", node->map_room_bytes);
     write_members(&writer, "low_space_nodes", node, is_low_on_space);
     write_members(&writer, "digest_differs", node, differs);
+    write_text(&writer, "damage", node->damage);
+    write_number(&writer, "scrubs_total", node->scrubs_total);
     write_number(&writer, "members", node->members_count);
     for (uint32_t i = 0; i < node->members_count; i++) {
         write_member(&writer, &node->members[i]);

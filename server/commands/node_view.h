@@ -70,6 +70,8 @@ struct node_view {
     uint64_t log_bytes, log_file_bytes, map_file_bytes;
     bool low_space;           /* the disk is nearly full: what makes the data grow is refused */
     uint64_t disk_free_bytes; /* of the filesystem, beyond what this node has reserved */
+    const char *damage;       /* what the scrub found on the disk; "": nothing */
+    uint64_t scrubs_total;
     uint64_t log_room_bytes, map_room_bytes; /* reserved: can be written on a full disk */
     bool checkpoint_running;
     uint64_t checkpoints_total;

@@ -20,9 +20,11 @@ struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
         break;
     case DISK_JOB_CHECKPOINT:
     case DISK_JOB_MAP_ROOM:
+    case DISK_JOB_MAP_SCRUB:
         job->queue = DISK_QUEUE_MAP;
         break;
     case DISK_JOB_LOG_READ:
+    case DISK_JOB_LOG_SCRUB:
         job->queue = DISK_QUEUE_READ;
         break;
     }
@@ -108,6 +110,12 @@ void disk_job_run(struct disk_job *job)
     case DISK_JOB_MAP_ROOM:
         job->status = map_reserve_room(job->map, &job->room, &job->error);
         map_get_space(job->map, &job->space);
+        break;
+    case DISK_JOB_LOG_SCRUB:
+        log_scrub_run(job->log, job->scrub_from, job->scrub_bytes_max, &job->log_slice);
+        break;
+    case DISK_JOB_MAP_SCRUB:
+        job->status = map_scrub_run(job->map, job->scrub_bytes_max, &job->map_slice, &job->error);
         break;
     case DISK_JOB_LOG_READ:
         assert(job->entries_count == 0);

@@ -9,8 +9,8 @@
 #ifndef DISK_JOB_H
 #define DISK_JOB_H
 
-#include "log_store.h"
-#include "map.h"
+#include "log_scrub.h"
+#include "map_scrub.h"
 #include "raft.h"
 
 #include <stdbool.h>
@@ -29,6 +29,8 @@ enum disk_job_kind {
     DISK_JOB_CHECKPOINT,
     DISK_JOB_LOG_READ,
     DISK_JOB_MAP_ROOM, /* map_reserve_room() */
+    DISK_JOB_LOG_SCRUB,
+    DISK_JOB_MAP_SCRUB,
 };
 
 struct disk_job {
@@ -50,7 +52,11 @@ struct disk_job {
     struct map_checkpoint *checkpoint;
     /* LOG_READ */
     struct raft_log_read read; /* `entries` get the result */
-    /* MAP_ROOM */
+    /* LOG_SCRUB and MAP_SCRUB: a slice */
+    uint64_t scrub_from, scrub_bytes_max;
+    struct log_scrub_slice log_slice; /* result */
+    struct map_scrub_slice map_slice; /* result */
+    /* CHECKPOINT, MAP_ROOM, MAP_SCRUB */
     struct map *map;
     struct map_room room;
 

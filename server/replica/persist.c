@@ -316,6 +316,12 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     case DISK_JOB_LOG_READ:
         on_log_read_done(replica, job);
         break;
+    case DISK_JOB_LOG_SCRUB:
+        scrub_on_log_done(replica, job);
+        break;
+    case DISK_JOB_MAP_SCRUB:
+        scrub_on_map_done(replica, job);
+        break;
     case DISK_JOB_MAP_ROOM:
         space_on_map_job_done(replica, job);
         break;
@@ -326,7 +332,7 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 void persist_destroy(struct replica *replica)
 {
     assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
-    assert(!replica->space.map_job_out);
+    assert(!replica->space.map_job_out && !replica->scrub.is_out);
     disk_job_destroy(replica->gathering_job);
     disk_job_destroy(replica->log_job_waiting);
     while (replica->held_first != NULL) {

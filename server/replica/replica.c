@@ -183,6 +183,7 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     replica->leaderless_since_ms = replica->now_ms;
     replica->redispatch = true;
     space_start(replica);
+    scrub_start(replica);
     replica_log(replica, REPLICA_LOG_INFO, "raft-started",
                 "term=%llu first=%llu last=%llu commit=%llu applied=%llu",
                 (unsigned long long)state.hard_state.term, (unsigned long long)state.base.index + 1,
@@ -426,6 +427,7 @@ void replica_end_turn(struct replica *replica)
         apply_maybe_checkpoint(replica);
         space_tick(replica);
         report_tick(replica);
+        scrub_tick(replica);
         const char *problem = map_error(replica->map);
         if (problem != NULL) {
             replica_stop(replica, REPLICA_EXIT_CORRUPT, problem);
@@ -453,13 +455,10 @@ uint64_t replica_deadline_ms(const struct replica *replica)
         return deadline_ms;
     }
     const uint64_t others[] = {
-        raft_deadline_ms(replica->raft),
-        batch_deadline_ms(replica),
-        reads_deadline_ms(replica),
-        apply_deadline_ms(replica),
-        space_deadline_ms(replica),
-        report_deadline_ms(replica),
-        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+        raft_deadline_ms(replica->raft), batch_deadline_ms(replica),
+        reads_deadline_ms(replica),      apply_deadline_ms(replica),
+        space_deadline_ms(replica),      report_deadline_ms(replica),
+        scrub_deadline_ms(replica),      replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;

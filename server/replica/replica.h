@@ -105,6 +105,10 @@ struct replica_options {
     uint64_t cache_bytes_max, unstable_bytes_max;
     /* Work of applying in one turn (map_work_bytes()); 0: what kvd uses. */
     uint64_t apply_work_per_turn;
+    /* Log and map on disk are read again and checked, so many bytes a second (0: never), with this pause
+     * between two passes. */
+    uint64_t scrub_rate;
+    uint64_t scrub_pause_ms;
     /* Members compare the digests of their maps at multiples of this many entries, the same on all of them;
      * 0: what kvd uses. */
     uint64_t digest_interval;

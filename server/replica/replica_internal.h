@@ -8,6 +8,7 @@
  * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
  * apply.c          committed entries into the map; checkpoints; purging
  * space.c          what a node does when its disk runs full
+ * scrub.c          slow walks over log and map that find what the disk has altered
  * report.c         what members tell one another of themselves; digests are compared
  * peers.c          what is known of the other members; hellos; clocks
  * formation.c      how a new cluster comes to be
@@ -167,6 +168,18 @@ struct replica_space {
     uint64_t hand_over_ms;               /* not before */
 };
 
+/* ---- scrub.c ------------------------------------------------------------------------------------- */
+
+struct replica_scrub {
+    bool is_out;        /* a slice is with the disk */
+    bool is_in_map;     /* the pass walks the map; before: the log, from ... */
+    uint64_t log_index; /* ... here; 0: its beginning */
+    uint64_t next_ms;
+    bool pass_found_damage;
+    struct storage_error damage; /* the first that was found; "": none since the last sound pass */
+    uint64_t passes_total;
+};
+
 /* ---- report.c ------------------------------------------------------------------------------------ */
 
 enum { REPORT_ROWS = 16 };
@@ -266,6 +279,7 @@ struct replica {
     struct disk_job *log_job_waiting; /* LOG_WRITE that found no room: first of all when there is some */
     bool log_room_was_tried;          /* room for it was sought since it came back */
     struct replica_space space;
+    struct replica_scrub scrub;
     struct reports reports;
     uint64_t persisted_sequence;
     struct held_message *held_first, *held_last;
@@ -409,6 +423,13 @@ bool space_is_log_check_due(const struct replica *replica);
 bool space_wants_checkpoint(const struct replica *replica);
 bool space_may_try_checkpoint(const struct replica *replica);
 uint64_t space_deadline_ms(const struct replica *replica);
+
+/* scrub.c */
+void scrub_start(struct replica *replica);
+void scrub_tick(struct replica *replica);
+void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
+void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
+uint64_t scrub_deadline_ms(const struct replica *replica);
 
 /* report.c */
 void report_send(struct replica *replica, const struct peer *peer);

@@ -133,6 +133,8 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
     map_get_space(replica->map, &space);
     view->map_room_bytes = space.room_bytes;
     view->low_space = space_is_low(replica);
+    view->damage = replica->scrub.damage.text;
+    view->scrubs_total = replica->scrub.passes_total;
     const struct map_meta *meta = map_get_meta(replica->map);
     view->key_count = meta->key_count;
     view->digest = replica->shown_digest;

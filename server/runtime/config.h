@@ -48,6 +48,7 @@ struct config {
     uint64_t entries_in_flight, entry_bytes;
     uint64_t checkpoint_log_bytes, checkpoint_idle_ms, log_tail_bytes, write_buffer_bytes;
     uint64_t log_map_bytes, data_map_bytes, disk_reserve_bytes;
+    uint64_t scrub_rate_bytes, scrub_pause_ms;
     uint64_t clients_max, client_pending_bytes, pending_bytes, client_memory_bytes;
     uint64_t follower_reads; /* 0 linearizable, 1 stale */
     uint64_t log_level;      /* enum replica_log_level */

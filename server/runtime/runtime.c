@@ -369,6 +369,8 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .client_pending_bytes_max = config->client_pending_bytes,
         .pending_bytes_max = config->pending_bytes,
         .follower_reads_stale = config->follower_reads == 1,
+        .scrub_rate = config->scrub_rate_bytes,
+        .scrub_pause_ms = config->scrub_pause_ms,
     };
 
     for (uint32_t i = 0; i < config->listeners_count; i++) {

@@ -10,8 +10,9 @@
 
 enum { QUEUE_BITS = 2 };
 
-static const char *const kind_names[] = {"log write", "identity write", "checkpoint", "log read",
-                                         "reservation for the map"};
+static const char *const kind_names[] = {"log write",       "identity write",          "checkpoint",
+                                         "log read",        "reservation for the map", "scrub of the log",
+                                         "scrub of the map"};
 
 static void on_run(void *target, uint64_t number);
 
