@@ -489,7 +489,7 @@ static void find_alike(struct breadth *breadth)
         }
         const struct key_value value =
             live_value(breadth, step->model.value, breadth->origin->base, origin_ring(breadth));
-        const struct fingerprint effect = move_effect(&step->model, value, breadth->origin->at.now_us);
+        const struct fingerprint effect = move_effect(plan, &step->model, value, breadth->origin->at.now_us);
         size_t j = 0;
         while (j < count && (effects[j].effect.low != effect.low || effects[j].effect.high != effect.high)) {
             j++;

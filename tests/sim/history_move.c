@@ -35,7 +35,7 @@ bool move_apply(const struct history_plan *plan, const struct move_state *from, 
     to->key = key_model_apply(plan->values, before, &step->model, &answer);
     if (to->key.expiry_latest_us < to->now_us) {
         to->key = absent; /* no one can find it any more */
-    } else if (to->key.expiry_earliest_us <= to->now_us) {
+    } else if (to->key.expiry_earliest_us <= to->now_us && !plan->compares_expiries) {
         to->key.expiry_earliest_us = 0; /* it may go at any time: how long already makes no difference */
     }
     return !step->is_checked || key_model_reply_matches(&step->model, &answer, &step->received);
@@ -181,11 +181,13 @@ static bool sets_expiry(const struct key_operation *model)
 /* Whether all it can do at this time and later is to remove the key. */
 static bool only_removes(const struct key_operation *model, uint64_t now_us)
 {
-    return model->kind == HISTORY_DEL || (sets_expiry(model) && model->expiry_latest_us < now_us &&
-                                          (model->options & (HISTORY_NX | HISTORY_XX)) == 0);
+    return model->kind == HISTORY_DEL ||
+           (sets_expiry(model) && model->expiry_latest_us < now_us &&
+            (model->options & (HISTORY_NX | HISTORY_XX | HISTORY_GT | HISTORY_LT)) == 0);
 }
 
-struct fingerprint move_effect(const struct key_operation *model, struct key_value value, uint64_t now_us)
+struct fingerprint move_effect(const struct history_plan *plan, const struct key_operation *model,
+                               struct key_value value, uint64_t now_us)
 {
     const bool removes = only_removes(model, now_us);
     const bool expires = !removes && sets_expiry(model);
@@ -197,8 +199,10 @@ struct fingerprint move_effect(const struct key_operation *model, struct key_val
     result = fingerprint_mix(result, (uint64_t)value.kind << 32 | value.first);
     result = fingerprint_mix(result, value.number);
     result = fingerprint_mix(result, (uint64_t)model->delta);
-    result = fingerprint_mix(result,
-                             expires && model->expiry_earliest_us > now_us ? model->expiry_earliest_us : 0);
+    result =
+        fingerprint_mix(result, expires && (plan->compares_expiries || model->expiry_earliest_us > now_us)
+                                    ? model->expiry_earliest_us
+                                    : 0);
     return fingerprint_mix(result, expires ? model->expiry_latest_us : 0);
 }
 

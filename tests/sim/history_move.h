@@ -37,7 +37,8 @@ bool move_can_serve(const struct history_plan *plan, const struct move_reach *re
 
 /* What an optional step can do from a time on; steps of one effect are interchangeable from then on. value:
  * its value, or what stands for it. Not for APPEND. */
-struct fingerprint move_effect(const struct key_operation *model, struct key_value value, uint64_t now_us);
+struct fingerprint move_effect(const struct history_plan *plan, const struct key_operation *model,
+                               struct key_value value, uint64_t now_us);
 
 /* Whether a required step could as well come before an optional one, from `before` to `after` both. */
 bool move_can_swap(const struct history_plan *plan, const struct move_state *before,

@@ -12,7 +12,12 @@
  *   INCR, DECR, DECRBY INCRBY                           UNLINK, FLUSHALL DEL
  *   EXPIREAT, PEXPIRE  EXPIRE                           TOUCH            EXISTS
  *   PTTL, EXPIRETIME   TTL (only the sign is looked at)
- * EXPIRE knows NX and XX, not GT and LT.
+ * A MSETNX of several keys that answers 0 had no effect, and which key refused it is not known: it is left
+ * out. TYPE is an EXISTS.
+ *
+ * GT and LT compare two expiries of which only windows are known, and two times of the servers' clock can be
+ * one time here. So where the windows meet, EXPIRE GT and LT may have been done or refused: their answer says
+ * which, and is wrong only where the windows leave no doubt. They are never HISTORY_DONE_UNCHECKED.
  */
 #ifndef HISTORY_OPERATION_H
 #define HISTORY_OPERATION_H
@@ -46,6 +51,8 @@ enum history_option {
     HISTORY_KEEPTTL = 8,        /* SET */
     HISTORY_EXPIRY = 16,        /* SET, GETEX: it sets the expiry of the window; EXPIRE always does */
     HISTORY_REMOVE_EXPIRY = 32, /* GETEX ... PERSIST */
+    HISTORY_GT = 64,            /* EXPIRE: only to a later time; none is the latest of all */
+    HISTORY_LT = 128,           /* EXPIRE: only to an earlier time */
 };
 
 enum history_outcome {

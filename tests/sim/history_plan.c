@@ -164,7 +164,8 @@ static void note_kind(struct history_plan *plan, const struct key_operation *mod
     plan->has_unknown_nx |= is_set && (options & HISTORY_NX) != 0;
     plan->has_unknown_xx |= is_set && (options & HISTORY_XX) != 0;
     plan->has_unknown_keepttl |= is_set && (options & HISTORY_KEEPTTL) != 0;
-    plan->has_unknown_expire_nx |= model->kind == HISTORY_EXPIRE && (options & HISTORY_NX) != 0;
+    plan->has_unknown_expire_nx |=
+        model->kind == HISTORY_EXPIRE && (options & (HISTORY_NX | HISTORY_LT)) != 0;
 }
 
 static void make_steps(struct history_plan *plan, const struct history_operation *operations, size_t count)
@@ -173,6 +174,7 @@ static void make_steps(struct history_plan *plan, const struct history_operation
     plan->optional = allocate(count, sizeof *plan->optional);
     for (size_t i = 0; i < count; i++) {
         struct plan_step step = make_step(plan->values, operations, i);
+        plan->compares_expiries |= (step.model.options & (HISTORY_GT | HISTORY_LT)) != 0;
         if (!step.is_checked && is_only_a_look(&step.model)) {
             continue; /* it says nothing; what its time and its place order is ordered without it */
         }

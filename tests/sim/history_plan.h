@@ -57,7 +57,8 @@ struct history_plan {
     /* What there is among the optional steps whose effect depends on the state: */
     bool has_unknown_append, has_unknown_incrby;
     bool has_unknown_nx, has_unknown_xx, has_unknown_keepttl; /* SET */
-    bool has_unknown_expire_nx;
+    bool has_unknown_expire_nx; /* or LT: they give an expiry to a key that has none */
+    bool compares_expiries;     /* any step, EXPIRE GT or LT: an expiry that can have come still matters */
 };
 
 /* Borrows the operations' bytes. Release with history_plan_deinit. */

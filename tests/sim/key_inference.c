@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { EXPIRE_CONDITIONS = HISTORY_NX | HISTORY_XX | HISTORY_GT | HISTORY_LT };
+
 static const struct key_need ANYTHING = {.kind = KEY_NEED_ANYTHING};
 static const struct key_need NOTHING = {.kind = KEY_NEED_NOTHING};
 static const struct key_need ABSENT = {.kind = KEY_NEED_ABSENT};
@@ -102,7 +104,7 @@ struct key_need key_inference_need(const struct key_operation *operation, const 
         return need_of_size(received->integer);
     case HISTORY_EXPIRE:
         if (is_zero) {
-            return (operation->options & (HISTORY_NX | HISTORY_XX)) == 0 ? ABSENT : ANYTHING;
+            return (operation->options & EXPIRE_CONDITIONS) == 0 ? ABSENT : ANYTHING;
         }
         return PRESENT;
     case HISTORY_PERSIST:

@@ -59,6 +59,11 @@ struct key_operation key_model_operation(const struct key_values *values,
         result.expiry_earliest_us = operation->expiry_earliest_us;
         result.expiry_latest_us = operation->expiry_latest_us;
     }
+    if ((operation->options & (HISTORY_GT | HISTORY_LT)) != 0) {
+        assert(operation->kind == HISTORY_EXPIRE && operation->outcome != HISTORY_DONE_UNCHECKED);
+        result.says_refused = operation->outcome == HISTORY_DONE && operation->reply == HISTORY_INTEGER &&
+                              operation->reply_integer == 0;
+    }
     if (operation->kind == HISTORY_SET || operation->kind == HISTORY_GETSET ||
         operation->kind == HISTORY_SETNX || operation->kind == HISTORY_APPEND) {
         result.bytes = bytes;
@@ -138,12 +143,28 @@ static struct key_state apply_append(const struct key_values *values, const stru
     return after;
 }
 
+/* Of GT and LT: what the windows leave open is as the answer says. No expiry is later than any. */
+static bool is_refused_by_order(const struct key_state *before, const struct key_operation *operation)
+{
+    const bool may_be_later = has_expiry(before) && operation->expiry_latest_us >= before->expiry_earliest_us;
+    const bool may_be_earlier =
+        !has_expiry(before) || operation->expiry_earliest_us <= before->expiry_latest_us;
+    if ((operation->options & HISTORY_GT) != 0) {
+        return operation->says_refused ? may_be_earlier : !may_be_later;
+    }
+    if ((operation->options & HISTORY_LT) != 0) {
+        return operation->says_refused ? may_be_later : !may_be_earlier;
+    }
+    return false;
+}
+
 static struct key_state apply_expire(const struct key_state *before, const struct key_operation *operation,
                                      struct key_reply *reply)
 {
     const bool refused = !is_present(before) ||
                          ((operation->options & HISTORY_NX) != 0 && has_expiry(before)) ||
-                         ((operation->options & HISTORY_XX) != 0 && !has_expiry(before));
+                         ((operation->options & HISTORY_XX) != 0 && !has_expiry(before)) ||
+                         is_refused_by_order(before, operation);
     *reply = integer_reply(refused ? 0 : 1);
     return refused ? *before : with_expiry(before->value, operation);
 }

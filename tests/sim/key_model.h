@@ -36,6 +36,7 @@ struct key_operation {
     struct key_value value; /* of SET, GETSET, SETNX */
     int64_t delta;
     uint64_t expiry_earliest_us, expiry_latest_us;
+    bool says_refused; /* EXPIRE GT or LT: its answer; unknown: not, for a refused one is as one never done */
 };
 
 struct key_operation key_model_operation(const struct key_values *values,

@@ -106,7 +106,9 @@ static void add_command(struct text *text, const struct history_operation *opera
                  {HISTORY_XX, "XX"},
                  {HISTORY_RETURN_OLD, "GET"},
                  {HISTORY_KEEPTTL, "KEEPTTL"},
-                 {HISTORY_REMOVE_EXPIRY, "PERSIST"}};
+                 {HISTORY_REMOVE_EXPIRY, "PERSIST"},
+                 {HISTORY_GT, "GT"},
+                 {HISTORY_LT, "LT"}};
     add(text, "%s", kind_name(operation->kind));
     if (operation->kind == HISTORY_SET || operation->kind == HISTORY_GETSET ||
         operation->kind == HISTORY_SETNX || operation->kind == HISTORY_APPEND) {

@@ -51,8 +51,8 @@ struct sim_record;
 
 /* What was done, for reports. */
 struct sim_counts {
-    uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, entries, values,
-        unchecked_keys;
+    uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, refused, entries,
+        values, unchecked_keys;
 };
 
 struct sim {
@@ -79,6 +79,7 @@ struct sim {
 
     bool clients_may_begin; /* new commands */
     bool faults_may_begin;
+    uint32_t unlucky_leaders; /* sim_faults.c */
 };
 
 struct sim_options {

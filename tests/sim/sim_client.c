@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POLLS_PER_ELECTION_TIMEOUT = 6 };
 enum { LAST_PATIENCE_MS = 10000, NO_NODE = UINT32_MAX, LOG_WAIT_US = 50000, AGAIN_US = 20000 };
 
 struct sim_client {
@@ -21,11 +22,13 @@ struct sim_client {
     uint32_t next_key;
     bool writes_last; /* at the end: a write, until one is acknowledged */
     bool has_written;
+    bool makes_room; /* ... which was refused for want of room: it removes something first */
+    uint32_t next_removed;
     bool slow;
     bool hops; /* to another node, after the pipeline */
     uint64_t patience_us;
     bool open_loop; /* sends more before all is answered */
-    bool polls;     /* while it waits for answers, it only reads */
+    bool polls;     /* while it waits for answers, it goes on with single reads */
     struct sim_command
         commands[SIM_CLIENT_OUTSTANDING_MAX]; /* those from answered_count on wait for answers */
     uint32_t commands_count, answered_count;
@@ -150,11 +153,14 @@ static void take_answer(struct sim_client *client, const struct answer *answer)
     }
     if (told == SIM_TOLD_DONE) {
         check_is_fresh(client, command);
-        client->has_written = client->has_written || client->writes_last;
+        client->has_written = client->has_written || (client->writes_last && command->grows);
+        client->makes_room = false;
     } else {
         read_again(client, command);
     }
-    if (told == SIM_TOLD_MOVED) {
+    if (told == SIM_TOLD_FULL) {
+        client->makes_room = client->writes_last;
+    } else if (told == SIM_TOLD_MOVED) {
         note_redirect(client, answer);
     } else if (told == SIM_TOLD_DOWN) {
         try_any_node(client);
@@ -228,6 +234,16 @@ static void on_time_out(void *target, uint64_t pipeline_number)
     }
 }
 
+/* All but counters, one after the other: what counts must stay. */
+static uint32_t next_to_remove(struct sim_client *client)
+{
+    uint32_t count = sim_record_keys_count(client->sim);
+    do {
+        client->next_removed = (client->next_removed + 1) % count;
+    } while (sim_record_key_name(client->sim, client->next_removed)[0] == 'c');
+    return client->next_removed;
+}
+
 static void send_pipeline(struct sim_client *client)
 {
     struct sim *sim = client->sim;
@@ -240,26 +256,32 @@ static void send_pipeline(struct sim_client *client)
             (struct sim_command){.form = SIM_ANSWER_IGNORED, .text = "READONLY"};
         byte_buffer_append(&out, "READONLY\r\n", 10);
     }
-    uint64_t count = sim_random_between(&sim->random, 1, sim->knobs.pipeline);
+    bool polls = waits && client->polls;
+    uint64_t count = polls ? 1 : sim_random_between(&sim->random, 1, sim->knobs.pipeline);
     for (uint64_t i = 0; i < count; i++) {
         struct sim_command *command = &client->commands[client->commands_count++];
         if (client->reads_all) {
             sim_workload_make_get(sim, client->id, connection->number, client->next_key++, command, &out);
             break;
         }
+        if (client->writes_last && client->makes_room) {
+            sim_workload_make_del(sim, client->id, connection->number, next_to_remove(client), command, &out);
+            break;
+        }
         if (client->writes_last) {
             sim_workload_make_increment(sim, client->id, connection->number, 0, command, &out);
             break;
         }
-        sim_workload_make(sim, client->id, connection->number, client->follows || (waits && client->polls),
-                          command, &out);
+        sim_workload_make(sim, client->id, connection->number, client->follows || polls, command, &out);
     }
     sim_connection_send(connection, byte_buffer_front(&out), byte_buffer_size(&out));
     byte_buffer_deinit(&out);
     if (!waits) {
         sim_after(sim, client->patience_us, on_time_out, client, client->pipeline_number);
     }
-    if (client->open_loop) {
+    if (client->polls) {
+        step_in(client, sim_around(sim, sim->knobs.election_timeout_ms * 1000 / POLLS_PER_ELECTION_TIMEOUT));
+    } else if (client->open_loop) {
         step_in(client, sim_around(sim, sim->knobs.think_ms * 1000));
     }
 }
@@ -270,7 +292,8 @@ static void on_step(void *target, uint64_t number)
     struct sim *sim = client->sim;
     bool waits = client->commands_count > 0;
     bool has_room = client->commands_count + sim->knobs.pipeline + 1 <= SIM_CLIENT_OUTSTANDING_MAX;
-    if (number != client->step_number || (waits && (!client->open_loop || client->hops || !has_room))) {
+    if (number != client->step_number ||
+        (waits && (!(client->open_loop || client->polls) || client->hops || !has_room))) {
         return;
     }
     bool is_last = client->reads_all || client->writes_last;
@@ -324,7 +347,7 @@ void sim_client_create_all(struct sim *sim)
         client->patience_us = (is_last ? LAST_PATIENCE_MS : sim->knobs.patience_ms) *
                               sim_random_between(&sim->random, 500, 2000);
         client->open_loop = !is_last && draw_percent(sim, sim->knobs.open_loop_percent);
-        client->polls = client->open_loop && sim_random_chance(&sim->random, 500);
+        client->polls = !is_last && draw_percent(sim, sim->knobs.polls_percent);
         client->slow = !is_last && draw_percent(sim, sim->knobs.slow_clients_percent);
     }
 }

@@ -103,8 +103,12 @@ static void on_run(void *target, uint64_t number)
     struct sim_node *node = target;
     struct sim *sim = node->sim;
     int queue = (int)(number & ((1 << QUEUE_BITS) - 1));
-    if (number >> QUEUE_BITS != node->disk.numbers[queue] || node->state != SIM_NODE_RUNNING) {
-        return; /* a paused process goes on with it when it does */
+    if (number >> QUEUE_BITS != node->disk.numbers[queue] || node->state == SIM_NODE_DOWN) {
+        return;
+    }
+    bool paused = node->state == SIM_NODE_PAUSED;
+    if (paused && sim_random_chance(&sim->random, 500)) {
+        return; /* it goes on with it when it goes on itself; else the kernel has it all already */
     }
     if (node->disk.hangs_until_us > sim->now_us) {
         plan(node, queue);
@@ -120,7 +124,9 @@ static void on_run(void *target, uint64_t number)
     sim_trace(sim, node, SIM_TRACE_MESSAGES, "%s done: %u entries", kind_names[job->job->kind],
               job->job->entries_count);
     sim_after(sim, sim_around(sim, sim->knobs.report_us), on_report, node, node->incarnation);
-    plan(node, queue);
+    if (!paused) {
+        plan(node, queue);
+    }
 }
 
 void sim_disk_submit(struct sim_node *node, struct disk_job *job)

@@ -1,8 +1,9 @@
 /* sim_disk.h: the disk queues of a node.
  *
  * A job is done whole at a random time after it was handed in, and reported later: between the two the node
- * may be killed or paused. A hanging disk does nothing for a while; a failing write was done or was not, and
- * nobody can tell; a read may fail too; on a full disk nothing can be written.
+ * may be killed or paused. What a process was waiting for when it was paused may be done meanwhile. A hanging
+ * disk does nothing for a while; a failing write was done or was not, and nobody can tell; a read may fail
+ * too; on a full disk nothing can be written.
  */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H

@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-enum { MINUTE_US = 60 * 1000 * 1000, FLAPS_MAX = 12, CALLS_MAX = 12 };
+enum { MINUTE_US = 60 * 1000 * 1000, FLAPS_MAX = 12, CALLS_MAX = 12, UNLUCKY_LEADERS_MAX = 6 };
 
 struct fault {
     enum sim_knob_number rate; /* per minute */
@@ -164,6 +164,50 @@ static void cut_off_soon(struct sim_node *node)
 static void cut_off_after_sending(struct sim *sim)
 {
     any_node(sim)->when_entries_are_sent = cut_off_soon;
+}
+
+static void leave_it_one(struct sim_node *node);
+
+static void arm(struct sim *sim, uint32_t except, uint32_t and_except)
+{
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (i != except && i != and_except) {
+            sim->nodes[i]->when_entries_are_sent = leave_it_one;
+        }
+    }
+}
+
+/* What it has just sent reaches one other node only, and the two are alone then. */
+static void leave_it_one(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    uint32_t partner = (uint32_t)sim_random_below(&sim->random, sim->nodes_count);
+    if (!sim->faults_may_begin || partner == node->number) {
+        return;
+    }
+    sim_trace(sim, NULL, SIM_TRACE_STORY, "nodes %" PRIu64 " and %u are cut off, with what was just sent",
+              node->id, partner + 1);
+    sim_network_heal(sim);
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (i != node->number && i != partner) {
+            sim_network_break(sim, node->number, i);
+            cut_pair(sim, i, node->number);
+            cut_pair(sim, i, partner);
+        }
+    }
+    if (sim->unlucky_leaders > 0) {
+        sim->unlucky_leaders--;
+        arm(sim, node->number, partner);
+    }
+    sim_after(sim, absence_us(sim, sim->knobs.partition_ms), on_heal, sim, 0);
+}
+
+/* Leaders, one after the other, whose first entries reach one node each: entries of several terms, that
+ * nobody knows to be lost (figure 8 of the paper). */
+static void doom_leaders(struct sim *sim)
+{
+    sim->unlucky_leaders = (uint32_t)sim_random_between(&sim->random, 1, UNLUCKY_LEADERS_MAX);
+    arm(sim, sim->nodes_count, sim->nodes_count);
 }
 
 static void cut_in_two(struct sim *sim)
@@ -332,6 +376,7 @@ static const struct fault faults[] = {
     {SIM_KNOB_transfers_per_minute, transfer},
     {SIM_KNOB_pauses_per_minute, pause_node},
     {SIM_KNOB_partitions_per_minute, partition},
+    {SIM_KNOB_doomed_leaders_per_minute, doom_leaders},
     {SIM_KNOB_breaks_per_minute, break_one},
     {SIM_KNOB_flaps_per_minute, flap},
     {SIM_KNOB_client_breaks_per_minute, break_client},

@@ -8,7 +8,7 @@
  */
 
 /* The cluster: see struct replica_options. */
-SIM_KNOB(nodes, 3, 1, 7, 450, "replicas")
+SIM_KNOB(nodes, 3, 1, 7, 600, "replicas")
 SIM_KNOB(duration_ms, 8000, 3000, 24000, 700, "simulated time with faults and clients; then all faults end")
 SIM_KNOB(faults_at_formation, 0, 1, 1, 150, "1: faults begin before the cluster is formed")
 SIM_KNOB(election_timeout_ms, 300, 150, 1200, 500, "election timeout")
@@ -25,6 +25,7 @@ SIM_KNOB(unstable_bytes, 67108864, 200, 4000, 300, "entries that wait for the di
 SIM_KNOB(checkpoint_log_bytes, 8192, 200, 100000, 800, "log that is applied between two checkpoints")
 SIM_KNOB(checkpoint_idle_ms, 2000, 20, 4000, 500, "a checkpoint after so long without writes")
 SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buffer")
+SIM_KNOB(map_kib, 524288, 200, 1500, 120, "size of the map: what grows is refused when a third is taken")
 SIM_KNOB(log_tail_bytes, 4194304, 12000, 200000, 800, "log kept behind the durable map")
 SIM_KNOB(scrub_rate, 0, 1000, 10000000, 300, "bytes a second that are read again and checked; 0: none")
 SIM_KNOB(apply_work_bytes, 4194304, 1, 20000, 300, "work of applying in one turn")
@@ -47,6 +48,7 @@ SIM_KNOB(hops_per_mille, 20, 5, 400, 600,
          "pipelines before which a client goes to another node, without a reason")
 SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
 SIM_KNOB(open_loop_percent, 0, 10, 100, 500, "clients that send more before all is answered")
+SIM_KNOB(polls_percent, 0, 10, 100, 500, "clients that go on with single reads while they wait for an answer")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 
 /* The network. */
@@ -74,6 +76,8 @@ SIM_KNOB(pauses_per_minute, 0, 3, 120, 600, "SIGSTOP of a node")
 SIM_KNOB(pause_ms, 500, 20, 5000, 700, "mean length of a pause")
 SIM_KNOB(partitions_per_minute, 0, 3, 80, 500, "the network cut in some way")
 SIM_KNOB(partition_ms, 800, 20, 6000, 700, "mean length of a partition")
+SIM_KNOB(doomed_leaders_per_minute, 0, 2, 40, 400,
+         "a few leaders in a row are cut off with one other node when they send entries")
 SIM_KNOB(breaks_per_minute, 0, 3, 300, 400, "a connection between nodes broken with data in flight")
 SIM_KNOB(flaps_per_minute, 0, 2, 30, 200, "a link that goes down and up again and again for a while")
 SIM_KNOB(weather_percent, 0, 5, 70, 250,

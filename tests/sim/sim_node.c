@@ -16,7 +16,6 @@
 
 enum {
     LOG_MAP_BYTES = 512 << 20,
-    MAP_MAP_BYTES = 512 << 20,
     TURN_US_MIN = 5, /* what a turn takes at least */
     TURN_US_MAX = 60,
     BUSY_TURNS_MAX = 20000,
@@ -145,7 +144,7 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
                    log_store_map_generation(node->log));
     struct map_options options = {
         .directory = path,
-        .map_bytes = MAP_MAP_BYTES,
+        .map_bytes = node->sim->knobs.map_kib << 10,
         .hash_seed = hash_seed,
         .buffer_bytes_max = node->sim->knobs.write_buffer_bytes,
     };

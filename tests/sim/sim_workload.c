@@ -2,156 +2,64 @@
 #include "sim_workload.h"
 
 #include "sim_check.h"
+#include "sim_draft.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-    WORDS_MAX = 16,
-    WORD_BYTES = 32,
-    TTL_MS_MAX = 4000,
-    VALUE_BYTES_MAX = 8192,
-    LONG_KEY_BYTES = 510, /* the longest that there is */
-    SHOWN_BYTES_MAX = 24,
-};
-
-/* A command that is being put together. */
-struct draft {
-    struct sim *sim;
-    uint64_t client, connection;
-    struct sim_command *command;
-    struct byte_buffer *out;
-    const char *words[WORDS_MAX];
-    size_t sizes[WORDS_MAX];
-    const char *shown[WORDS_MAX]; /* in the trace, for the word itself */
-    uint32_t count;
-    char long_key[LONG_KEY_BYTES];
-    char memory[WORDS_MAX][WORD_BYTES];
-    char value[VALUE_BYTES_MAX];
-    size_t value_bytes;
-};
-
-/* ---- words --------------------------------------------------------------------------------------- */
-
-static void add_bytes(struct draft *draft, const char *bytes, size_t size)
-{
-    draft->words[draft->count] = bytes;
-    draft->shown[draft->count] = NULL;
-    draft->sizes[draft->count++] = size;
-}
-
-static void add(struct draft *draft, const char *word)
-{
-    add_bytes(draft, word, strlen(word));
-}
-
-static void add_number(struct draft *draft, int64_t number)
-{
-    char *memory = draft->memory[draft->count];
-    (void)snprintf(memory, WORD_BYTES, "%" PRId64, number);
-    add(draft, memory);
-}
-
-/* For the trace: the first bytes of a word, without those that a terminal does not show. */
-static size_t show_word(const struct draft *draft, uint32_t i, char *text, size_t text_bytes)
-{
-    const char *word = draft->shown[i] != NULL ? draft->shown[i] : draft->words[i];
-    size_t size = draft->shown[i] != NULL ? strlen(word) : draft->sizes[i];
-    size_t used = 0;
-    for (; used < size && used < SHOWN_BYTES_MAX && used + 4 < text_bytes; used++) {
-        text[used] = (char)(word[used] < ' ' || word[used] > '~' ? '?' : word[used]);
-    }
-    return used + (size_t)snprintf(text + used, text_bytes - used, "%s", used < size ? "..." : "");
-}
-
-static void send_draft(struct draft *draft)
-{
-    char line[64];
-    char *text = draft->command->text;
-    size_t used = 0;
-    int size = snprintf(line, sizeof line, "*%u\r\n", draft->count);
-    byte_buffer_append(draft->out, line, (size_t)size);
-    text[0] = '\0';
-    for (uint32_t i = 0; i < draft->count; i++) {
-        size = snprintf(line, sizeof line, "$%zu\r\n", draft->sizes[i]);
-        byte_buffer_append(draft->out, line, (size_t)size);
-        byte_buffer_append(draft->out, draft->words[i], draft->sizes[i]);
-        byte_buffer_append(draft->out, "\r\n", 2);
-        if (used + SHOWN_BYTES_MAX + 8 < SIM_COMMAND_TEXT_BYTES) {
-            used += (size_t)snprintf(text + used, 2, "%s", i == 0 ? "" : " ");
-            used += show_word(draft, i, text + used, SIM_COMMAND_TEXT_BYTES - used);
-        }
-    }
-}
+enum { TTL_MS_MAX = 4000, KEYS_OF_COMMAND_MAX = 3 };
 
 /* ---- what is drawn ------------------------------------------------------------------------------- */
 
-static uint64_t below(struct draft *draft, uint64_t limit)
+static uint64_t below(struct sim_draft *draft, uint64_t limit)
 {
     return sim_random_below(&draft->sim->random, limit);
 }
 
-static uint32_t draw_key(struct draft *draft, char kind)
+#define WORDS(...)                                                                                           \
+    (const char *const[])                                                                                    \
+    {                                                                                                        \
+        __VA_ARGS__, NULL                                                                                    \
+    }
+
+/* One of them, all alike. */
+static const char *draw_word(struct sim_draft *draft, const char *const *words)
+{
+    uint64_t count = 0;
+    while (words[count] != NULL) {
+        count++;
+    }
+    return words[below(draft, count)];
+}
+
+static uint32_t draw_key(struct sim_draft *draft, char kind)
 {
     char name[SIM_KEY_BYTES_MAX];
     (void)snprintf(name, sizeof name, "%c%" PRIu64, kind, below(draft, draft->sim->knobs.keys));
     return sim_record_key(draft->sim, name);
 }
 
-/* With odd keys, k0 is the empty key, k1, a1 and e1 hold bytes of all kinds, and a0 is as long as a key can
- * be. */
-static void add_key(struct draft *draft, uint32_t key)
+static bool can_grow(enum history_kind kind)
 {
-    const char *name = sim_record_key_name(draft->sim, key);
-    char *memory = draft->memory[draft->count];
-    size_t size = (size_t)snprintf(memory, WORD_BYTES, "%s", name);
-    bool odd = draft->sim->knobs.odd_keys != 0;
-    if (odd && strcmp(name, "a0") == 0) {
-        memset(draft->long_key, 0xff, LONG_KEY_BYTES);
-        memcpy(draft->long_key, name, size);
-        add_bytes(draft, draft->long_key, LONG_KEY_BYTES);
-    } else if (odd && strcmp(name, "k0") == 0) {
-        add_bytes(draft, memory, 0);
-    } else if (odd && name[0] != 'c' && strcmp(name + 1, "1") == 0) {
-        memcpy(memory + size, "\0\r\n\xff", 4);
-        add_bytes(draft, memory, size + 4);
-    } else {
-        add(draft, memory);
-    }
-    draft->shown[draft->count - 1] = name;
+    return kind == HISTORY_SET || kind == HISTORY_GETSET || kind == HISTORY_SETNX || kind == HISTORY_INCRBY ||
+           kind == HISTORY_APPEND;
 }
 
-/* A value that nobody else writes. */
-static void draw_value(struct draft *draft)
-{
-    struct sim *sim = draft->sim;
-    int size = snprintf(draft->value, sizeof draft->value, "%" PRIu64 ".%" PRIu64 ";", draft->client,
-                        ++sim->counts.values);
-    draft->value_bytes = (size_t)size;
-    size_t wanted = below(draft, sim->knobs.value_bytes + 1);
-    bool plain = below(draft, 4) != 0;
-    while (draft->value_bytes < wanted) {
-        draft->value[draft->value_bytes] = plain ? 'x' : (char)(draft->value_bytes * 37 % 256);
-        draft->value_bytes++;
-    }
-}
-
-static void ask(struct draft *draft, const struct sim_asked *asked)
+static void ask(struct sim_draft *draft, const struct sim_asked *asked)
 {
     struct sim_command *command = draft->command;
+    command->grows = command->grows || can_grow(asked->kind);
     command->operations[command->operations_count++] =
         sim_record_ask(draft->sim, draft->client, draft->connection, asked);
 }
 
-static void ask_kind(struct draft *draft, uint32_t key, enum history_kind kind)
+static void ask_kind(struct sim_draft *draft, uint32_t key, enum history_kind kind)
 {
     ask(draft, &(struct sim_asked){.key = key, .kind = kind});
 }
 
-static void ask_value(struct draft *draft, uint32_t key, enum history_kind kind, uint32_t options)
+static void ask_value(struct sim_draft *draft, uint32_t key, enum history_kind kind, uint32_t options)
 {
     ask(draft, &(struct sim_asked){.key = key,
                                    .kind = kind,
@@ -162,31 +70,30 @@ static void ask_value(struct draft *draft, uint32_t key, enum history_kind kind,
 
 /* ---- reads --------------------------------------------------------------------------------------- */
 
-static void make_mget(struct draft *draft, char kind)
+static void make_mget(struct sim_draft *draft, char kind)
 {
-    add(draft, "MGET");
+    sim_draft_add(draft, "MGET");
     draft->command->form = SIM_ANSWER_EACH;
     for (uint64_t n = 1 + below(draft, 3); n > 0; n--) {
         uint32_t key = draw_key(draft, kind);
-        add_key(draft, key);
+        sim_draft_add_key(draft, key);
         ask_kind(draft, key, HISTORY_GET);
     }
 }
 
-static void make_exists(struct draft *draft, char kind)
+static void make_exists(struct sim_draft *draft, char kind)
 {
-    static const char *const names[] = {"EXISTS", "TOUCH"};
-    uint64_t keys = 1 + below(draft, 2);
-    add(draft, names[below(draft, 2)]);
+    uint64_t keys = 1 + below(draft, KEYS_OF_COMMAND_MAX);
+    sim_draft_add(draft, draw_word(draft, WORDS("EXISTS", "TOUCH")));
     draft->command->form = keys == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_COUNT;
     for (uint64_t n = 0; n < keys; n++) {
         uint32_t key = draw_key(draft, kind);
-        add_key(draft, key);
+        sim_draft_add_key(draft, key);
         ask_kind(draft, key, HISTORY_EXISTS);
     }
 }
 
-static void make_read(struct draft *draft, char kind)
+static void make_read(struct sim_draft *draft, char kind)
 {
     draft->command->is_write = false;
     uint64_t choice = below(draft, 100);
@@ -194,108 +101,115 @@ static void make_read(struct draft *draft, char kind)
         make_mget(draft, kind);
         return;
     }
-    if (choice >= 75 && choice < 85) {
+    if (choice >= 75 && choice < 83) {
         make_exists(draft, kind);
         return;
     }
     uint32_t key = draw_key(draft, kind);
     if (choice < 60) {
-        add(draft, "GET");
+        sim_draft_add(draft, "GET");
         ask_kind(draft, key, HISTORY_GET);
+    } else if (choice < 86) {
+        sim_draft_add(draft, "TYPE");
+        draft->command->form = SIM_ANSWER_TYPE;
+        ask_kind(draft, key, HISTORY_EXISTS);
     } else if (choice < 92) {
-        add(draft, "STRLEN");
+        sim_draft_add(draft, "STRLEN");
         ask_kind(draft, key, HISTORY_STRLEN);
     } else {
-        add(draft, below(draft, 2) == 0 ? "TTL" : "PTTL");
+        sim_draft_add(draft, draw_word(draft, WORDS("TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME")));
         ask_kind(draft, key, HISTORY_TTL);
     }
-    add_key(draft, key);
+    sim_draft_add_key(draft, key);
 }
 
 /* ---- writes -------------------------------------------------------------------------------------- */
 
-static void make_count(struct draft *draft, char kind)
+static void make_count(struct sim_draft *draft, char kind)
 {
     uint32_t key = draw_key(draft, kind);
     struct sim_asked asked = {.key = key, .kind = HISTORY_INCRBY};
     uint64_t choice = below(draft, 10);
     const int64_t by = 5;
     if (choice < 7) {
-        add(draft, choice < 6 ? "INCR" : "DECR");
-        add_key(draft, key);
+        sim_draft_add(draft, choice < 6 ? "INCR" : "DECR");
+        sim_draft_add_key(draft, key);
         asked.delta = choice < 6 ? 1 : -1;
     } else {
-        add(draft, choice < 9 ? "INCRBY" : "DECRBY");
-        add_key(draft, key);
-        add_number(draft, by);
+        sim_draft_add(draft, choice < 9 ? "INCRBY" : "DECRBY");
+        sim_draft_add_key(draft, key);
+        sim_draft_add_number(draft, by);
         asked.delta = choice < 9 ? by : -by;
     }
     ask(draft, &asked);
 }
 
-static void make_set(struct draft *draft, char kind)
+/* NX or XX, and GET, each in a part of the commands. */
+static uint32_t add_set_options(struct sim_draft *draft)
+{
+    uint32_t options = 0;
+    uint64_t condition = below(draft, 8);
+    if (condition < 2) {
+        sim_draft_add(draft, condition == 0 ? "NX" : "XX");
+        options |= condition == 0 ? HISTORY_NX : HISTORY_XX;
+    }
+    if (below(draft, 6) == 0) {
+        sim_draft_add(draft, "GET");
+        options |= HISTORY_RETURN_OLD;
+    }
+    return options;
+}
+
+static void make_set(struct sim_draft *draft, char kind)
 {
     uint32_t key = draw_key(draft, kind);
-    uint32_t options = 0;
-    draw_value(draft);
-    add(draft, "SET");
-    add_key(draft, key);
-    add_bytes(draft, draft->value, draft->value_bytes);
-    switch (below(draft, 8)) {
-    case 0:
-        add(draft, "NX");
-        options = HISTORY_NX;
-        break;
-    case 1:
-        add(draft, "XX");
-        options = HISTORY_XX;
-        break;
-    case 2:
-        add(draft, "GET");
-        options = HISTORY_RETURN_OLD;
-        break;
-    case 3:
-        add(draft, "KEEPTTL");
-        options = HISTORY_KEEPTTL;
-        break;
+    sim_draft_draw_value(draft);
+    sim_draft_add(draft, "SET");
+    sim_draft_add_key(draft, key);
+    sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+    uint32_t options = add_set_options(draft);
+    if (below(draft, 8) == 0) {
+        sim_draft_add(draft, "KEEPTTL");
+        options |= HISTORY_KEEPTTL;
     }
     ask_value(draft, key, HISTORY_SET, options);
 }
 
-static void make_mset(struct draft *draft, char kind)
+/* Each key once: of two writes of MSETNX to one key only the first asks whether it is there. */
+static void make_mset(struct sim_draft *draft, char kind)
 {
     bool only_new = below(draft, 3) == 0;
-    add(draft, only_new ? "MSETNX" : "MSET");
-    draft->command->form = only_new ? SIM_ANSWER_IF_ONE : SIM_ANSWER_ALL;
-    draw_value(draft);
-    uint32_t first = draw_key(draft, kind);
-    for (uint64_t n = 0; n < 2; n++) {
-        uint32_t key = n == 0 ? first : draw_key(draft, kind);
-        if (n > 0 && key == first) {
-            return;
+    uint32_t keys[KEYS_OF_COMMAND_MAX];
+    uint64_t count = 1 + below(draft, KEYS_OF_COMMAND_MAX);
+    sim_draft_add(draft, only_new ? "MSETNX" : "MSET");
+    sim_draft_draw_value(draft);
+    for (uint64_t n = 0; n < count; n++) {
+        keys[n] = draw_key(draft, kind);
+        for (uint64_t i = 0; i < n; i++) {
+            count = keys[i] == keys[n] ? n : count;
         }
-        add_key(draft, key);
-        add_bytes(draft, draft->value, draft->value_bytes);
-        ask_value(draft, key, only_new ? HISTORY_SETNX : HISTORY_SET, 0);
+        if (n < count) {
+            sim_draft_add_key(draft, keys[n]);
+            sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+            ask_value(draft, keys[n], only_new ? HISTORY_SETNX : HISTORY_SET, 0);
+        }
     }
+    draft->command->form = !only_new ? SIM_ANSWER_ALL : count == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_IF_ONE;
 }
 
-static void make_del(struct draft *draft, char kind)
+static void make_del(struct sim_draft *draft, char kind)
 {
-    uint64_t keys = 1 + below(draft, 2);
-    add(draft, below(draft, 2) == 0 ? "DEL" : "UNLINK");
+    uint64_t keys = 1 + below(draft, KEYS_OF_COMMAND_MAX);
+    sim_draft_add(draft, draw_word(draft, WORDS("DEL", "UNLINK")));
     draft->command->form = keys == 1 ? SIM_ANSWER_WHOLE : SIM_ANSWER_COUNT;
-    uint32_t first = draw_key(draft, kind);
-    add_key(draft, first);
-    ask_kind(draft, first, HISTORY_DEL);
-    uint32_t second = draw_key(draft, kind);
-    if (keys == 2) {
-        add_key(draft, second);
-        ask_kind(draft, second, HISTORY_DEL);
+    for (uint64_t n = 0; n < keys; n++) {
+        uint32_t key = draw_key(draft, kind);
+        sim_draft_add_key(draft, key);
+        ask_kind(draft, key, HISTORY_DEL);
     }
 }
 
-static void make_write(struct draft *draft, char kind)
+static void make_write(struct sim_draft *draft, char kind)
 {
     uint64_t choice = below(draft, 100);
     if (choice < 45) {
@@ -311,29 +225,29 @@ static void make_write(struct draft *draft, char kind)
         static const enum history_kind kinds[] = {HISTORY_GETSET, HISTORY_SETNX, HISTORY_GETDEL};
         uint64_t which = choice < 84 ? 0 : choice < 93 ? 1 : 2;
         uint32_t key = draw_key(draft, kind);
-        add(draft, names[which]);
-        add_key(draft, key);
+        sim_draft_add(draft, names[which]);
+        sim_draft_add_key(draft, key);
         if (kinds[which] == HISTORY_GETDEL) {
             ask_kind(draft, key, kinds[which]);
             return;
         }
-        draw_value(draft);
-        add_bytes(draft, draft->value, draft->value_bytes);
+        sim_draft_draw_value(draft);
+        sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
         ask_value(draft, key, kinds[which], 0);
     }
 }
 
-static void make_append(struct draft *draft)
+static void make_append(struct sim_draft *draft)
 {
     if (below(draft, 8) == 0) {
         make_del(draft, 'a');
         return;
     }
     uint32_t key = draw_key(draft, 'a');
-    add(draft, "APPEND");
-    add_key(draft, key);
-    draw_value(draft);
-    add_bytes(draft, draft->value, draft->value_bytes);
+    sim_draft_add(draft, "APPEND");
+    sim_draft_add_key(draft, key);
+    sim_draft_draw_value(draft);
+    sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
     ask_value(draft, key, HISTORY_APPEND, 0);
 }
 
@@ -351,75 +265,89 @@ enum { PX, EX, PXAT, EXAT, TIME_FORMS_COUNT };
 
 /* A time to live, as the command wants it; *asked gets what it means. An absolute one in seconds may be over
  * already. */
-static void add_time(struct draft *draft, struct sim_asked *asked, const struct time_form *form)
+static void add_time(struct sim_draft *draft, struct sim_asked *asked, const struct time_form *form)
 {
     uint64_t base_ms = form->is_absolute ? sim_check_log_time_ms(draft->sim) : 0;
     uint64_t unit_ms = form->in_seconds ? 1000 : 1;
     uint64_t number = base_ms / unit_ms + 1 + below(draft, TTL_MS_MAX / unit_ms);
     asked->expiry = form->is_absolute ? SIM_EXPIRY_AT : SIM_EXPIRY_IN;
     asked->expiry_ms = number * unit_ms;
-    add_number(draft, (int64_t)number);
+    sim_draft_add_number(draft, (int64_t)number);
 }
 
-static void make_set_that_expires(struct draft *draft, struct sim_asked *asked)
+static void make_set_that_expires(struct sim_draft *draft, struct sim_asked *asked)
 {
     uint64_t choice = below(draft, 3 + TIME_FORMS_COUNT);
-    draw_value(draft);
+    sim_draft_draw_value(draft);
     asked->kind = HISTORY_SET;
     asked->options = HISTORY_EXPIRY;
     asked->bytes = (const uint8_t *)draft->value;
     asked->size = draft->value_bytes;
     if (choice < 3) {
-        add(draft, choice == 0 ? "SETEX" : "PSETEX");
-        add_key(draft, asked->key);
+        sim_draft_add(draft, choice == 0 ? "SETEX" : "PSETEX");
+        sim_draft_add_key(draft, asked->key);
         add_time(draft, asked, &time_forms[choice == 0 ? EX : PX]);
-        add_bytes(draft, draft->value, draft->value_bytes);
+        sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
     } else {
-        add(draft, "SET");
-        add_key(draft, asked->key);
-        add_bytes(draft, draft->value, draft->value_bytes);
-        add(draft, time_forms[choice - 3].word);
+        sim_draft_add(draft, "SET");
+        sim_draft_add_key(draft, asked->key);
+        sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+        asked->options |= add_set_options(draft);
+        sim_draft_add(draft, time_forms[choice - 3].word);
         add_time(draft, asked, &time_forms[choice - 3]);
     }
 }
 
-static void make_expire(struct draft *draft, struct sim_asked *asked)
+static void add_expire_condition(struct sim_draft *draft, struct sim_asked *asked)
+{
+    static const struct {
+        uint32_t option;
+        const char *word;
+    } conditions[] = {{HISTORY_NX, "NX"}, {HISTORY_XX, "XX"}, {HISTORY_GT, "GT"}, {HISTORY_LT, "LT"}};
+    uint64_t choice = below(draft, 10);
+    if (choice < 4) {
+        sim_draft_add(draft, conditions[choice].word);
+        asked->options |= conditions[choice].option;
+        if (choice >= 2 && below(draft, 4) == 0) {
+            sim_draft_add(draft, "XX");
+            asked->options |= HISTORY_XX;
+        }
+    }
+}
+
+static void make_expire(struct sim_draft *draft, struct sim_asked *asked)
 {
     static const char *const names[TIME_FORMS_COUNT] = {"PEXPIRE", "EXPIRE", "PEXPIREAT", "EXPIREAT"};
     uint64_t form = below(draft, TIME_FORMS_COUNT);
     asked->kind = HISTORY_EXPIRE;
-    add(draft, names[form]);
-    add_key(draft, asked->key);
+    sim_draft_add(draft, names[form]);
+    sim_draft_add_key(draft, asked->key);
     if (below(draft, 8) == 0) {
         asked->expiry = SIM_EXPIRY_PAST;
-        add_number(draft, -(int64_t)below(draft, 3));
+        sim_draft_add_number(draft, -(int64_t)below(draft, 3));
     } else {
         add_time(draft, asked, &time_forms[form]);
     }
-    uint64_t condition = below(draft, 6);
-    if (condition < 2) {
-        add(draft, condition == 0 ? "NX" : "XX");
-        asked->options = condition == 0 ? HISTORY_NX : HISTORY_XX;
-    }
+    add_expire_condition(draft, asked);
 }
 
-static void make_getex(struct draft *draft, struct sim_asked *asked)
+static void make_getex(struct sim_draft *draft, struct sim_asked *asked)
 {
     uint64_t choice = below(draft, TIME_FORMS_COUNT + 3);
     asked->kind = HISTORY_GETEX;
-    add(draft, "GETEX");
-    add_key(draft, asked->key);
+    sim_draft_add(draft, "GETEX");
+    sim_draft_add_key(draft, asked->key);
     if (choice < TIME_FORMS_COUNT) {
         asked->options = HISTORY_EXPIRY;
-        add(draft, time_forms[choice].word);
+        sim_draft_add(draft, time_forms[choice].word);
         add_time(draft, asked, &time_forms[choice]);
     } else if (choice == TIME_FORMS_COUNT) {
         asked->options = HISTORY_REMOVE_EXPIRY;
-        add(draft, "PERSIST");
+        sim_draft_add(draft, "PERSIST");
     } /* else it only reads */
 }
 
-static void make_write_of_expiring(struct draft *draft)
+static void make_write_of_expiring(struct sim_draft *draft)
 {
     struct sim_asked asked = {.key = draw_key(draft, 'e')};
     uint64_t choice = below(draft, 100);
@@ -428,8 +356,8 @@ static void make_write_of_expiring(struct draft *draft)
     } else if (choice < 60) {
         make_expire(draft, &asked);
     } else if (choice < 68) {
-        add(draft, "PERSIST");
-        add_key(draft, asked.key);
+        sim_draft_add(draft, "PERSIST");
+        sim_draft_add_key(draft, asked.key);
         asked.kind = HISTORY_PERSIST;
     } else if (choice < 80) {
         make_getex(draft, &asked);
@@ -440,9 +368,13 @@ static void make_write_of_expiring(struct draft *draft)
     ask(draft, &asked);
 }
 
-static void make_flush(struct draft *draft)
+static void make_flush(struct sim_draft *draft)
 {
-    add(draft, below(draft, 2) == 0 ? "FLUSHALL" : "FLUSHDB");
+    uint64_t mode = below(draft, 4);
+    sim_draft_add(draft, draw_word(draft, WORDS("FLUSHALL", "FLUSHDB")));
+    if (mode < 2) {
+        sim_draft_add(draft, mode == 0 ? "ASYNC" : "SYNC");
+    }
     draft->command->form = SIM_ANSWER_ALL;
     for (uint32_t key = 0; key < sim_record_keys_count(draft->sim); key++) {
         ask_kind(draft, key, HISTORY_DEL);
@@ -462,25 +394,11 @@ void sim_workload_create(struct sim *sim)
     }
 }
 
-static void begin_draft(struct draft *draft, struct sim *sim, uint64_t client, uint64_t connection,
-                        struct sim_command *command, struct byte_buffer *out)
-{
-    draft->sim = sim;
-    draft->client = client;
-    draft->connection = connection;
-    draft->command = command;
-    draft->out = out;
-    draft->count = 0;
-    *command = (struct sim_command){.form = SIM_ANSWER_WHOLE, .is_write = true};
-    command->committed = sim_check_committed(sim);
-    sim->counts.commands++;
-}
-
 void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bool reads_only,
                        struct sim_command *command, struct byte_buffer *out)
 {
-    struct draft draft;
-    begin_draft(&draft, sim, client, connection, command, out);
+    struct sim_draft draft;
+    sim_draft_begin(&draft, sim, client, connection, command, out);
     const struct sim_knobs *knobs = &sim->knobs;
     char kind = below(&draft, 100) < knobs->counters_percent   ? 'c'
                 : below(&draft, 100) < knobs->expiries_percent ? 'e'
@@ -492,8 +410,8 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     } else if (kind == 'c' && reads) {
         uint32_t key = draw_key(&draft, kind);
         command->is_write = false;
-        add(&draft, "GET");
-        add_key(&draft, key);
+        sim_draft_add(&draft, "GET");
+        sim_draft_add_key(&draft, key);
         ask_kind(&draft, key, HISTORY_GET);
     } else if (reads) {
         make_read(&draft, kind);
@@ -506,28 +424,39 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     } else {
         make_write(&draft, kind);
     }
-    send_draft(&draft);
+    sim_draft_send(&draft);
 }
 
 void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                                  struct sim_command *command, struct byte_buffer *out)
 {
-    struct draft draft;
-    begin_draft(&draft, sim, client, connection, command, out);
-    add(&draft, "INCR");
-    add_key(&draft, key);
+    struct sim_draft draft;
+    sim_draft_begin(&draft, sim, client, connection, command, out);
+    sim_draft_add(&draft, "INCR");
+    sim_draft_add_key(&draft, key);
     ask(&draft, &(struct sim_asked){.key = key, .kind = HISTORY_INCRBY, .delta = 1});
-    send_draft(&draft);
+    sim_draft_send(&draft);
+}
+
+void sim_workload_make_del(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
+                           struct sim_command *command, struct byte_buffer *out)
+{
+    struct sim_draft draft;
+    sim_draft_begin(&draft, sim, client, connection, command, out);
+    sim_draft_add(&draft, "DEL");
+    sim_draft_add_key(&draft, key);
+    ask_kind(&draft, key, HISTORY_DEL);
+    sim_draft_send(&draft);
 }
 
 void sim_workload_make_get(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                            struct sim_command *command, struct byte_buffer *out)
 {
-    struct draft draft;
-    begin_draft(&draft, sim, client, connection, command, out);
+    struct sim_draft draft;
+    sim_draft_begin(&draft, sim, client, connection, command, out);
     command->is_write = false;
-    add(&draft, "GET");
-    add_key(&draft, key);
+    sim_draft_add(&draft, "GET");
+    sim_draft_add_key(&draft, key);
     ask_kind(&draft, key, HISTORY_GET);
-    send_draft(&draft);
+    sim_draft_send(&draft);
 }

@@ -21,12 +21,14 @@ enum sim_answer_form {
     SIM_ANSWER_ALL,     /* OK: all of them are done (MSET) */
     SIM_ANSWER_COUNT,   /* a number that says nothing of the single key (DEL, EXISTS with several) */
     SIM_ANSWER_IF_ONE,  /* 1: each is done with the answer 1; 0: none is (MSETNX) */
+    SIM_ANSWER_TYPE,    /* "string" or "none": whether it exists */
     SIM_ANSWER_IGNORED, /* there are no operations */
 };
 
 struct sim_command {
     enum sim_answer_form form;
     bool is_write;
+    bool grows;         /* may be refused for want of room */
     uint64_t committed; /* entries that some node took for committed when it was sent */
     uint32_t operations_count;
     size_t operations[SIM_COMMAND_KEYS_MAX];
@@ -40,6 +42,9 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
 /* INCR of a counter. */
 void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                                  struct sim_command *command, struct byte_buffer *out);
+/* DEL of a key. */
+void sim_workload_make_del(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
+                           struct sim_command *command, struct byte_buffer *out);
 /* GET of a key. */
 void sim_workload_make_get(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                            struct sim_command *command, struct byte_buffer *out);
@@ -51,6 +56,7 @@ enum sim_told {
     SIM_TOLD_DONE,
     SIM_TOLD_MOVED,   /* certainly not executed; the answer says where to go */
     SIM_TOLD_DOWN,    /* certainly not executed */
+    SIM_TOLD_FULL,    /* certainly not executed: there is no room */
     SIM_TOLD_UNKNOWN, /* may have been executed */
 };
 

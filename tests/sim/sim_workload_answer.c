@@ -64,11 +64,21 @@ static void check_count(struct sim *sim, const struct sim_command *command, cons
     }
 }
 
+static void answer_kind(struct sim *sim, const struct sim_command *command, const struct answer *answer)
+{
+    bool exists = strcmp(answer->text, "string") == 0;
+    if (!exists && strcmp(answer->text, "none") != 0) {
+        sim_fail(sim, SIM_HISTORY, "%s was answered with %s", command->text, answer->text);
+    }
+    sim_record_answer(sim, command->operations[0], HISTORY_INTEGER, exists ? 1 : 0, NULL, 0);
+}
+
 static void answer_done(struct sim *sim, const struct sim_command *command, const struct answer *answer)
 {
-    enum answer_type wanted = command->form == SIM_ANSWER_EACH  ? ANSWER_ARRAY
-                              : command->form == SIM_ANSWER_ALL ? ANSWER_STATUS
-                                                                : ANSWER_INTEGER;
+    bool is_status = command->form == SIM_ANSWER_ALL || command->form == SIM_ANSWER_TYPE;
+    enum answer_type wanted = command->form == SIM_ANSWER_EACH ? ANSWER_ARRAY
+                              : is_status                      ? ANSWER_STATUS
+                                                               : ANSWER_INTEGER;
     if (command->form != SIM_ANSWER_WHOLE && command->form != SIM_ANSWER_IGNORED && answer->type != wanted) {
         sim_fail(sim, SIM_HISTORY, "%s got an answer of the wrong kind", command->text);
     }
@@ -101,6 +111,9 @@ static void answer_done(struct sim *sim, const struct sim_command *command, cons
             }
         }
         break;
+    case SIM_ANSWER_TYPE:
+        answer_kind(sim, command, answer);
+        break;
     case SIM_ANSWER_IGNORED:
         break;
     }
@@ -118,11 +131,15 @@ enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *com
         return SIM_TOLD_DOWN;
     }
     if (begins(answer, "OOM ")) {
-        if (!command->is_write || sim->knobs.disk_full_per_minute == 0) {
+        /* The map is small, or disks may be full. */
+        bool may_be =
+            sim->knobs.map_kib != sim_knob_neutral(SIM_KNOB_map_kib) || sim->knobs.disk_full_per_minute > 0;
+        if (!command->grows || !may_be) {
             sim_fail(sim, SIM_CORRECTNESS, "%s was refused for want of room", command->text);
         }
+        sim->counts.refused++;
         end_all(sim, command, sim_record_forget);
-        return SIM_TOLD_DOWN;
+        return SIM_TOLD_FULL;
     }
     if (begins(answer, "UNKNOWN ")) {
         if (!command->is_write) {

@@ -94,6 +94,34 @@ static void plain_apply_incrby(struct plain_key *key, const struct history_opera
     reply->integer = number;
 }
 
+/* GT and LT: some moments of the two windows are in that order; no expiry counts as the end of time. */
+static bool plain_order_allows(const struct plain_key *key, const struct history_operation *operation,
+                               bool is_done)
+{
+    const uint64_t old_first = key->has_expiry ? key->expiry_earliest_us : UINT64_MAX;
+    const uint64_t old_last = key->has_expiry ? key->expiry_latest_us : UINT64_MAX;
+    const bool can_rise = key->has_expiry && old_first <= operation->expiry_latest_us;
+    const bool can_fall = operation->expiry_earliest_us <= old_last;
+    const bool wants_rise = is_done == ((operation->options & HISTORY_GT) != 0);
+    return wants_rise ? can_rise : can_fall;
+}
+
+/* If the answer is not known, it is done if it can be: one that is refused can as well be left out. */
+static void plain_apply_expire(struct plain_key *key, const struct history_operation *operation,
+                               struct plain_reply *reply)
+{
+    bool is_done = key->present && !(operation->options & HISTORY_NX && key->has_expiry) &&
+                   !(operation->options & HISTORY_XX && !key->has_expiry);
+    if (is_done && operation->options & (HISTORY_GT | HISTORY_LT)) {
+        const bool says_done = operation->outcome != HISTORY_DONE || operation->reply_integer != 0;
+        is_done = plain_order_allows(key, operation, says_done) ? says_done : !says_done;
+    }
+    reply->integer = is_done;
+    if (is_done) {
+        plain_set_expiry(key, operation);
+    }
+}
+
 void plain_key_apply(struct plain_key *key, const struct history_operation *operation,
                      struct plain_reply *reply)
 {
@@ -140,11 +168,7 @@ void plain_key_apply(struct plain_key *key, const struct history_operation *oper
         reply->integer = (int64_t)key->size;
         return;
     case HISTORY_EXPIRE:
-        reply->integer = key->present && !(operation->options & HISTORY_NX && key->has_expiry) &&
-                         !(operation->options & HISTORY_XX && !key->has_expiry);
-        if (reply->integer) {
-            plain_set_expiry(key, operation);
-        }
+        plain_apply_expire(key, operation, reply);
         return;
     case HISTORY_PERSIST:
         reply->integer = key->has_expiry;

@@ -126,8 +126,9 @@ static void draw_options(struct draw *draw, struct history_operation *operation)
         const uint32_t options[] = {0, HISTORY_EXPIRY, HISTORY_REMOVE_EXPIRY};
         operation->options = options[below(draw, 3)];
     } else if (operation->kind == HISTORY_EXPIRE && draw->options->with_conditions) {
-        const uint32_t options[] = {0, 0, HISTORY_NX, HISTORY_XX};
-        operation->options = options[below(draw, 4)];
+        const uint32_t options[] = {0,          0,          0,          HISTORY_NX,
+                                    HISTORY_XX, HISTORY_GT, HISTORY_LT, HISTORY_XX | HISTORY_LT};
+        operation->options = options[below(draw, 8)];
     }
     if (operation->kind == HISTORY_EXPIRE || (operation->options & HISTORY_EXPIRY) != 0) {
         const uint64_t slot_us = draw->options->slot_us;
@@ -138,20 +139,29 @@ static void draw_options(struct draw *draw, struct history_operation *operation)
     }
 }
 
-/* It takes effect now. */
-static void execute(struct draw *draw, const struct history_operation *operation, uint64_t now_us,
+/* It takes effect now. The plain model needs to be told what comes of GT and LT. */
+static void execute(struct draw *draw, const struct history_operation *drawn, uint64_t now_us,
                     struct plain_reply *reply)
 {
     if (draw->key.has_expiry && now_us >= draw->expiry_us) {
         draw->key = (struct plain_key){0};
     }
     const struct plain_key before = draw->key;
-    plain_key_apply(&draw->key, operation, reply);
+    struct history_operation operation = *drawn;
+    const bool expires = operation.kind == HISTORY_EXPIRE || (operation.options & HISTORY_EXPIRY) != 0;
+    const uint64_t window_us = operation.expiry_latest_us - operation.expiry_earliest_us;
+    const uint64_t expiry_us = operation.expiry_earliest_us + (expires ? below(draw, window_us + 1) : 0);
+    if ((operation.options & (HISTORY_GT | HISTORY_LT)) != 0) {
+        const uint64_t old_us = before.has_expiry ? draw->expiry_us : UINT64_MAX;
+        operation.outcome = HISTORY_DONE;
+        operation.reply_integer =
+            (operation.options & HISTORY_GT) != 0 ? expiry_us > old_us : expiry_us < old_us;
+    }
+    plain_key_apply(&draw->key, &operation, reply);
     if (draw->key.has_expiry &&
         (!before.has_expiry || before.expiry_earliest_us != draw->key.expiry_earliest_us ||
          before.expiry_latest_us != draw->key.expiry_latest_us)) {
-        const uint64_t window_us = draw->key.expiry_latest_us - draw->key.expiry_earliest_us;
-        draw->expiry_us = draw->key.expiry_earliest_us + below(draw, window_us + 1);
+        draw->expiry_us = expiry_us;
     }
 }
 
@@ -186,6 +196,7 @@ static struct history_operation draw_operation(struct draw *draw, size_t slot, u
     }
     last->returned_us = operation.returned_us = later(operation.returned_us, last->returned_us);
     if ((draw->options->small_values || operation.kind == HISTORY_SET || operation.kind == HISTORY_DEL) &&
+        (operation.options & (HISTORY_GT | HISTORY_LT)) == 0 &&
         chance(draw, 5)) { /* large histories: only what has several keys */
         operation.outcome = HISTORY_DONE_UNCHECKED;
     }

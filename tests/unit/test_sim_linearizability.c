@@ -464,6 +464,68 @@ static void a_plain_set_takes_the_expiry_away_and_keepttl_does_not(void **state)
     bad(&script);
 }
 
+static void expire(struct script *script, uint32_t option, uint64_t earliest_us, uint64_t latest_us,
+                   int64_t answer)
+{
+    struct history_operation *operation = answers(script, 30, 40, HISTORY_EXPIRE, NULL, answer);
+    operation->options = option;
+    operation->expiry_earliest_us = earliest_us;
+    operation->expiry_latest_us = latest_us;
+}
+
+/* The key expires from 100 to 200, then comes EXPIRE GT or LT. */
+static bool order_allows(uint32_t option, uint64_t earliest_us, uint64_t latest_us, int64_t answer)
+{
+    struct script script = {0};
+    expires(set_ok(&script, 10, 20, "a"), 100, 200);
+    expire(&script, option, earliest_us, latest_us, answer);
+    const bool allows = sim_history_verdict(&script.history) == LINEARIZABLE;
+    assert_int_equal(sim_history_brute_force(&script.history), allows);
+    sim_history_deinit(&script.history);
+    return allows;
+}
+
+static void gt_and_lt_are_decided_where_the_windows_leave_no_doubt(void **state)
+{
+    (void)state;
+    assert_true(order_allows(HISTORY_GT, 300, 400, 1) && !order_allows(HISTORY_GT, 300, 400, 0));
+    assert_true(order_allows(HISTORY_GT, 50, 90, 0) && !order_allows(HISTORY_GT, 50, 90, 1));
+    assert_true(order_allows(HISTORY_GT, 150, 400, 0) && order_allows(HISTORY_GT, 150, 400, 1));
+    assert_true(order_allows(HISTORY_LT, 300, 400, 0) && !order_allows(HISTORY_LT, 300, 400, 1));
+    assert_true(order_allows(HISTORY_LT, 50, 90, 1) && !order_allows(HISTORY_LT, 50, 90, 0));
+    assert_true(order_allows(HISTORY_LT, 50, 150, 0) && order_allows(HISTORY_LT, 50, 150, 1));
+}
+
+static void a_key_without_an_expiry_expires_last(void **state)
+{
+    (void)state;
+    struct script script = {0};
+    set_ok(&script, 10, 20, "a");
+    expire(&script, HISTORY_GT, 300, 400, 1);
+    bad(&script);
+    set_ok(&script, 10, 20, "a");
+    expire(&script, HISTORY_LT, 300, 400, 1);
+    get(&script, 350, 360, NULL);
+    good(&script);
+    set_ok(&script, 10, 20, "a");
+    expire(&script, HISTORY_LT, 300, 400, 0);
+    bad(&script);
+}
+
+static void what_gt_refused_changes_nothing(void **state)
+{
+    (void)state;
+    struct script script = {0};
+    expires(set_ok(&script, 10, 20, "a"), 100, 200);
+    expire(&script, HISTORY_GT, 150, 400, 0);
+    get(&script, 300, 310, "a");
+    bad(&script);
+    expires(set_ok(&script, 10, 20, "a"), 100, 200);
+    expire(&script, HISTORY_GT, 150, 400, 1);
+    get(&script, 300, 310, "a");
+    good(&script);
+}
+
 /* ---- the report ---- */
 
 static void a_report_names_what_nothing_explains(void **state)
@@ -539,6 +601,9 @@ int main(void)
         cmocka_unit_test(unknown_writes_come_before_a_look_that_would_be_too_late_for_them),
         cmocka_unit_test(an_unknown_count_comes_before_an_unknown_append),
         cmocka_unit_test(a_plain_set_takes_the_expiry_away_and_keepttl_does_not),
+        cmocka_unit_test(gt_and_lt_are_decided_where_the_windows_leave_no_doubt),
+        cmocka_unit_test(a_key_without_an_expiry_expires_last),
+        cmocka_unit_test(what_gt_refused_changes_nothing),
         cmocka_unit_test(a_report_names_what_nothing_explains),
         cmocka_unit_test(a_search_that_takes_too_long_is_given_up),
     };
