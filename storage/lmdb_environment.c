@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 
 enum {
     UNSAFE_FLAGS = MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOLOCK | MDB_FIXEDMAP,
+    LOCK_FILE_BYTES = 8192, /* of lock.mdb, with LMDB's 126 readers */
 };
 
 /* LMDB wants a whole number of pages. */
@@ -22,6 +24,26 @@ static size_t lmdb_environment_round_size(size_t map_bytes)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     assert(map_bytes > 0 && map_bytes <= SIZE_MAX - page);
     return (map_bytes + page - 1) / page * page;
+}
+
+/* LMDB makes lock.mdb a file of holes and writes to it through memory: where a full disk has no block for a
+ * hole, the process would be killed (SIGBUS). */
+static enum storage_status lmdb_environment_allocate_lock_file(const char *directory,
+                                                               struct storage_error *error)
+{
+    enum storage_status status = STORAGE_OK;
+    char *path = storage_format("%s/lock.mdb", directory);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) {
+        status = storage_fail_errno(error, path, "open the file for writing");
+    } else if (fallocate(file, 0, 0, LOCK_FILE_BYTES) != 0 && (errno == ENOSPC || errno == EDQUOT)) {
+        status = storage_fail_errno(error, path, "allocate the file");
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    free(path);
+    return status;
 }
 
 /* mdb_env_open(). When the file was new, nothing of it stays after a failure: half a header (the disk was
@@ -45,6 +67,10 @@ static enum storage_status lmdb_environment_open_with(const struct lmdb_environm
                                                       unsigned extra, MDB_env **environment,
                                                       struct storage_error *error)
 {
+    enum storage_status status = lmdb_environment_allocate_lock_file(options->directory, error);
+    if (status != STORAGE_OK) {
+        return status;
+    }
     MDB_env *opened = NULL;
     unsigned flags = MDB_NOTLS | extra | (options->read_ahead ? 0U : (unsigned)MDB_NORDAHEAD);
     int result = mdb_env_create(&opened);
@@ -69,7 +95,7 @@ static enum storage_status lmdb_environment_open_with(const struct lmdb_environm
     assert(result == 0 && (used & UNSAFE_FLAGS) == extra && (used & MDB_NOTLS) != 0);
 
     /* LMDB creates its files without making their names durable. */
-    enum storage_status status = storage_sync_directory(options->directory, error);
+    status = storage_sync_directory(options->directory, error);
     if (status != STORAGE_OK) {
         mdb_env_close(opened);
         return status;

@@ -127,7 +127,7 @@ static enum storage_status log_store_open_tables(struct log_store *store, struct
 {
     static const char doing[] = "opening the log's tables";
     MDB_txn *transaction = NULL;
-    enum storage_status status = log_store_begin(store, &transaction, error);
+    enum storage_status status = log_store_begin_opening(store, &transaction, error);
     if (status != STORAGE_OK) {
         return status;
     }
@@ -310,6 +310,10 @@ enum storage_status log_store_open(const struct log_store_options *options, stru
     };
     enum storage_status status = lmdb_environment_open(&environment, &opened->environment, error);
     if (status == STORAGE_OK) {
+        status = space_reserve_open(&opened->space, opened->environment, opened->directory,
+                                    options->reserve_bytes, error);
+    }
+    if (status == STORAGE_OK) {
         status = log_store_open_tables(opened, error);
     }
     if (status == STORAGE_OK) {
@@ -365,6 +369,11 @@ void log_store_get_usage(const struct log_store *store, struct log_store_usage *
     usage->entries_bytes = store->entries_bytes;
     pthread_mutex_unlock(log_store_mutex(store));
     lmdb_environment_get_usage(store->environment, &usage->file_bytes, &usage->map_bytes);
+}
+
+void log_store_get_space(const struct log_store *store, struct storage_space *space)
+{
+    space_reserve_get(&store->space, space);
 }
 
 enum storage_status log_store_term_runs(struct log_store *store,

@@ -16,6 +16,7 @@
 #ifndef LOG_STORE_H
 #define LOG_STORE_H
 
+#include "storage_space.h"
 #include "storage_status.h"
 
 #include <stdbool.h>
@@ -71,6 +72,8 @@ struct log_store;
 struct log_store_options {
     const char *directory; /* "<data>/log", exists */
     size_t map_bytes;      /* LMDB's map size, fixed while open */
+    /* Disk space that is kept allocated beyond what is in use, for what must go on when the disk is full. */
+    uint64_t reserve_bytes;
 };
 
 /* Opens or creates the environment, creates its tables, checks the format version and that the entries
@@ -128,10 +131,10 @@ struct log_write {
     uint32_t compact_entries_max;
 };
 
-/* On STORAGE_OK all of it is durable. STORAGE_FULL: nothing was written, the store is usable (pitfall 19);
- * entries are refused so before the last pages are gone, so that a write without entries (compaction, hard
- * state) still finds room. Anything else: the outcome on disk is unknown, the store is poisoned, the process
- * must stop. */
+/* On STORAGE_OK all of it is durable. STORAGE_FULL: map or disk have no room; nothing was written, the
+ * store is usable, the same write may be tried again (pitfall 19); entries are refused so before the last
+ * pages are gone, so that a write without entries (compaction, hard state) still finds room. Anything else:
+ * the outcome on disk is unknown, the store is poisoned, the process must stop. */
 enum storage_status log_store_write(struct log_store *store, const struct log_write *write,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
 
@@ -173,5 +176,7 @@ struct log_store_usage {
     uint64_t map_bytes;
 };
 void log_store_get_usage(const struct log_store *store, struct log_store_usage *usage);
+/* As the last write, or opening, found it. Any thread. */
+void log_store_get_space(const struct log_store *store, struct storage_space *space);
 
 #endif

@@ -13,6 +13,7 @@
 #define LOG_STORE_INTERNAL_H
 
 #include "log_store.h"
+#include "space_reserve.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -40,6 +41,7 @@ struct log_store {
     MDB_dbi terms;       /* log_terms.h */
     MDB_dbi memberships; /* the same form: index of a membership entry -> its term */
     MDB_dbi state;       /* name -> record */
+    struct space_reserve space;
     atomic_bool poisoned;
     uint64_t left_over;    /* the record; of the writing thread */
     pthread_mutex_t mutex; /* of what follows: written by the writing thread after its commit, read by any */
@@ -75,9 +77,13 @@ int log_store_get_entry(const struct log_store *store, MDB_txn *transaction, uin
 int log_store_drop_left_over(const struct log_store *store, MDB_txn *transaction, uint64_t base,
                              uint32_t entries_max, uint64_t *left_over);
 
-/* Begins a write transaction, unless the store is poisoned. */
+/* Begins a write transaction, for which there is room on the disk if it changes only a few records, unless
+ * the store is poisoned. */
 enum storage_status log_store_begin(struct log_store *store, MDB_txn **transaction,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
+/* The same to open tables: those that are there need no room, so that a node starts on a full disk. */
+enum storage_status log_store_begin_opening(struct log_store *store, MDB_txn **transaction,
+                                            struct storage_error *error) STORAGE_MUST_CHECK;
 /* Ends it: commits when `result` is 0, else aborts. Anything but OK and FULL poisons the store. */
 enum storage_status log_store_end(struct log_store *store, MDB_txn *transaction, int result,
                                   const char *doing, struct storage_error *error) STORAGE_MUST_CHECK;

@@ -15,6 +15,7 @@
 
 enum {
     LEFT_OVER_ENTRIES_PER_WRITE = 256,    /* about a tenth of a millisecond */
+    ENTRY_HEAD_BYTES_MAX = 64,            /* an entry's own head, and LMDB's before it */
     ENTRY_ROOM_BYTES = 4096,              /* an entry is rounded up to whole pages */
     RESERVE_SHARE = 8,                    /* entries leave this part of the map free ... */
     RESERVE_BYTES_MAX = 64 * 1024 * 1024, /* ... or this much of a large one */
@@ -46,8 +47,53 @@ int log_store_put_numbers(const struct log_store *store, MDB_txn *transaction, c
     return log_store_put_state(store, transaction, name, body, 8 * count);
 }
 
-enum storage_status log_store_begin(struct log_store *store, MDB_txn **transaction,
-                                    struct storage_error *error)
+/* Pages of the tree of entries, without those of large entries: deletions copy no more than these. */
+static uint64_t log_store_tree_pages(const struct log_store *store)
+{
+    MDB_txn *transaction = NULL;
+    MDB_stat statistics;
+    uint64_t pages = UINT64_MAX; /* not known: the next use of the environment says why */
+    if (mdb_txn_begin(store->environment, NULL, MDB_RDONLY, &transaction) == 0) {
+        if (mdb_stat(transaction, store->entries, &statistics) == 0) {
+            pages = (uint64_t)statistics.ms_branch_pages + statistics.ms_leaf_pages;
+        }
+        mdb_txn_abort(transaction);
+    }
+    return pages;
+}
+
+/* What a write copies and adds at worst, in pages. A small entry shares its page, a large one has pages of
+ * its own. Deletions go from one end of the tree, whose pages hold two entries at least. */
+static struct space_need log_store_need(const struct log_store *store, const struct log_write *write)
+{
+    MDB_stat statistics;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    uint64_t page = statistics.ms_psize;
+    struct space_need need = {.pages = SPACE_SMALL_PAGES, .keeps_last = write->entries_count > 0};
+    uint64_t small_bytes = 0;
+    for (size_t i = 0; i < write->entries_count; i++) {
+        uint64_t bytes = ENTRY_HEAD_BYTES_MAX + (uint64_t)write->entries[i].size;
+        uint64_t pages = (bytes + page - 1) / page;
+        bool is_large = bytes > page / 2 - ENTRY_HEAD_BYTES_MAX;
+        small_bytes += is_large ? ENTRY_HEAD_BYTES_MAX : bytes;
+        need.pages += is_large ? pages : 0;
+        need.run_pages = is_large && pages > need.run_pages ? pages : need.run_pages;
+    }
+    uint64_t held = store->cached.last.index - store->cached.base.index;
+    uint64_t deleted = write->compact_to > 0 ? write->compact_entries_max : 0;
+    deleted = deleted < held ? deleted : held;
+    if (write->entries_count > 0 && write->entries[0].id.index <= store->cached.last.index) {
+        deleted += store->cached.last.index - write->entries[0].id.index + 1;
+    }
+    uint64_t copied = deleted == 0 ? 0 : log_store_tree_pages(store);
+    need.pages += small_bytes * 2 / page + (copied < deleted ? copied : deleted);
+    return need;
+}
+
+/* Begins a write transaction that may need so much room on the disk. */
+static enum storage_status log_store_begin_with(struct log_store *store, const struct space_need *need,
+                                                MDB_txn **transaction, struct storage_error *error)
 {
     if (atomic_load(&store->poisoned)) {
         return storage_fail(
@@ -56,12 +102,41 @@ enum storage_status log_store_begin(struct log_store *store, MDB_txn **transacti
             "Restart the node once the disk is sound",
             store->directory);
     }
+    enum storage_status status = space_reserve_ensure(&store->space, need, error);
+    if (status != STORAGE_OK) {
+        if (status != STORAGE_FULL) {
+            atomic_store(&store->poisoned, true);
+        }
+        return status;
+    }
     int result = mdb_txn_begin(store->environment, NULL, 0, transaction);
     if (result != 0) {
         atomic_store(&store->poisoned, true);
         return storage_fail_lmdb(error, result, store->directory, "beginning a write to the log");
     }
     return STORAGE_OK;
+}
+
+enum storage_status log_store_begin(struct log_store *store, MDB_txn **transaction,
+                                    struct storage_error *error)
+{
+    const struct space_need small = {.pages = SPACE_SMALL_PAGES};
+    return log_store_begin_with(store, &small, transaction, error);
+}
+
+enum storage_status log_store_begin_opening(struct log_store *store, MDB_txn **transaction,
+                                            struct storage_error *error)
+{
+    MDB_stat statistics;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    enum storage_status status = log_store_begin(store, transaction, error);
+    if (status == STORAGE_FULL && statistics.ms_entries > 0) {
+        result = mdb_txn_begin(store->environment, NULL, 0, transaction);
+        status =
+            result == 0 ? STORAGE_OK : storage_fail_lmdb(error, result, store->directory, "opening the log");
+    }
+    return status;
 }
 
 enum storage_status log_store_end(struct log_store *store, MDB_txn *transaction, int result,
@@ -252,8 +327,9 @@ static enum storage_status log_store_try_write(struct log_store *store, const st
 {
     struct log_store_state state;
     log_store_get_state(store, &state);
+    const struct space_need need = log_store_need(store, write);
     MDB_txn *transaction = NULL;
-    enum storage_status status = log_store_begin(store, &transaction, error);
+    enum storage_status status = log_store_begin_with(store, &need, &transaction, error);
     if (status != STORAGE_OK) {
         return status;
     }

@@ -266,6 +266,7 @@ struct map_checkpoint *map_freeze(struct map *map)
     map->checkpoint.store = map->store;
     map->checkpoint.buffer = map->frozen;
     map->checkpoint.meta = map->meta;
+    map->checkpoint.need = map_store_need(map->store, map->frozen);
     map->checkpoint.written = false;
     return &map->checkpoint;
 }
@@ -280,9 +281,17 @@ enum storage_status map_checkpoint_write(struct map_checkpoint *checkpoint, stru
     assert(checkpoint->buffer != NULL && !checkpoint->written);
     /* What was applied after a read failed is not to be trusted: a broken store refuses. */
     enum storage_status status =
-        map_store_write(checkpoint->store, checkpoint->buffer, &checkpoint->meta, error);
+        map_store_write(checkpoint->store, checkpoint->buffer, &checkpoint->meta, &checkpoint->need, error);
     checkpoint->written = status == STORAGE_OK;
     return status;
+}
+
+void map_checkpoint_try_again(struct map *map, struct map_checkpoint *checkpoint)
+{
+    assert(checkpoint == &map->checkpoint && !checkpoint->written);
+    assert(checkpoint->buffer == map->frozen);
+    map_store_renew(map->store, map->durable_index);
+    checkpoint->need = map_store_need(map->store, map->frozen);
 }
 
 void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint)
@@ -302,4 +311,27 @@ void map_get_usage(const struct map *map, struct map_usage *usage)
         write_buffer_bytes(map->active) + (map->frozen == NULL ? 0 : write_buffer_bytes(map->frozen));
     usage->used_bytes = map->store->used_bytes;
     lmdb_environment_get_usage(map->store->environment, &usage->file_bytes, &usage->map_bytes);
+}
+
+void map_get_room_wanted(const struct map *map, struct map_room *room)
+{
+    struct space_need need = map_store_need(map->store, map->active);
+    *room = (struct map_room){.pages = need.pages, .run_pages = need.run_pages};
+    if (map->frozen != NULL) {
+        need = map_store_need(map->store, map->frozen);
+        room->pages += need.pages;
+        room->run_pages = need.run_pages > room->run_pages ? need.run_pages : room->run_pages;
+    }
+}
+
+enum storage_status map_reserve_room(struct map *map, const struct map_room *room,
+                                     struct storage_error *error)
+{
+    const struct space_need need = {.pages = room->pages, .run_pages = room->run_pages};
+    return map_store_reserve(map->store, &need, error);
+}
+
+void map_get_space(const struct map *map, struct storage_space *space)
+{
+    space_reserve_get(&map->store->space, space);
 }

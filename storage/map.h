@@ -25,6 +25,7 @@
 #ifndef MAP_H
 #define MAP_H
 
+#include "storage_space.h"
 #include "storage_status.h"
 
 #include <stdbool.h>
@@ -74,6 +75,8 @@ struct map_options {
     size_t map_bytes;        /* LMDB's map size, fixed while open */
     uint64_t hash_seed;      /* used only when the map is created */
     size_t buffer_bytes_max; /* memory of one table above which map_is_full() may become true */
+    /* Disk space that is kept allocated beyond what is in use, for what must go on when the disk is full. */
+    uint64_t reserve_bytes;
 };
 
 enum storage_status map_open(const struct map_options *options, struct map **map,
@@ -151,12 +154,26 @@ struct map_checkpoint;
 struct map_checkpoint *map_freeze(struct map *map);
 uint64_t map_checkpoint_index(const struct map_checkpoint *checkpoint);
 /* Writes the frozen table in key order and its meta in one durable transaction. Any thread; touches nothing
- * that the other calls change. STORAGE_FULL: nothing was written, may be tried again. Anything else but OK:
- * stop the process. */
+ * that the other calls change. STORAGE_FULL: map or disk have no room; nothing was written, may be tried
+ * again after map_checkpoint_try_again(). Anything else but OK: stop the process. */
 enum storage_status map_checkpoint_write(struct map_checkpoint *checkpoint,
                                          struct storage_error *error) STORAGE_MUST_CHECK;
+/* After STORAGE_FULL: lets go of pages that the next try may use. */
+void map_checkpoint_try_again(struct map *map, struct map_checkpoint *checkpoint);
 /* After a successful write: renews the read transaction, then drops the frozen table. */
 void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint);
+
+/* What the checkpoints of all that is buffered now may take on the disk at worst. */
+struct map_room {
+    uint64_t pages, run_pages;
+};
+void map_get_room_wanted(const struct map *map, struct map_room *room);
+/* Extends the file so far that these fit, and the reserve. STORAGE_FULL: the disk has not that much room;
+ * anything else but OK: stop the process. Any thread, but not at the same time as map_checkpoint_write(). */
+enum storage_status map_reserve_room(struct map *map, const struct map_room *room,
+                                     struct storage_error *error) STORAGE_MUST_CHECK;
+/* As the last of those two calls, or opening, found it. Any thread. */
+void map_get_space(const struct map *map, struct storage_space *space);
 
 struct map_usage {
     uint64_t buffer_bytes; /* memory of active and frozen tables */

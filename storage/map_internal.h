@@ -14,6 +14,7 @@ struct map_checkpoint {
     struct map_store *store;
     struct write_buffer *buffer; /* the frozen table; the map's too */
     struct map_meta meta;
+    struct space_need need;
     bool written;
 };
 

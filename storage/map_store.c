@@ -3,6 +3,7 @@
 #include "map_store.h"
 
 #include "lmdb_environment.h"
+#include "map_scrub_internal.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_file.h"
@@ -112,13 +113,22 @@ static enum storage_status map_store_prepare(struct map_store *store, uint64_t h
                                              struct map_meta *meta, struct storage_error *error)
 {
     MDB_txn *transaction = NULL;
-    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    MDB_stat statistics = {0};
+    bool found = false;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    const struct space_need small = {.pages = SPACE_SMALL_PAGES};
+    enum storage_status status = space_reserve_ensure(&store->space, &small, error);
+    if (status == STORAGE_FULL && statistics.ms_entries > 0) {
+        status = STORAGE_OK; /* the tables are there: nothing is written */
+    }
+    if (status != STORAGE_OK) {
+        return status;
+    }
+    result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
     if (result != 0) {
         return storage_fail_lmdb(error, result, store->directory, "opening the map");
     }
-    MDB_stat statistics = {0};
-    bool found = false;
-    enum storage_status status = STORAGE_OK;
     result = map_store_open_tables(store, transaction);
     if (result == 0) {
         status = map_store_read_meta(store, transaction, meta, &found, error);
@@ -154,6 +164,16 @@ static int map_store_measure(struct map_store *store)
     lmdb_environment_get_usage(store->environment, &file_bytes, &map_bytes);
     int result = lmdb_environment_get_free_bytes(store->reader, &free_bytes);
     store->used_bytes = file_bytes - free_bytes;
+    const MDB_dbi tables[] = {store->data, store->scan, store->expiry};
+    MDB_stat statistics[3] = {{0}};
+    for (size_t i = 0; i < 3 && result == 0; i++) {
+        result = mdb_stat(store->reader, tables[i], &statistics[i]);
+    }
+    store->path_pages = (uint64_t)statistics[0].ms_branch_pages + statistics[1].ms_branch_pages +
+                        statistics[2].ms_branch_pages;
+    store->data_leaves = statistics[0].ms_leaf_pages;
+    store->scan_leaves = statistics[1].ms_leaf_pages;
+    store->expiring_count = statistics[2].ms_entries;
     return result;
 }
 
@@ -177,6 +197,7 @@ enum storage_status map_store_open(const struct map_options *options, struct map
 {
     struct map_store *opened = storage_allocate_zero(sizeof *opened);
     opened->directory = storage_format("%s", options->directory);
+    opened->scrub = storage_allocate_zero(sizeof *opened->scrub);
     *meta = (struct map_meta){0};
     const struct lmdb_environment_options environment = {
         .directory = options->directory,
@@ -187,6 +208,10 @@ enum storage_status map_store_open(const struct map_options *options, struct map
     enum storage_status status = storage_create_directory(options->directory, error);
     if (status == STORAGE_OK) {
         status = lmdb_environment_open(&environment, &opened->environment, error);
+    }
+    if (status == STORAGE_OK) {
+        status = space_reserve_open(&opened->space, opened->environment, opened->directory,
+                                    options->reserve_bytes, error);
     }
     if (status == STORAGE_OK) {
         status = map_store_prepare(opened, options->hash_seed, meta, error);
@@ -218,6 +243,7 @@ void map_store_close(struct map_store *store)
         mdb_txn_abort(store->reader);
     }
     mdb_env_close(store->environment);
+    free(store->scrub);
     free(store->directory);
     free(store);
 }

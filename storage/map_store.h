@@ -21,6 +21,7 @@
 #define MAP_STORE_H
 
 #include "map_record.h"
+#include "space_reserve.h"
 #include "write_buffer.h"
 
 #include <lmdb.h>
@@ -55,6 +56,11 @@ struct map_store {
     MDB_cursor *scan_cursor;
     MDB_cursor *expiry_cursor;
     uint64_t used_bytes; /* pages that the read transaction's map uses */
+    uint64_t path_pages; /* of them, those between the roots and the leaves */
+    uint64_t data_leaves, scan_leaves;
+    uint64_t expiring_count;    /* keys in `expiry` */
+    struct map_scrub *scrub;    /* map_scrub_internal.h */
+    struct space_reserve space; /* the thread that writes */
     struct map_store_place scan_place;
     struct map_store_place expiry_place;
     atomic_int snapshots_count; /* that read from the environment now (map_snapshot.h) */
@@ -95,19 +101,29 @@ void map_store_walk(struct map_store *store,
 /* Reads anew from the last commit, which must be that of entry `applied_index`. */
 void map_store_renew(struct map_store *store, uint64_t applied_index);
 
-/* Writes a table and its meta in one durable transaction. STORAGE_FULL: nothing was written; after other
- * failures every later call fails. Any thread, one at a time. */
+/* Writes a table and its meta in one durable transaction, which takes `need` at worst. STORAGE_FULL:
+ * nothing of it was written; after other failures every later call fails. Any thread, one at a time. */
 enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
-                                    const struct map_meta *meta,
+                                    const struct map_meta *meta, const struct space_need *need,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
 
 /* Opens the tables, creates those that are missing; an LMDB result. */
 int map_store_open_tables(struct map_store *store, MDB_txn *transaction);
 
-/* Reads meta as `transaction` sees it. */
+/* Reads meta as `transaction` sees it; a new map has none. */
 enum storage_status map_store_read_meta(const struct map_store *store, MDB_txn *transaction,
                                         struct map_meta *meta, bool *found,
                                         struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* Sees that there is room on the disk for what will be written later. Anything but OK and FULL fails every
+ * later write. The thread that writes. */
+enum storage_status map_store_reserve(struct map_store *store, const struct space_need *need,
+                                      struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* What writing this table may take on the disk at worst. The thread that reads, while the table is not
+ * changed. */
+struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer);
+
 /* Puts meta; an LMDB result. */
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
 

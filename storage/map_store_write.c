@@ -8,6 +8,7 @@
 #include "map_store.h"
 
 #include "lmdb_environment.h"
+#include "map_scrub_internal.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_memory.h"
@@ -15,12 +16,18 @@
 
 #include <stdlib.h>
 
+enum {
+    PAGES_PER_EXPIRY =
+        3, /* copied for a key in `expiry`, where the keys of one time may be a tree of their own */
+};
+
 struct checkpoint_writer {
     struct map_store *store;
     MDB_txn *transaction;
     MDB_cursor *data;
-    bool cleared;          /* the tables were emptied: no key was there before */
-    uint8_t *came_or_went; /* by slot: a key to add to `scan`, or to remove from it */
+    bool cleared;                 /* the tables were emptied: no key was there before */
+    uint8_t *came_or_went;        /* by slot: a key to add to `scan`, or to remove from it */
+    struct map_scrub_sum changed; /* among the keys that the scrub has gone by */
 };
 
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta)
@@ -79,6 +86,18 @@ static int checkpoint_put(struct checkpoint_writer *writer, const struct write_b
     return result;
 }
 
+static void checkpoint_tell_scrub(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
+                                  const struct map_record *old)
+{
+    struct map_record record = {0};
+    if (!entry->deleted) {
+        record.value = write_buffer_value(entry);
+        record.hash = entry->content_hash;
+    }
+    map_scrub_note_change(writer->store->scrub, entry->key, entry->key_size, old,
+                          entry->deleted ? NULL : &record, &writer->changed);
+}
+
 /* Puts or removes one key, with its expiry. *changed: it was not there before, or is not there any more. */
 static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct write_buffer_entry *entry,
                                   uint8_t *changed)
@@ -86,11 +105,10 @@ static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct
     uint8_t bytes[MAP_PREFIXED_KEY_BYTES_MAX];
     const MDB_val prefixed = map_store_prefix_key(bytes, entry->key, entry->key_size);
     bool present = false;
-    uint64_t old_expiry_ms = 0;
+    struct map_record record = {0};
     if (!writer->cleared) {
         MDB_val key = prefixed;
         MDB_val value;
-        struct map_record record;
         int result = mdb_cursor_get(writer->data, &key, &value, MDB_SET);
         if (result == 0 && !map_record_decode(value.mv_data, value.mv_size, &record)) {
             result = MDB_CORRUPTED;
@@ -99,11 +117,12 @@ static int checkpoint_write_entry(struct checkpoint_writer *writer, const struct
             return result;
         }
         present = result == 0;
-        old_expiry_ms = present ? record.value.expiry_ms : 0;
     }
+    const uint64_t old_expiry_ms = present ? record.value.expiry_ms : 0;
     if (!present && entry->deleted) {
         return MDB_SUCCESS;
     }
+    checkpoint_tell_scrub(writer, entry, present ? &record : NULL);
     int result = entry->deleted ? mdb_cursor_del(writer->data, 0) : checkpoint_put(writer, entry, prefixed);
     if (result == 0) {
         result =
@@ -150,7 +169,8 @@ static int checkpoint_write_scan(struct checkpoint_writer *writer, const struct 
 
 /* Everything but the commit. */
 static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
-                                const struct write_buffer *buffer, const struct map_meta *meta)
+                                const struct write_buffer *buffer, const struct map_meta *meta,
+                                struct map_scrub_sum *changed)
 {
     int result = MDB_SUCCESS;
     if (buffer->cleared) {
@@ -172,6 +192,7 @@ static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
         result = checkpoint_write_scan(&writer, buffer);
     }
     free(writer.came_or_went);
+    *changed = writer.changed;
     MDB_stat statistics;
     if (result == 0) {
         result = mdb_stat(transaction, store->data, &statistics);
@@ -182,8 +203,33 @@ static int checkpoint_write_all(struct map_store *store, MDB_txn *transaction,
     return result != 0 ? result : map_store_put_meta(store, transaction, meta);
 }
 
-enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
-                                    const struct map_meta *meta, struct storage_error *error)
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* LMDB copies the pages that it changes: a leaf of `data` and `scan` for each key, at most all that there
+ * are, and the pages above them. What is new comes on top. */
+struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer)
+{
+    MDB_stat statistics;
+    int result = mdb_env_stat(store->environment, &statistics);
+    assert(result == 0);
+    uint64_t page = statistics.ms_psize;
+    uint64_t keys = buffer->entries_count;
+    uint64_t expiries = buffer->expiring_count + smaller(keys, store->expiring_count);
+    uint64_t copied = smaller(keys, store->data_leaves) + smaller(keys, store->scan_leaves) +
+                      expiries * PAGES_PER_EXPIRY + store->path_pages;
+    copied = smaller(copied, store->used_bytes / page);
+    uint64_t meta = MAP_MEMBERSHIP_BYTES_MAX / page + 1;
+    return (struct space_need){
+        .pages = (buffer->cleared ? 0 : copied) + buffer->page_bytes / page + meta + SPACE_SMALL_PAGES,
+        .run_pages = (MAP_RECORD_HEAD_BYTES + (uint64_t)buffer->value_bytes_max) / page + 2,
+    };
+}
+
+/* After a failure of which it is not known what it left on the disk. */
+static enum storage_status map_store_refuse_write(const struct map_store *store, struct storage_error *error)
 {
     const char *broken = map_store_error(store);
     if (broken != NULL) {
@@ -196,13 +242,87 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
             "Restart the node once the disk is sound",
             store->directory);
     }
+    return STORAGE_OK;
+}
+
+enum storage_status map_store_reserve(struct map_store *store, const struct space_need *need,
+                                      struct storage_error *error)
+{
+    enum storage_status status = map_store_refuse_write(store, error);
+    if (status == STORAGE_OK) {
+        status = space_reserve_ensure(&store->space, need, error);
+        if (status != STORAGE_OK && status != STORAGE_FULL) {
+            atomic_store(&store->write_failed, true);
+        }
+    }
+    return status;
+}
+
+/* LMDB reuses pages that a transaction freed from the next but one on. When the present one finds no room,
+ * a commit that changes nothing makes those of the last one usable for the next try, once the reader has
+ * gone on too. */
+static int map_store_turn_over(struct map_store *store)
+{
     MDB_txn *transaction = NULL;
+    char name[] = MAP_META_NAME;
+    MDB_val key = {sizeof name - 1, name};
+    MDB_val value;
+    int result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
+    if (result != 0) {
+        return result;
+    }
+    result = mdb_get(transaction, store->meta, &key, &value);
+    if (result == 0) {
+        uint8_t *copy = storage_allocate(value.mv_size);
+        memcpy(copy, value.mv_data, value.mv_size);
+        value.mv_data = copy;
+        result = mdb_put(transaction, store->meta, &key, &value, 0);
+        free(copy);
+    }
+    if (result != 0) {
+        mdb_txn_abort(transaction);
+        return result;
+    }
+    return mdb_txn_commit(transaction);
+}
+
+/* Sees that there is room; STORAGE_FULL: there may be at the next try. */
+static enum storage_status map_store_make_room(struct map_store *store, const struct space_need *need,
+                                               struct storage_error *error)
+{
+    const struct space_need small = {.pages = SPACE_SMALL_PAGES};
+    struct storage_error second;
+    enum storage_status status = map_store_reserve(store, need, error);
+    if (status == STORAGE_FULL && map_store_reserve(store, &small, &second) == STORAGE_OK) {
+        int result = map_store_turn_over(store);
+        if (result != 0 && !storage_result_is_full(result)) {
+            atomic_store(&store->write_failed, true);
+            status = storage_fail_lmdb(error, result, store->directory, "making room in the map");
+        }
+    }
+    return status;
+}
+
+enum storage_status map_store_write(struct map_store *store, const struct write_buffer *buffer,
+                                    const struct map_meta *meta, const struct space_need *need,
+                                    struct storage_error *error)
+{
+    enum storage_status status = map_store_refuse_write(store, error);
+    if (status != STORAGE_OK) {
+        return status;
+    }
+    MDB_txn *transaction = NULL;
+    struct map_scrub_sum changed = {0};
     int result = lmdb_environment_clear_readers(store->environment);
     if (result == 0) {
+        status = map_store_make_room(store, need, error);
+        if (status != STORAGE_OK) {
+            return status;
+        }
         result = mdb_txn_begin(store->environment, NULL, 0, &transaction);
     }
     if (result == 0) {
-        result = checkpoint_write_all(store, transaction, buffer, meta);
+        result = checkpoint_write_all(store, transaction, buffer, meta, &changed);
         if (result == 0) {
             result = mdb_txn_commit(transaction);
         } else {
@@ -210,10 +330,10 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
         }
     }
     if (result == 0) {
+        map_scrub_note_commit(store->scrub, buffer->cleared, &changed);
         return STORAGE_OK;
     }
-    enum storage_status status =
-        storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
+    status = storage_fail_lmdb(error, result, store->directory, "writing a checkpoint of the map");
     if (status != STORAGE_FULL) {
         atomic_store(&store->write_failed, true);
     }

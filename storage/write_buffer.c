@@ -19,6 +19,9 @@ enum {
     EXTRA_MIN = 32,
     LARGE_VALUE_BYTES =
         64 * 1024, /* from here on a value is an allocation of its own, given back when replaced */
+    PAGE_OVERHEAD_BYTES = 128,    /* of a key in the map's tables: headers, LMDB's nodes */
+    SHARED_PAGE_BYTES_MAX = 1900, /* key and value of this size may share a page */
+    PAGE_BYTES = 4096,
 };
 
 int write_buffer_compare_keys(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size)
@@ -70,6 +73,25 @@ void write_buffer_destroy(struct write_buffer *buffer)
     free(buffer->slots);
     free(buffer->heap);
     free(buffer);
+}
+
+/* Pages that are written in no order may be half full. The key stands in three tables; a large value has
+ * pages of its own. */
+static uint64_t write_buffer_page_bytes(size_t key_size, size_t value_size)
+{
+    uint64_t keys = 2 * (PAGE_OVERHEAD_BYTES + 3 * (uint64_t)key_size);
+    bool shares_page = key_size + value_size < SHARED_PAGE_BYTES_MAX;
+    return keys + (shares_page ? 2 * (uint64_t)value_size : PAGE_BYTES + (uint64_t)value_size);
+}
+
+static void write_buffer_count_value(struct write_buffer *buffer, const struct write_buffer_entry *entry,
+                                     size_t value_size)
+{
+    uint64_t old = write_buffer_page_bytes(entry->key_size, entry->value_size);
+    assert(buffer->page_bytes >= old);
+    buffer->page_bytes += write_buffer_page_bytes(entry->key_size, value_size) - old;
+    buffer->value_bytes_max =
+        value_size > buffer->value_bytes_max ? (uint32_t)value_size : buffer->value_bytes_max;
 }
 
 size_t write_buffer_bytes(const struct write_buffer *buffer)
@@ -174,6 +196,7 @@ static struct write_buffer_entry *write_buffer_insert(struct write_buffer *buffe
     }
     buffer->slots[place] = (struct write_buffer_slot){.hash = hash, .entry = entry};
     buffer->entries_count++;
+    buffer->page_bytes += write_buffer_page_bytes(key_size, 0);
     return entry;
 }
 
@@ -182,6 +205,7 @@ static void write_buffer_store_value(struct write_buffer *buffer, struct write_b
                                      const uint8_t *bytes, size_t size)
 {
     bool wasteful = entry->value_is_large && size < entry->value_capacity / 4;
+    write_buffer_count_value(buffer, entry, size);
     if (size <= entry->value_capacity && !wasteful) {
         if (size > 0) {
             memmove(entry->value, bytes, size);
@@ -233,6 +257,7 @@ void write_buffer_delete(struct write_buffer *buffer, uint64_t hash, const uint8
     }
     write_buffer_change_expiry(buffer, entry, true, 0);
     write_buffer_release_large(buffer, entry);
+    write_buffer_count_value(buffer, entry, 0);
     entry->value_size = 0;
 }
 

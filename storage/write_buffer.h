@@ -56,6 +56,9 @@ struct write_buffer {
     size_t heap_count;
     size_t heap_capacity;
     size_t expiring_count; /* entries that have an expiry */
+    /* What its entries take on pages when they are written to the map, at worst. */
+    uint64_t page_bytes;
+    uint32_t value_bytes_max; /* of the largest value that it held */
 };
 
 struct write_buffer *write_buffer_create(bool cleared);

@@ -20,6 +20,13 @@
  *   log_time_ms, clock_skew_ms, rules_version, uptime_ms, version, build
  *   membership_index   of the entry that set the members; 0: those that formed the cluster
  *   membership         stable; changing: not committed yet; joint: old and new voters decide together
+ *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
+ *   disk_free_bytes    of the filesystem, for anybody
+ *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
+ *   low_space_nodes    ids of the members that are low on space, as far as this node knows, by commas
+ *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
+ *   damage             what the scrub found on this node's disk; empty: nothing
+ *   scrubs_total       passes of the scrub since the start
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
  *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=
@@ -54,6 +61,31 @@ static void write_number(const struct status_writer *writer, const char *key, ui
 {
     command_text_append(writer->text, "%s%s:%llu%s", writer->prefix, key, (unsigned long long)value,
                         writer->line_end);
+}
+
+static void write_members(const struct status_writer *writer, const char *key, const struct node_view *node,
+                          bool (*is_in)(const struct node_view_member *member))
+{
+    const char *separator = "";
+    command_text_append(writer->text, "%s%s:", writer->prefix, key);
+    for (uint32_t i = 0; i < node->members_count; i++) {
+        if (is_in(&node->members[i])) {
+            command_text_append(writer->text, "%s%llu", separator,
+                                (unsigned long long)node->members[i].node_id);
+            separator = ",";
+        }
+    }
+    command_text_append(writer->text, "%s", writer->line_end);
+}
+
+static bool is_low_on_space(const struct node_view_member *member)
+{
+    return member->low_space;
+}
+
+static bool differs(const struct node_view_member *member)
+{
+    return member->differs;
 }
 
 static const char *yes_no(bool value)
@@ -135,6 +167,14 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_text(&writer, "build", node->build);
     write_number(&writer, "membership_index", node->membership_index);
     write_text(&writer, "membership", node->membership);
+    write_text(&writer, "low_space", yes_no(node->low_space));
+    write_number(&writer, "disk_free_bytes", node->disk_free_bytes);
+    write_number(&writer, "log_room_bytes", node->log_room_bytes);
+    write_number(&writer, "map_room_bytes", node->map_room_bytes);
+    write_members(&writer, "low_space_nodes", node, is_low_on_space);
+    write_members(&writer, "digest_differs", node, differs);
+    write_text(&writer, "damage", node->damage);
+    write_number(&writer, "scrubs_total", node->scrubs_total);
     write_number(&writer, "members", node->members_count);
     for (uint32_t i = 0; i < node->members_count; i++) {
         write_member(&writer, &node->members[i]);

@@ -31,6 +31,8 @@ struct node_view_member {
     uint64_t match_index;
     uint64_t next_index;
     bool recently_active;
+    bool low_space; /* as it said last; false: not, or not known */
+    bool differs;   /* known to the leader only: its digest was not that of the others */
 };
 
 struct node_view {
@@ -70,6 +72,11 @@ struct node_view {
     uint64_t redirects_total, unknown_total, entries_applied_total, elections_total;
     uint64_t memory_resident_bytes, client_memory_bytes, buffer_bytes;
     uint64_t log_bytes, log_file_bytes, map_file_bytes;
+    bool low_space;           /* the disk is nearly full: what makes the data grow is refused */
+    uint64_t disk_free_bytes; /* of the filesystem, beyond what this node has reserved */
+    const char *damage;       /* what the scrub found on the disk; "": nothing */
+    uint64_t scrubs_total;
+    uint64_t log_room_bytes, map_room_bytes; /* reserved: can be written on a full disk */
     bool checkpoint_running;
     uint64_t checkpoints_total;
     uint64_t input_bytes_total, output_bytes_total;

@@ -177,6 +177,7 @@ static void note_applied(struct replica *replica)
     replica->shown_digest = meta->digest;
     replica->entries_applied_total++;
     raft_applied(replica->raft, meta->applied_index);
+    report_note_applied(replica, meta->applied_index, meta->digest);
 }
 
 /* True: the whole entry is applied. It goes on in the next turn when it has done its share of work. */
@@ -273,7 +274,7 @@ static bool is_checkpoint_due(const struct replica *replica)
     }
     /* Small commands take far more memory in the table than bytes in the log. */
     return map_bytes_since_freeze(replica->map) >= replica->checkpoint_threshold ||
-           map_is_freeze_due(replica->map) ||
+           map_is_freeze_due(replica->map) || space_wants_checkpoint(replica) ||
            replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
 }
 
@@ -287,12 +288,13 @@ void apply_maybe_checkpoint(struct replica *replica)
         replica->checkpoint_threshold = replica->options.checkpoint_log_bytes;
     }
     /* The map must never run ahead of the own log on disk. */
-    if (replica->checkpoint == NULL || replica->checkpoint_out ||
+    if (replica->checkpoint == NULL || replica->checkpoint_out || !space_may_try_checkpoint(replica) ||
         raft_get_durable(replica->raft) < map_checkpoint_index(replica->checkpoint)) {
         return;
     }
     struct disk_job *job = disk_job_create(DISK_JOB_CHECKPOINT, replica->options.log);
     job->checkpoint = replica->checkpoint;
+    job->map = replica->map;
     replica->checkpoint_out = true;
     replica->io.submit(replica->io.context, job);
 }

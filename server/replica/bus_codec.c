@@ -14,6 +14,7 @@
  *   RAFT       u64 wall clock | u8 type | u8 flags (1 reject, 2 force) | u16 zero | u32 entries
  *              | u64 from | u64 to | u64 term | u64 log term | u64 log index | u64 hint term | u64 hint index
  *              | u64 commit | u64 round | { u64 term | u32 type | u32 bytes | payload }*
+ *   REPORT     u32 flags (1 low on space) | u32 zero | u64 digest index | u64 digest
  *
  * Entries carry no index: they follow log.index one by one, so that a gap cannot be said.
  * A HELLO of a newer protocol version may be longer than ours: what follows is skipped there, and only there,
@@ -39,6 +40,7 @@ enum {
     FLAG_JOINING = 1,
     FLAG_SNAPSHOT = 2,
     HELLO_VERSION_WITH_ADDRESS = 2,
+    FLAG_LOW_SPACE = 1,
 };
 
 _Static_assert(BUS_HOST_BYTES_MAX <= UINT8_MAX && BUS_NAME_BYTES_MAX <= UINT8_MAX, "lengths are one byte");
@@ -192,6 +194,14 @@ static void encode_snapshot_end(struct byte_buffer *out, const struct bus_snapsh
     put_reason(out, end->reason);
 }
 
+static void encode_report(struct byte_buffer *out, const struct bus_report *report)
+{
+    put_number(out, report->low_space ? FLAG_LOW_SPACE : 0, 4);
+    put_number(out, 0, 4);
+    put_number(out, report->digest_index, 8);
+    put_number(out, report->digest, 8);
+}
+
 static void encode_body(struct byte_buffer *out, const struct bus_message *message)
 {
     switch (message->type) {
@@ -218,6 +228,9 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
         return;
     case BUS_MESSAGE_SNAPSHOT_END:
         encode_snapshot_end(out, &message->snapshot_end);
+        return;
+    case BUS_MESSAGE_REPORT:
+        encode_report(out, &message->report);
         return;
     }
     abort();
@@ -552,6 +565,17 @@ static bool decode_raft(struct cursor *cursor, struct bus_message *message)
     return decode_entries(cursor, raft, entries_count);
 }
 
+static bool decode_report(struct cursor *cursor, struct bus_report *report)
+{
+    uint64_t flags = take_number(cursor, 4);
+    uint64_t zero = take_number(cursor, 4);
+
+    report->low_space = (flags & FLAG_LOW_SPACE) != 0;
+    report->digest_index = take_number(cursor, 8);
+    report->digest = take_number(cursor, 8);
+    return !cursor->failed && zero == 0 && (flags & ~(uint64_t)FLAG_LOW_SPACE) == 0;
+}
+
 static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message *message)
 {
     if (type < BUS_MESSAGE_HELLO || type > BUS_MESSAGE_SNAPSHOT_END) {
@@ -581,6 +605,8 @@ static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message
         return decode_snapshot_begin(cursor, &message->snapshot_begin);
     case BUS_MESSAGE_SNAPSHOT_END:
         return decode_snapshot_end(cursor, &message->snapshot_end);
+    case BUS_MESSAGE_REPORT:
+        return decode_report(cursor, &message->report);
     }
     return false;
 }

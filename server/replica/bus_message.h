@@ -17,6 +17,7 @@ enum {
     BUS_PROTOCOL_VERSION = 2, /* 2: hellos tell the node's address and how new its membership is; joining */
     BUS_PROTOCOL_VERSION_OF_CHANGES = 2, /* nodes of an older one take no notice of membership entries */
     BUS_PROTOCOL_VERSION_MIN = 1,        /* the oldest that we still understand */
+    BUS_REPORT_VERSION = 2,              /* REPORT is sent to members of this version and later */
     BUS_LISTENERS_MAX = 4,
     BUS_NAME_BYTES_MAX = 31,
     BUS_HOST_BYTES_MAX = 255,
@@ -34,7 +35,7 @@ enum bus_message_type {
         3, /* the dialler's proof of the secret; only when one is set; handled by the transport */
     BUS_MESSAGE_FORMATION = 4,
     BUS_MESSAGE_RAFT = 5,
-    /* 6 is kept for what members report of themselves */
+    BUS_MESSAGE_REPORT = 6,
     BUS_MESSAGE_JOIN_ANSWER = 7, /* to one that asked to join, after the handshake */
     /* On a connection of its own: BEGIN, then raw chunks (map_chunk.h), and END from the other side. */
     BUS_MESSAGE_SNAPSHOT_BEGIN = 8,
@@ -132,6 +133,13 @@ struct bus_snapshot_end {
     char reason[BUS_REASON_BYTES_MAX + 1];
 };
 
+/* What a member says of itself, to everybody, again and again. */
+struct bus_report {
+    bool low_space;        /* its disk is nearly full: it wants no data that grows */
+    uint64_t digest_index; /* an entry that it has applied, 0: none yet ... */
+    uint64_t digest;       /* ... and the digest of its map at that entry */
+};
+
 struct bus_message {
     enum bus_message_type type;
     uint64_t wall_clock_ms; /* of the sender, when it sent; RAFT only */
@@ -146,6 +154,7 @@ struct bus_message {
         struct bus_join_answer join_answer;
         struct bus_snapshot_begin snapshot_begin;
         struct bus_snapshot_end snapshot_end;
+        struct bus_report report;
         struct raft_message raft; /* decoded: owns its entries, raft_message_deinit() */
     };
 };

@@ -19,9 +19,12 @@ struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
         job->queue = DISK_QUEUE_LOG;
         break;
     case DISK_JOB_CHECKPOINT:
+    case DISK_JOB_MAP_ROOM:
+    case DISK_JOB_MAP_SCRUB:
         job->queue = DISK_QUEUE_MAP;
         break;
     case DISK_JOB_LOG_READ:
+    case DISK_JOB_LOG_SCRUB:
         job->queue = DISK_QUEUE_READ;
         break;
     }
@@ -43,6 +46,8 @@ void disk_job_destroy(struct disk_job *job)
 
 static void run_log_write(struct disk_job *job)
 {
+    free(job->log_entries); /* of an earlier try */
+    job->log_entries = NULL;
     if (job->entries_count > 0) {
         job->log_entries = calloc(job->entries_count, sizeof *job->log_entries);
         if (job->log_entries == NULL) {
@@ -60,17 +65,19 @@ static void run_log_write(struct disk_job *job)
     }
     job->write.entries = job->log_entries;
     job->write.entries_count = job->entries_count;
-    if (job->installs) {
+    job->status = STORAGE_OK;
+    if (job->installs && !job->is_installed) {
         job->install.hard_state = job->write.hard_state;
         job->status = log_store_install(job->log, &job->install, &job->error);
-        if (job->status != STORAGE_OK) {
-            return;
-        }
+        job->is_installed = job->status == STORAGE_OK;
     }
-    job->status = log_store_write(job->log, &job->write, &job->error);
+    if (job->status == STORAGE_OK) {
+        job->status = log_store_write(job->log, &job->write, &job->error);
+    }
     if (job->status == STORAGE_OK) {
         log_store_get_state(job->log, &job->log_state);
     }
+    log_store_get_space(job->log, &job->space);
 }
 
 static void collect_entry(void *context, const struct log_entry *read)
@@ -106,6 +113,17 @@ void disk_job_run(struct disk_job *job)
         break;
     case DISK_JOB_CHECKPOINT:
         job->status = map_checkpoint_write(job->checkpoint, &job->error);
+        map_get_space(job->map, &job->space);
+        break;
+    case DISK_JOB_MAP_ROOM:
+        job->status = map_reserve_room(job->map, &job->room, &job->error);
+        map_get_space(job->map, &job->space);
+        break;
+    case DISK_JOB_LOG_SCRUB:
+        log_scrub_run(job->log, job->scrub_from, job->scrub_bytes_max, &job->log_slice);
+        break;
+    case DISK_JOB_MAP_SCRUB:
+        job->status = map_scrub_run(job->map, job->scrub_bytes_max, &job->map_slice, &job->error);
         break;
     case DISK_JOB_LOG_READ:
         assert(job->entries_count == 0);

@@ -9,8 +9,8 @@
 #ifndef DISK_JOB_H
 #define DISK_JOB_H
 
-#include "log_store.h"
-#include "map.h"
+#include "log_scrub.h"
+#include "map_scrub.h"
 #include "raft.h"
 
 #include <stdbool.h>
@@ -28,6 +28,9 @@ enum disk_job_kind {
     DISK_JOB_IDENTITY,
     DISK_JOB_CHECKPOINT,
     DISK_JOB_LOG_READ,
+    DISK_JOB_MAP_ROOM, /* map_reserve_room() */
+    DISK_JOB_LOG_SCRUB,
+    DISK_JOB_MAP_SCRUB,
 };
 
 struct disk_job {
@@ -42,8 +45,9 @@ struct disk_job {
     struct raft_entry *entries; /* hold the references */
     uint32_t entries_count, entries_capacity;
     struct log_hard_state hard_state;
-    uint64_t sequence; /* of the last raft_ready in it */
-    bool installs;     /* first of all */
+    uint64_t sequence; /* of the last raft_ready in it; 0: it only makes room */
+    bool installs;     /* first of all ... */
+    bool is_installed; /* ... but not again when the rest found no room */
     struct log_install install;
     /* IDENTITY */
     struct log_identity identity;
@@ -51,16 +55,24 @@ struct disk_job {
     struct map_checkpoint *checkpoint;
     /* LOG_READ */
     struct raft_log_read read; /* `entries` get the result */
+    /* LOG_SCRUB and MAP_SCRUB: a slice */
+    uint64_t scrub_from, scrub_bytes_max;
+    struct log_scrub_slice log_slice; /* result */
+    struct map_scrub_slice map_slice; /* result */
+    /* CHECKPOINT, MAP_ROOM, MAP_SCRUB */
+    struct map *map;
+    struct map_room room;
 
     /* result */
     enum storage_status status;
     struct storage_error error;
     struct log_store_state log_state; /* after a LOG_WRITE */
+    struct storage_space space; /* of the log after a LOG_WRITE, of the map after CHECKPOINT and MAP_ROOM */
 };
 
 struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log);
 void disk_job_destroy(struct disk_job *job); /* drops references: on the loop's thread only */
-/* Does the job and fills the result. Any thread. */
+/* Does the job and fills the result. Any thread. One that found no room (STORAGE_FULL) may be done again. */
 void disk_job_run(struct disk_job *job);
 
 #endif

@@ -23,11 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Begins as Redis' text does: clients go by its first word. */
-static const char ROOM_ERROR[] =
-    "OOM command not allowed: the data takes a third of 'data-map-size'. Remove keys, "
-    "or start the nodes with a larger one";
-
 enum begin_result {
     BEGUN,       /* answered or on its way */
     WAIT_ORDER,  /* something earlier must end first, or there is no room */
@@ -148,17 +143,6 @@ static enum begin_result redirect(struct replica *replica, const struct request 
 
 /* ---- writes and reads ---------------------------------------------------------------------------- */
 
-/* What has been applied or asked for would take too much of the map's file: a checkpoint that does not fit
- * would stop all nodes (pitfall 19). LMDB copies the pages that it changes, and those of the last checkpoint
- * are not free again before the next is done: so at worst there are three of each. What is in memory takes up
- * to twice its size on pages. */
-static bool is_short_of_room(const struct replica *replica)
-{
-    struct map_usage usage;
-    map_get_usage(replica->map, &usage);
-    return usage.used_bytes + 2 * (usage.buffer_bytes + replica->pending_bytes) > usage.map_bytes / 3;
-}
-
 static enum begin_result begin_write(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
@@ -172,8 +156,10 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     if (!replica_leads(replica)) {
         return redirect(replica, request);
     }
-    if ((request->command->flags & COMMAND_GROWS) != 0 && is_short_of_room(replica)) {
-        client_answer_error(replica, client, request->number, ROOM_ERROR);
+    const char *refusal =
+        (request->command->flags & COMMAND_GROWS) != 0 ? space_refuses_growth(replica) : NULL;
+    if (refusal != NULL) {
+        client_answer_error(replica, client, request->number, refusal);
         return BEGUN;
     }
     batch_add_write(replica, client, request->number, request->command, request->arguments + 1,

@@ -250,6 +250,7 @@ void replica_on_peer_connected(struct replica *replica, uint64_t node_id, const 
     if (peer != NULL) {
         peer->dialled = true;
         note_hello(replica, peer, hello);
+        report_send(replica, peer);
     }
 }
 

@@ -88,7 +88,18 @@ static void drop_overwritten(struct replica *replica, struct disk_job *job, uint
     }
 }
 
-static void submit(struct replica *replica);
+static struct disk_job *open_write(struct replica *replica)
+{
+    struct disk_job *job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+    struct disk_job **end = &replica->writes;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = job;
+    replica->gathering_job = job;
+    replica->gathering_bytes = 0;
+    return job;
+}
 
 static void gather(struct replica *replica, struct raft_ready *ready)
 {
@@ -96,16 +107,12 @@ static void gather(struct replica *replica, struct raft_ready *ready)
         assert(ready->entries_count == 0 && !ready->hard_state_changed);
         return;
     }
-    if (ready->install.upto.index > 0 && replica->gathering_job != NULL) {
-        submit(replica); /* what came before is written before */
-    }
+    bool installs = ready->install.upto.index > 0;
     struct disk_job *job = replica->gathering_job;
-    if (job == NULL) {
-        job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
-        replica->gathering_job = job;
-        replica->gathering_bytes = 0;
+    if (job == NULL || installs) { /* what came before an install is written before */
+        job = open_write(replica);
     }
-    if (ready->install.upto.index > 0) {
+    if (installs) {
         job->installs = true;
         snapshot_fill_install(replica, job);
     }
@@ -164,8 +171,13 @@ void persist_take_ready(struct replica *replica)
 
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
+static bool is_log_short(const struct replica *replica)
+{
+    return replica->space.log.low || replica->write_found_no_room;
+}
+
 /* A member that is only a little behind is never cut off, whoever leads; one that holds up several tails is,
- * or half of what the log's file may grow to: a log that is full stops its node (pitfall 19). It gets a
+ * or half of what the log's file may grow to: a log that is full writes nothing more (pitfall 19). It gets a
  * snapshot then. */
 static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
@@ -174,13 +186,14 @@ static bool may_wait_for_followers(const struct replica *replica, const struct l
            usage->entries_bytes <= usage->map_bytes / 2;
 }
 
-/* Drops what the durable map has applied, in small pieces that ride on other writes, but for a tail for slow
- * followers. */
+/* Drops what the durable map has applied, in small pieces that ride on other writes, but for what members
+ * lack and, while there is room on the disk, a tail for those that may come to lack it. */
 static void add_compaction(struct replica *replica, struct disk_job *job)
 {
     struct log_store_usage usage;
     log_store_get_usage(replica->options.log, &usage);
-    if (usage.entries_bytes <= replica->options.log_tail_bytes || replica->reads_out > 0) {
+    uint64_t tail_bytes = is_log_short(replica) ? 0 : replica->options.log_tail_bytes;
+    if (usage.entries_bytes <= tail_bytes || replica->reads_out > 0) {
         return;
     }
     uint64_t keep_from = map_durable_index(replica->map);
@@ -200,19 +213,45 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (keep_from + 1 > status.first_index) {
         /* Large entries must not make a whole tail go in one step. */
         uint64_t entries = status.durable_index - status.first_index + 1;
-        uint64_t excess =
-            (usage.entries_bytes - replica->options.log_tail_bytes) * entries / usage.entries_bytes + 1;
+        uint64_t excess = (usage.entries_bytes - tail_bytes) * entries / usage.entries_bytes + 1;
         job->write.compact_to = keep_from;
         job->write.compact_entries_max =
             excess < COMPACT_ENTRIES_PER_JOB ? (uint32_t)excess : COMPACT_ENTRIES_PER_JOB;
     }
 }
 
-static void submit(struct replica *replica)
+/* Writes are made durable in the order of their sequences, one at a time. Before one that found no room is
+ * tried again, and now and then while the log is low, one that writes nothing tries to make room. */
+static struct disk_job *take_next_write(struct replica *replica)
 {
-    struct disk_job *job = replica->gathering_job;
-    replica->gathering_job = NULL;
-    replica->log_jobs_out++;
+    bool check = space_is_log_check_due(replica);
+    if (check && !(replica->write_found_no_room && replica->log_room_was_tried)) {
+        replica->log_room_was_tried = replica->write_found_no_room;
+        return disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+    }
+    if (replica->write_found_no_room && !check) {
+        return NULL;
+    }
+    struct disk_job *job = replica->writes;
+    if (job != NULL) {
+        replica->writes = job->next;
+        job->next = NULL;
+        replica->gathering_job = replica->gathering_job == job ? NULL : replica->gathering_job;
+        replica->write_found_no_room = replica->log_room_was_tried = false;
+    }
+    return job;
+}
+
+void persist_submit(struct replica *replica)
+{
+    struct disk_job *job = NULL;
+    if (!replica->log_job_out && !replica->identity_job_out) {
+        job = take_next_write(replica);
+    }
+    if (job == NULL) {
+        return;
+    }
+    replica->log_job_out = true;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
     job->write.commit_hint = commit < durable ? commit : durable;
@@ -222,29 +261,40 @@ static void submit(struct replica *replica)
     replica->io.submit(replica->io.context, job);
 }
 
-void persist_submit(struct replica *replica)
+static void stop_on_failure(struct replica *replica, const struct disk_job *job)
 {
-    if (replica->log_jobs_out == 0 && replica->gathering_job != NULL && !replica->identity_job_out) {
-        submit(replica);
-    }
+    replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                 job->error.text);
+}
+
+/* Nothing of it was written: it goes first when there is room. Later ones gather behind it. */
+static void keep_for_later(struct replica *replica, struct disk_job *job)
+{
+    job->next = replica->writes;
+    replica->writes = job;
+    replica->write_found_no_room = true;
 }
 
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
-    assert(replica->log_jobs_out > 0);
-    replica->log_jobs_out--;
-    if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+    replica->log_job_out = false;
+    if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
+        stop_on_failure(replica, job);
+        return;
+    }
+    space_note_log(replica, job);
+    if (job->status == STORAGE_FULL) {
         return;
     }
     if (job->installs && !snapshot_on_installed(replica)) {
         return;
     }
-    assert(job->sequence > replica->persisted_sequence);
-    replica->persisted_sequence = job->sequence;
-    raft_persisted(replica->raft, job->sequence);
-    release_messages(replica);
+    if (job->sequence > 0) {
+        assert(job->sequence > replica->persisted_sequence);
+        replica->persisted_sequence = job->sequence;
+        raft_persisted(replica->raft, job->sequence);
+        release_messages(replica);
+    }
     if (job->log_state.base.index + 1 > raft_first_index(replica->raft)) {
         raft_compacted(replica->raft,
                        (struct raft_entry_id){job->log_state.base.term, job->log_state.base.index});
@@ -256,8 +306,7 @@ static void on_log_read_done(struct replica *replica, struct disk_job *job)
     assert(replica->reads_out > 0);
     replica->reads_out--;
     if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+        stop_on_failure(replica, job);
         return;
     }
     raft_log_read_done(replica->raft, job->read.read_id, job->entries, job->entries_count);
@@ -267,9 +316,14 @@ static void on_checkpoint_done(struct replica *replica, struct disk_job *job)
 {
     assert(replica->checkpoint == job->checkpoint && replica->checkpoint_out);
     replica->checkpoint_out = false;
-    if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+    if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
+        stop_on_failure(replica, job);
+        return;
+    }
+    space_note_map(replica, job);
+    space_note_checkpoint(replica, job->status == STORAGE_OK);
+    if (job->status == STORAGE_FULL) {
+        map_checkpoint_try_again(replica->map, replica->checkpoint);
         return;
     }
     replica_log(replica, REPLICA_LOG_DEBUG, "checkpoint-written", "index=%llu",
@@ -285,12 +339,16 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     switch (job->kind) {
     case DISK_JOB_LOG_WRITE:
         on_log_write_done(replica, job);
+        if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->stopping) {
+            keep_for_later(replica, job);
+            return;
+        }
         break;
     case DISK_JOB_IDENTITY:
         replica->identity_job_out = false;
         if (job->status == STORAGE_OK) {
             formation_on_stored(replica, &job->identity);
-        } else {
+        } else if (job->status != STORAGE_FULL) { /* else the next tick tries again */
             replica_stop(replica, REPLICA_EXIT_DISK, job->error.text);
         }
         break;
@@ -300,14 +358,28 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     case DISK_JOB_LOG_READ:
         on_log_read_done(replica, job);
         break;
+    case DISK_JOB_LOG_SCRUB:
+        scrub_on_log_done(replica, job);
+        break;
+    case DISK_JOB_MAP_SCRUB:
+        scrub_on_map_done(replica, job);
+        break;
+    case DISK_JOB_MAP_ROOM:
+        space_on_map_job_done(replica, job);
+        break;
     }
     disk_job_destroy(job);
 }
 
 void persist_destroy(struct replica *replica)
 {
-    assert(replica->log_jobs_out == 0 && !replica->checkpoint_out && replica->reads_out == 0);
-    disk_job_destroy(replica->gathering_job);
+    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(!replica->space.map_job_out && !replica->scrub.is_out);
+    while (replica->writes != NULL) {
+        struct disk_job *job = replica->writes;
+        replica->writes = job->next;
+        disk_job_destroy(job);
+    }
     while (replica->held_first != NULL) {
         struct held_message *held = replica->held_first;
         replica->held_first = held->next;

@@ -165,6 +165,8 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     replica->last_role = RAFT_FOLLOWER;
     replica->leaderless_since_ms = replica->now_ms;
     replica->redispatch = true;
+    space_start(replica);
+    scrub_start(replica);
     replica_log(replica, REPLICA_LOG_INFO, "raft-started",
                 "term=%llu first=%llu last=%llu commit=%llu applied=%llu",
                 (unsigned long long)state.hard_state.term, (unsigned long long)state.base.index + 1,
@@ -250,6 +252,10 @@ void replica_on_message(struct replica *replica, uint64_t peer, const struct bus
 {
     if (message->type == BUS_MESSAGE_FORMATION) {
         formation_on_message(replica, peer, &message->formation);
+        return;
+    }
+    if (message->type == BUS_MESSAGE_REPORT) {
+        report_on_message(replica, peer, &message->report);
         return;
     }
     if (message->type != BUS_MESSAGE_RAFT || message->raft.from != peer || replica->raft == NULL ||
@@ -400,6 +406,9 @@ void replica_end_turn(struct replica *replica)
         peers_maybe_warn_of_clock(replica);
         persist_submit(replica);
         apply_maybe_checkpoint(replica);
+        space_tick(replica);
+        report_tick(replica);
+        scrub_tick(replica);
         const char *problem = map_error(replica->map);
         if (problem != NULL) {
             replica_stop(replica, REPLICA_EXIT_CORRUPT, problem);
@@ -429,9 +438,15 @@ uint64_t replica_deadline_ms(const struct replica *replica)
         return deadline_ms;
     }
     const uint64_t others[] = {
-        raft_deadline_ms(replica->raft), join_deadline_ms(replica),
-        batch_deadline_ms(replica),      reads_deadline_ms(replica),
-        apply_deadline_ms(replica),      replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+        raft_deadline_ms(replica->raft),
+        join_deadline_ms(replica),
+        batch_deadline_ms(replica),
+        reads_deadline_ms(replica),
+        apply_deadline_ms(replica),
+        space_deadline_ms(replica),
+        report_deadline_ms(replica),
+        scrub_deadline_ms(replica),
+        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;

@@ -120,6 +120,13 @@ struct replica_options {
     uint64_t cache_bytes_max, unstable_bytes_max;
     /* Work of applying in one turn (map_work_bytes()); 0: what kvd uses. */
     uint64_t apply_work_per_turn;
+    /* Log and map on disk are read again and checked, so many bytes a second (0: never), with this pause
+     * between two passes. */
+    uint64_t scrub_rate;
+    uint64_t scrub_pause_ms;
+    /* Members compare the digests of their maps at multiples of this many entries, the same on all of them;
+     * 0: what kvd uses. */
+    uint64_t digest_interval;
 };
 
 struct replica;
@@ -168,7 +175,7 @@ void replica_on_peer_unreachable(struct replica *replica, uint64_t peer);
 void replica_on_refused(struct replica *replica, uint64_t peer, enum bus_refusal code, const char *reason);
 /* Bytes of an unfinished frame arrived. */
 void replica_on_peer_contact(struct replica *replica, uint64_t peer);
-/* FORMATION and RAFT messages. The message stays the caller's. */
+/* FORMATION, RAFT and REPORT messages. The message stays the caller's. */
 void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message);
 
 /* ---- joining ---- */

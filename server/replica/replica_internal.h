@@ -12,6 +12,9 @@
  * members.c        the address book of the members
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
+ * space.c          what a node does when its disk runs full
+ * scrub.c          slow walks over log and map that find what the disk has altered
+ * report.c         what members tell one another of themselves; digests are compared
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
  * join.c           how a node becomes a member of a cluster that exists
@@ -161,6 +164,55 @@ struct held_message {
     struct raft_message message;
 };
 
+/* ---- space.c ------------------------------------------------------------------------------------- */
+
+struct replica_space {
+    struct storage_space log, map;       /* as the last disk job found it */
+    uint64_t log_check_ms, map_check_ms; /* when to look for room again, where there was too little */
+    bool log_is_full;                    /* a write found no room, and none has gone since */
+    bool checkpoint_is_full;             /* the frozen table found no room */
+    uint64_t checkpoint_ms;              /* low: not before, so that not every deletion is one of its own */
+    bool map_job_out;                    /* MAP_ROOM */
+    struct map_room room_asked;          /* the map's file was extended for so much */
+    uint64_t hand_over_ms;               /* not before */
+};
+
+/* ---- scrub.c ------------------------------------------------------------------------------------- */
+
+struct replica_scrub {
+    bool is_out;        /* a slice is with the disk */
+    bool is_in_map;     /* the pass walks the map; before: the log, from ... */
+    uint64_t log_index; /* ... here; 0: its beginning */
+    uint64_t next_ms;
+    bool pass_found_damage;
+    struct storage_error damage; /* the first that was found; "": none since the last sound pass */
+    uint64_t passes_total;
+};
+
+/* ---- report.c ------------------------------------------------------------------------------------ */
+
+enum { REPORT_ROWS = 16 };
+
+struct digest_said {
+    uint64_t node_id, digest;
+    bool judged;
+};
+
+/* What members said of one entry. */
+struct digest_row {
+    uint64_t index; /* 0: free */
+    uint32_t count;
+    struct digest_said said[RAFT_NODES_MAX];
+};
+
+struct reports {
+    struct {
+        uint64_t index, digest;
+    } own; /* the last one of this node; index 0: none yet */
+    struct digest_row rows[REPORT_ROWS];
+    uint64_t repeat_ms;
+};
+
 /* ---- peers.c ------------------------------------------------------------------------------------- */
 
 enum peer_standing {
@@ -181,7 +233,9 @@ struct peer {
     bool clock_known;
     int64_t clock_ahead_ms; /* its clock less our monotonic one */
     bool refused_us;
-    bool formation_accepted; /* formation: it has stored the present proposal */
+    bool formation_accepted;  /* formation: it has stored the present proposal */
+    struct bus_report report; /* the last one; all zero: none yet */
+    bool differs;             /* leader: its digest was not that of the others */
 };
 
 /* ---- membership.c -------------------------------------------------------------------------------- */
@@ -303,9 +357,15 @@ struct replica {
     struct read_round rounds[READ_ROUNDS_MAX * 2]; /* asked for or waiting to be applied; read_id 0: free */
 
     /* disk */
-    struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
+    struct disk_job *writes;        /* LOG_WRITEs that are not with the disk, in order */
+    struct disk_job *gathering_job; /* the last of them, if it may still get more */
     uint64_t gathering_bytes;
-    uint32_t log_jobs_out;
+    bool log_job_out;
+    bool write_found_no_room; /* the first of `writes` was with the disk */
+    bool log_room_was_tried;  /* room for it was sought since it came back */
+    struct replica_space space;
+    struct replica_scrub scrub;
+    struct reports reports;
     uint64_t persisted_sequence;
     struct held_message *held_first, *held_last;
     uint64_t commit_hint_stored;
@@ -433,6 +493,43 @@ void apply_destroy(struct replica *replica);
 void apply_maybe_checkpoint(struct replica *replica);
 void apply_maybe_purge(struct replica *replica);
 uint64_t apply_deadline_ms(const struct replica *replica);
+
+/* space.c */
+void space_start(struct replica *replica);
+bool space_is_low(const struct replica *replica);
+/* Why a command that makes the data grow must not be taken now, as an error for the client; NULL: it may. */
+const char *space_refuses_growth(const struct replica *replica);
+/* What a job found. */
+void space_note_log(struct replica *replica, const struct disk_job *job);
+void space_note_map(struct replica *replica, const struct disk_job *job);
+void space_on_map_job_done(struct replica *replica, const struct disk_job *job);
+/* A checkpoint was written, or found no room. */
+void space_note_checkpoint(struct replica *replica, bool written);
+void space_tick(struct replica *replica);
+/* Time to look whether the log has room again. */
+bool space_is_log_check_due(const struct replica *replica);
+/* Low: what was deleted should leave the file soon. */
+void space_on_map_replaced(struct replica *replica);
+bool space_wants_checkpoint(const struct replica *replica);
+bool space_may_try_checkpoint(const struct replica *replica);
+uint64_t space_deadline_ms(const struct replica *replica);
+
+/* scrub.c */
+void scrub_start(struct replica *replica);
+void scrub_tick(struct replica *replica);
+void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
+void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
+void scrub_on_map_replaced(struct replica *replica);
+uint64_t scrub_deadline_ms(const struct replica *replica);
+
+/* report.c */
+void report_send(struct replica *replica, const struct peer *peer);
+void report_send_to_all(struct replica *replica);
+void report_tick(struct replica *replica);
+uint64_t report_deadline_ms(const struct replica *replica);
+/* A whole entry was applied. */
+void report_note_applied(struct replica *replica, uint64_t index, uint64_t digest);
+void report_on_message(struct replica *replica, uint64_t node_id, const struct bus_report *report);
 
 /* peers.c */
 struct peer *peers_find(struct replica *replica, uint64_t node_id);

@@ -90,6 +90,8 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
     member->is_self = peer->is_self;
     member->is_leader = status->leader != RAFT_NODE_NONE && status->leader == member->node_id;
     member->connected = peer->is_self || peer->dialled || peer->accepted;
+    member->low_space = peer->is_self ? space_is_low(replica) : peer->report.low_space;
+    member->differs = peer->differs && status->role == RAFT_LEADER;
     member->progress = "";
     if (status->role == RAFT_LEADER) {
         if (peer->is_self) {
@@ -160,9 +162,18 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
     log_store_get_usage(replica->options.log, &log_usage);
     view->log_bytes = log_usage.entries_bytes;
     view->log_file_bytes = log_usage.file_bytes;
+    struct storage_space space;
+    log_store_get_space(replica->options.log, &space);
+    view->disk_free_bytes = space.disk_free_bytes;
+    view->log_room_bytes = space.room_bytes;
     if (replica->map == NULL) {
         return;
     }
+    map_get_space(replica->map, &space);
+    view->map_room_bytes = space.room_bytes;
+    view->low_space = space_is_low(replica);
+    view->damage = replica->scrub.damage.text;
+    view->scrubs_total = replica->scrub.passes_total;
     const struct map_meta *meta = map_get_meta(replica->map);
     view->key_count = meta->key_count;
     view->digest = replica->shown_digest;

@@ -55,7 +55,7 @@ static void on_member_message(struct bus_link *link, const struct bus_message *m
     bool raft = message->type == BUS_MESSAGE_RAFT && message->raft.from == peer->member.node_id &&
                 message->raft.to == bus->options.node_id;
 
-    if (raft || message->type == BUS_MESSAGE_FORMATION) {
+    if (raft || message->type == BUS_MESSAGE_FORMATION || message->type == BUS_MESSAGE_REPORT) {
         replica_on_message(bus->loop->replica, peer->member.node_id, message);
     } else if (message->type == BUS_MESSAGE_REFUSED) {
         drop_accepted(peer, "refused-by-peer", message->refused.reason);

@@ -122,6 +122,15 @@ const struct setting config_settings[] = {
      NULL, "SIZE",
      "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being "
      "written."},
+    {GROUP_STORAGE, "disk-reserve", SETTING_SIZE, AT(disk_reserve_bytes), "32MiB", 1 * MIB, 1 * TIB, NULL,
+     "SIZE",
+     "Disk space kept allocated for log and data each, beyond what they use and may need next. When the disk "
+     "cannot give it any more, commands that make the data grow are refused; deletions go on."},
+    {GROUP_STORAGE, "scrub-rate", SETTING_SIZE, AT(scrub_rate_bytes), "2MiB", 0, 16 * GIB, NULL, "SIZE",
+     "Log and data are read again in the background, so much of them each second, to find what the disk has "
+     "altered. 0: never."},
+    {GROUP_STORAGE, "scrub-pause", SETTING_DURATION, AT(scrub_pause_ms), "10m", 10, 7 * 24 * 60 * MINUTE,
+     NULL, "TIME", "... with this pause before each time."},
     {GROUP_STORAGE, "log-map-size", SETTING_SIZE, AT(log_map_bytes), "64GiB", 16 * MIB, 16 * TIB, NULL,
      "SIZE",
      "The most that the log's file may grow to. Address space, not disk: the file has the size of what is "

@@ -151,6 +151,7 @@ static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage
         .map_bytes = (size_t)runtime->config->data_map_bytes,
         .hash_seed = hash_seed,
         .buffer_bytes_max = (size_t)runtime->config->write_buffer_bytes,
+        .reserve_bytes = runtime->config->disk_reserve_bytes,
     };
     struct map *map = NULL;
 
@@ -449,6 +450,8 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .client_pending_bytes_max = config->client_pending_bytes,
         .pending_bytes_max = config->pending_bytes,
         .follower_reads_stale = config->follower_reads == 1,
+        .scrub_rate = config->scrub_rate_bytes,
+        .scrub_pause_ms = config->scrub_pause_ms,
     };
 
     for (uint32_t i = 0; i < config->listeners_count; i++) {

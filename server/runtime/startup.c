@@ -165,6 +165,7 @@ static bool open_data(const struct config *config, struct startup *startup, stru
     const struct log_store_options options = {
         .directory = data_directory_log_path(startup->directory),
         .map_bytes = (size_t)config->log_map_bytes,
+        .reserve_bytes = config->disk_reserve_bytes,
     };
 
     status = log_store_open(&options, &startup->log, &error);

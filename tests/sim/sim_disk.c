@@ -10,7 +10,9 @@
 
 enum { QUEUE_BITS = 2 };
 
-static const char *const kind_names[] = {"log write", "identity write", "checkpoint", "log read"};
+static const char *const kind_names[] = {"log write",       "identity write",          "checkpoint",
+                                         "log read",        "reservation for the map", "scrub of the log",
+                                         "scrub of the map"};
 
 static void on_run(void *target, uint64_t number);
 
@@ -59,7 +61,8 @@ static void on_report(void *target, uint64_t incarnation)
 /* What a full disk has no room for. Hard states and compaction fit in the reserve. */
 static bool needs_room(const struct disk_job *job)
 {
-    return job->kind == DISK_JOB_CHECKPOINT || (job->kind == DISK_JOB_LOG_WRITE && job->entries_count > 0);
+    return job->kind == DISK_JOB_CHECKPOINT || job->kind == DISK_JOB_MAP_ROOM ||
+           (job->kind == DISK_JOB_LOG_WRITE && job->entries_count > 0);
 }
 
 static void run(struct sim_node *node, struct disk_job *job)
@@ -67,10 +70,10 @@ static void run(struct sim_node *node, struct disk_job *job)
     struct sim_disk *disk = &node->disk;
     bool fails = disk->next_fails && disk->failing_kind == job->kind;
     if (disk->full && needs_room(job)) {
-        disk->has_failed = true;
         job->status = STORAGE_FULL;
+        job->space.low = true;
         (void)snprintf(job->error.text, sizeof job->error.text, "the simulated disk is full");
-        sim_trace(node->sim, node, SIM_TRACE_STORY, "a %s fails: the disk is full", kind_names[job->kind]);
+        sim_trace(node->sim, node, SIM_TRACE_STORY, "a %s finds no room", kind_names[job->kind]);
         return;
     }
     bool done = !fails || (disk->failing_write_is_done && job->kind != DISK_JOB_LOG_READ);
@@ -80,6 +83,7 @@ static void run(struct sim_node *node, struct disk_job *job)
             sim_fail(node->sim, SIM_CORRECTNESS, "a %s of node %" PRIu64 " failed: %s", kind_names[job->kind],
                      node->id, job->error.text);
         }
+        job->space.low = job->space.low || disk->full;
         if (job->kind == DISK_JOB_LOG_WRITE) {
             sim_promise_written(node, job);
         }

@@ -115,6 +115,9 @@ static void stop_node(void *context, enum replica_exit code, const char *reason)
 static void log_event(void *context, enum replica_log_level level, const char *event, const char *fields)
 {
     struct sim_node *node = context;
+    if (strcmp(event, "damage-found") == 0 || strcmp(event, "digest-differs") == 0) {
+        sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 ": %s %s", node->id, event, fields);
+    }
     if (!node->silent && sim_trace_is_on(node->sim, SIM_TRACE_STORY)) {
         sim_message_trace_event(node, level, event, fields);
     }
@@ -207,6 +210,8 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->cache_bytes_max = knobs->cache_bytes;
     options->apply_work_per_turn = knobs->apply_work_bytes;
     options->unstable_bytes_max = knobs->unstable_bytes;
+    options->scrub_rate = knobs->scrub_rate;
+    options->scrub_pause_ms = knobs->election_timeout_ms;
 }
 
 void sim_node_start(struct sim_node *node)

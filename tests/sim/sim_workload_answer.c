@@ -131,7 +131,10 @@ enum sim_told sim_workload_answer(struct sim *sim, const struct sim_command *com
         return SIM_TOLD_DOWN;
     }
     if (begins(answer, "OOM ")) {
-        if (!command->grows || sim->knobs.map_kib == sim_knob_neutral(SIM_KNOB_map_kib)) {
+        /* The map is small, or disks may be full. */
+        bool may_be =
+            sim->knobs.map_kib != sim_knob_neutral(SIM_KNOB_map_kib) || sim->knobs.disk_full_per_minute > 0;
+        if (!command->grows || !may_be) {
             sim_fail(sim, SIM_CORRECTNESS, "%s was refused for want of room", command->text);
         }
         sim->counts.refused++;

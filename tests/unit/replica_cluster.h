@@ -52,6 +52,9 @@ struct cluster_job {
     uint64_t run_ms, report_ms;
 };
 
+/* LOW: jobs are done, with the reserve. FULL: what needs room is not. */
+enum cluster_disk_room { CLUSTER_DISK_ROOMY, CLUSTER_DISK_LOW, CLUSTER_DISK_FULL };
+
 struct cluster_node {
     struct cluster *cluster;
     uint64_t id;
@@ -71,7 +74,8 @@ struct cluster_node {
     struct cluster_job *jobs[DISK_QUEUES_COUNT];
     bool held[DISK_QUEUES_COUNT];        /* jobs are not run by themselves */
     bool held_report[DISK_QUEUES_COUNT]; /* jobs are run, but not reported by themselves */
-    bool closing;                        /* crashing: nothing leaves */
+    enum cluster_disk_room room;
+    bool closing; /* crashing: nothing leaves */
     bool has_input;
     struct byte_buffer events; /* what it logged: "event fields\n" */
     uint64_t starts_count;
@@ -117,6 +121,7 @@ struct cluster {
     uint32_t leaders_count;
     uint64_t *digests; /* by applied index; 0: not seen yet */
     uint64_t digests_count;
+    bool may_differ; /* a test makes a node hold something else */
 };
 
 /* `nodes_count` nodes with ids from 1, none of them running. */

@@ -24,11 +24,21 @@ struct disk_job *cluster_first_job(struct cluster_node *node, enum disk_queue qu
     return node->jobs[queue] == NULL ? NULL : node->jobs[queue]->job;
 }
 
-static void run_one(struct cluster_job *queued)
+static bool needs_room(const struct disk_job *job)
+{
+    return job->kind == DISK_JOB_CHECKPOINT || job->kind == DISK_JOB_MAP_ROOM || job->entries_count > 0;
+}
+
+static void run_one(const struct cluster_node *node, struct cluster_job *queued)
 {
     assert_false(queued->was_run);
     queued->was_run = true;
-    disk_job_run(queued->job);
+    if (node->room == CLUSTER_DISK_FULL && needs_room(queued->job)) {
+        queued->job->status = STORAGE_FULL;
+    } else {
+        disk_job_run(queued->job);
+    }
+    queued->job->space.low = queued->job->space.low || node->room != CLUSTER_DISK_ROOMY;
 }
 
 bool cluster_run_job(struct cluster_node *node, enum disk_queue queue, enum storage_status status)
@@ -41,10 +51,11 @@ bool cluster_run_job(struct cluster_node *node, enum disk_queue queue, enum stor
         return false;
     }
     if (status == STORAGE_OK) {
-        run_one(queued);
+        run_one(node, queued);
     } else {
         queued->was_run = true;
         queued->job->status = status;
+        queued->job->space.low = status == STORAGE_FULL;
         (void)snprintf(queued->job->error.text, sizeof queued->job->error.text, "made to fail");
     }
     return true;
@@ -70,7 +81,7 @@ void cluster_move_disks(struct cluster_node *node)
         while (node->jobs[queue] != NULL) {
             struct cluster_job *queued = node->jobs[queue];
             if (!queued->was_run && !node->held[queue] && queued->run_ms <= node->cluster->now_ms) {
-                run_one(queued);
+                run_one(node, queued);
             }
             if (!queued->was_run || node->held_report[queue] || queued->report_ms > node->cluster->now_ms) {
                 break;

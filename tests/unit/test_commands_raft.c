@@ -12,7 +12,10 @@ static const char STATUS[] =
     "0000000000000abc\n"
     "log_time_ms:1700000000000\nclock_skew_ms:-4\nrules_version:1\nuptime_ms:90061000\nversion:0.1.0\nbuild:"
     "test\n"
-    "membership_index:0\nmembership:stable\nmembers:3\n"
+    "membership_index:0\nmembership:stable\n"
+    "low_space:no\ndisk_free_bytes:0\nlog_room_bytes:0\nmap_room_bytes:0\nlow_space_nodes:\ndigest_differs:\n"
+    "damage:\nscrubs_total:0\n"
+    "members:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
     "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
@@ -74,12 +77,28 @@ static void info_has_the_same_lines_with_a_prefix(void **state)
     assert_non_null(strstr(reply, "\r\nraft_member_1:host=10.0.0.1,"));
 }
 
+static void members_that_are_in_trouble_are_named(void **state)
+{
+    struct commands_testing *testing = *state;
+    testing->node.low_space = true;
+    testing->node.disk_free_bytes = 123;
+    testing->node.members[0].low_space = testing->node.members[2].low_space = true;
+    testing->node.members[1].differs = true;
+    testing->node.damage = "a bit flipped";
+    testing->node.scrubs_total = 3;
+    const char *reply = commands_run(testing, "RAFT STATUS");
+    assert_non_null(strstr(reply, "\nlow_space:yes\ndisk_free_bytes:123\n"));
+    assert_non_null(
+        strstr(reply, "\nlow_space_nodes:1,3\ndigest_differs:2\ndamage:a bit flipped\nscrubs_total:3\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         commands_test(status_has_its_stable_form),
         commands_test(a_learner_shows_what_is_to_become_of_it),
         commands_test(an_unknown_leader_has_no_address),
+        commands_test(members_that_are_in_trouble_are_named),
         commands_test(info_has_the_same_lines_with_a_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

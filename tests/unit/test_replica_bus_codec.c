@@ -527,7 +527,7 @@ static void a_body_cut_anywhere_is_refused(void **state)
 static void an_unknown_frame_type_is_refused(void **state)
 {
     (void)state;
-    for (uint8_t type = 0; type < 8; type = type == 0 ? 6 : (uint8_t)(type + 1)) {
+    for (uint8_t type = 0; type < 9; type = type == 0 ? 7 : (uint8_t)(type + 1)) {
         struct byte_buffer frame = encode((struct bus_message){.type = BUS_MESSAGE_PROOF});
 
         frame.bytes[frame.start + 16] = type;
@@ -640,10 +640,10 @@ static void strange_hellos_are_refused(void **state)
         size_t at;
         uint8_t value;
     } changes[] = {
-        {2, 3},    /* the oldest version is newer than the newest */
-        {48, 3},   /* formation */
-        {108, 5},  /* listeners */
-        {112, 32}, /* a name that is too long */
+        {2, BUS_PROTOCOL_VERSION + 1}, /* the oldest version is newer than the newest */
+        {48, 3},                       /* formation */
+        {108, 5},                      /* listeners */
+        {112, 32},                     /* a name that is too long */
     };
 
     (void)state;
@@ -688,6 +688,31 @@ static void strange_formations_are_refused(void **state)
     frame = encode(message);
     body(&frame)[20] = RAFT_NODES_MAX + 1;
     expect_refused(&frame);
+}
+
+static void reports_survive_and_strange_ones_are_refused(void **state)
+{
+    (void)state;
+    for (int low = 0; low < 2; low++) {
+        struct bus_message sent = {.type = BUS_MESSAGE_REPORT}, got;
+
+        sent.report = (struct bus_report){low == 1, 4096, 0x123456789abcdef0};
+        struct byte_buffer frame = encode(sent);
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.type, BUS_MESSAGE_REPORT);
+        assert_int_equal(got.report.low_space, low == 1);
+        assert_int_equal(got.report.digest_index, 4096);
+        assert_int_equal(got.report.digest, 0x123456789abcdef0);
+        body(&frame)[0] |= 2; /* a flag that nobody knows */
+        expect_refused(&frame);
+        frame = encode(sent);
+        body(&frame)[5] = 1; /* not zero */
+        expect_refused(&frame);
+        frame = encode(sent);
+        byte_buffer_append(&frame, "", 1);
+        expect_refused(&frame);
+    }
 }
 
 static void strange_refusals_are_refused(void **state)
@@ -739,6 +764,7 @@ int main(void)
         cmocka_unit_test(a_hello_of_a_newer_version_may_say_more),
         cmocka_unit_test(strange_formations_are_refused),
         cmocka_unit_test(strange_refusals_are_refused),
+        cmocka_unit_test(reports_survive_and_strange_ones_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,7 @@ static void test_a_checkpoint_is_written(void **state)
     testing_put_text(map, "k", "v", 0);
     struct disk_job *job = disk_job_create(DISK_JOB_CHECKPOINT, NULL);
     job->checkpoint = map_freeze(map);
+    job->map = map;
     disk_job_run(job);
     assert_int_equal(job->status, STORAGE_OK);
     map_checkpoint_finish(map, job->checkpoint);

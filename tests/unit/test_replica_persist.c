@@ -273,7 +273,7 @@ static void test_pitfall_09_a_gathered_write_ends_with_what_was_heard_last(void 
 static void test_pitfall_17_a_failed_write_stops_the_node_and_answers_nobody(void **state)
 {
     (void)state;
-    for (int status = STORAGE_FULL; status <= STORAGE_FAILED; status++) {
+    for (int status = STORAGE_LOCKED; status <= STORAGE_FAILED; status++) {
         struct cluster *cluster = cluster_create_led(3, 6);
         struct cluster_node *leader = cluster_find_leader(cluster);
         struct cluster_client *client = cluster_connect(leader, 0);

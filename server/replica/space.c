@@ -1,0 +1,290 @@
+/* space.c: what a node does when its disk runs full (design section 4, "Disk faults"; pitfall 19).
+ *
+ * Log and map keep room on the disk ahead of what they write, and a reserve (storage/space_reserve.h). When
+ * the reserve of one is not whole any more, the node is *low on space*: it goes on as before, with the
+ * reserve, but
+ * - a leader takes no commands that grow: neither when it is low itself, nor when fewer than a majority of
+ * the
+ *   members are not. Deletions go on, and checkpoints follow them soon, so that they make room;
+ * - a leader that is low hands leadership over, if a majority of the members is not;
+ * - compaction leaves no tail but what members lack. What finds no room at all waits, and is tried again:
+ * nothing is lost, what it promises is not said before it is written. While a node is low it looks again
+ * and again, so that all of this ends by itself.
+ *
+ * The one place that says "no" to commands for want of room, on the disk or in the map's file. */
+#include "replica_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CHECK_INTERVAL_MS = 250,
+    CHECKPOINT_INTERVAL_MS = 20, /* while low: many small ones find room where one large one does not */
+    ROOM_STEP_PAGES = 256,       /* reserved for the map beyond what is asked for: not for every key anew */
+};
+
+/* Begin as Redis' text does: clients go by its first word. */
+static const char MAP_ERROR[] =
+    "OOM command not allowed: the data takes a third of 'data-map-size'. Remove keys, "
+    "or start the nodes with a larger one";
+static const char DISK_ERROR[] =
+    "OOM command not allowed: too few nodes have room left on their disks (RAFT STATUS "
+    "shows low_space). Remove keys, or make room on the disks";
+
+/* ---- what is known ------------------------------------------------------------------------------- */
+
+bool space_is_low(const struct replica *replica)
+{
+    return replica->space.log.low || replica->space.map.low;
+}
+
+static void note(struct replica *replica, struct storage_space *known, const struct storage_space *found,
+                 const char *store)
+{
+    bool was_low = known->low;
+    *known = *found;
+    if (found->low == was_low) {
+        return;
+    }
+    replica_log(replica, found->low ? REPLICA_LOG_WARNING : REPLICA_LOG_INFO,
+                found->low ? "low-space" : "low-space-ended", "store=%s room_bytes=%llu disk_free_bytes=%llu",
+                store, (unsigned long long)found->room_bytes, (unsigned long long)found->disk_free_bytes);
+    replica->redispatch = true;
+    report_send_to_all(replica);
+}
+
+void space_start(struct replica *replica)
+{
+    struct storage_space found;
+    log_store_get_space(replica->options.log, &found);
+    note(replica, &replica->space.log, &found, "log");
+    map_get_space(replica->map, &found);
+    note(replica, &replica->space.map, &found, "map");
+}
+
+void space_note_log(struct replica *replica, const struct disk_job *job)
+{
+    if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->space.log_is_full) {
+        replica_log(replica, REPLICA_LOG_WARNING, "log-write-waits",
+                    "reason=\"no room for it\" room_bytes=%llu", (unsigned long long)job->space.room_bytes);
+    }
+    replica->space.log_is_full =
+        job->status == STORAGE_FULL || (replica->space.log_is_full && job->sequence == 0);
+    note(replica, &replica->space.log, &job->space, "log");
+    /* One that made room is followed at once, by the next such or by the write that waits. */
+    bool made_room = job->sequence == 0 && (job->write.compact_to > 0 || replica->write_found_no_room);
+    replica->space.log_check_ms = replica->now_ms + (made_room ? 0 : CHECK_INTERVAL_MS);
+}
+
+void space_note_map(struct replica *replica, const struct disk_job *job)
+{
+    note(replica, &replica->space.map, &job->space, "map");
+    replica->space.map_check_ms = replica->now_ms + CHECK_INTERVAL_MS;
+}
+
+/* ---- commands ------------------------------------------------------------------------------------ */
+
+/* What has been applied or asked for would take too much of the map's file: a checkpoint that does not fit
+ * could not be written by any node. LMDB copies the pages that it changes, and those of the last checkpoint
+ * are not free again before the next is done: so at worst there are three of each. What is in memory takes up
+ * to twice its size on pages. */
+static bool is_map_short(const struct replica *replica)
+{
+    struct map_usage usage;
+    map_get_usage(replica->map, &usage);
+    return usage.used_bytes + 2 * (usage.buffer_bytes + replica->pending_bytes) > usage.map_bytes / 3;
+}
+
+static bool has_room(const struct replica *replica, raft_node_id node_id)
+{
+    if (node_id == replica->options.node_id) {
+        return !space_is_low(replica);
+    }
+    const struct peer *peer = peers_find_const(replica, node_id);
+    return peer == NULL || !peer->report.low_space;
+}
+
+/* A majority of the voters, in a joint configuration of either half, is not low, as far as this node knows.
+ */
+static bool has_majority_room(const struct replica *replica)
+{
+    const struct raft_membership *membership = raft_get_membership(replica->raft);
+    const raft_node_id *const halves[] = {membership->voters, membership->outgoing};
+    const uint32_t counts[] = {membership->voters_count, membership->outgoing_count};
+    for (int half = 0; half < 2; half++) {
+        uint32_t with_room = 0;
+        for (uint32_t i = 0; i < counts[half]; i++) {
+            with_room += has_room(replica, halves[half][i]) ? 1 : 0;
+        }
+        if (counts[half] > 0 && with_room <= counts[half] / 2) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *space_refuses_growth(const struct replica *replica)
+{
+    if (is_map_short(replica)) {
+        return MAP_ERROR;
+    }
+    return space_is_low(replica) || !has_majority_room(replica) ? DISK_ERROR : NULL;
+}
+
+/* ---- leadership ---------------------------------------------------------------------------------- */
+
+static uint64_t match_of(const struct raft_status *status, uint64_t node_id)
+{
+    for (uint32_t i = 0; i < status->peers_count; i++) {
+        if (status->peers[i].id == node_id && status->peers[i].recently_active) {
+            return status->peers[i].match_index;
+        }
+    }
+    return 0;
+}
+
+/* Of those that have room and are there the one that has most of the log. */
+static uint64_t find_successor(const struct replica *replica)
+{
+    struct raft_status status;
+    raft_get_status(replica->raft, &status);
+    uint64_t best = RAFT_NODE_NONE;
+    uint64_t best_match = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        uint64_t match = match_of(&status, peer->member.node_id);
+        bool votes = raft_membership_find(raft_get_membership(replica->raft), peer->member.node_id) ==
+                     RAFT_MEMBER_VOTER;
+        if (!peer->is_self && votes && !peer->report.low_space && match > best_match) {
+            best = peer->member.node_id;
+            best_match = match;
+        }
+    }
+    return best;
+}
+
+static void maybe_hand_over(struct replica *replica)
+{
+    if (!space_is_low(replica) || !replica_leads(replica) || !has_majority_room(replica) ||
+        replica->now_ms < replica->space.hand_over_ms) {
+        return;
+    }
+    replica->space.hand_over_ms = replica->now_ms + 2 * (uint64_t)replica->options.election_timeout_ms;
+    uint64_t successor = find_successor(replica);
+    if (successor != RAFT_NODE_NONE && raft_transfer_leadership(replica->raft, successor)) {
+        replica_log(replica, REPLICA_LOG_WARNING, "handing-over", "reason=low-space to=%llu",
+                    (unsigned long long)successor);
+    }
+}
+
+/* ---- the map's file ------------------------------------------------------------------------------ */
+
+/* The file is extended before there is a checkpoint that needs it, so that a full disk is known while
+ * commands can still be refused. */
+static void maybe_reserve_for_map(struct replica *replica)
+{
+    struct replica_space *space = &replica->space;
+    struct map_room wanted;
+    if (space->map_job_out || replica->checkpoint_out || snapshot_is_taking_over(replica)) {
+        return;
+    }
+    map_get_room_wanted(replica->map, &wanted);
+    bool is_due = space->map.low ? replica->now_ms >= space->map_check_ms
+                                 : wanted.pages > space->room_asked.pages ||
+                                       wanted.run_pages > space->room_asked.run_pages;
+    if (!is_due) {
+        return;
+    }
+    struct disk_job *job = disk_job_create(DISK_JOB_MAP_ROOM, replica->options.log);
+    job->map = replica->map;
+    job->room = wanted;
+    job->room.pages += wanted.pages / 4 + ROOM_STEP_PAGES;
+    space->room_asked = job->room;
+    space->map_job_out = true;
+    replica->io.submit(replica->io.context, job);
+}
+
+void space_on_map_job_done(struct replica *replica, const struct disk_job *job)
+{
+    replica->space.map_job_out = false;
+    if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
+        replica_stop(replica, REPLICA_EXIT_DISK, job->error.text);
+        return;
+    }
+    space_note_map(replica, job);
+}
+
+void space_note_checkpoint(struct replica *replica, bool written)
+{
+    if (!written && !replica->space.checkpoint_is_full) {
+        replica_log(replica, REPLICA_LOG_WARNING, "checkpoint-waits",
+                    "reason=\"no room for it\" room_bytes=%llu",
+                    (unsigned long long)replica->space.map.room_bytes);
+    }
+    replica->space.checkpoint_is_full = !written;
+    replica->space.checkpoint_ms = replica->now_ms + CHECKPOINT_INTERVAL_MS;
+    if (written) {
+        replica->space.room_asked = (struct map_room){0}; /* it was used */
+    }
+}
+
+void space_on_map_replaced(struct replica *replica)
+{
+    assert(!replica->space.map_job_out);
+    replica->space.checkpoint_is_full = false;
+    replica->space.room_asked = (struct map_room){0};
+    struct storage_space found;
+    map_get_space(replica->map, &found);
+    note(replica, &replica->space.map, &found, "map");
+}
+
+bool space_wants_checkpoint(const struct replica *replica)
+{
+    return space_is_low(replica) && replica->now_ms >= replica->space.checkpoint_ms;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------ */
+
+void space_tick(struct replica *replica)
+{
+    if (replica->stopping) {
+        return;
+    }
+    maybe_hand_over(replica);
+    maybe_reserve_for_map(replica);
+}
+
+bool space_is_log_check_due(const struct replica *replica)
+{
+    return (replica->space.log.low || replica->write_found_no_room) &&
+           replica->now_ms >= replica->space.log_check_ms;
+}
+
+bool space_may_try_checkpoint(const struct replica *replica)
+{
+    return !replica->space.map_job_out &&
+           (!replica->space.checkpoint_is_full || replica->now_ms >= replica->space.map_check_ms);
+}
+
+uint64_t space_deadline_ms(const struct replica *replica)
+{
+    const struct replica_space *space = &replica->space;
+    uint64_t deadline_ms = UINT64_MAX;
+    if ((space->log.low || replica->write_found_no_room) && !replica->log_job_out) {
+        deadline_ms = space->log_check_ms;
+    }
+    bool waits_for_map = space->map.low || space->checkpoint_is_full;
+    if (waits_for_map && !space->map_job_out && !replica->checkpoint_out &&
+        space->map_check_ms < deadline_ms) {
+        deadline_ms = space->map_check_ms;
+    }
+    if (space_is_low(replica) && !map_is_clean(replica->map) && replica->checkpoint == NULL &&
+        space->checkpoint_ms < deadline_ms) {
+        deadline_ms = space->checkpoint_ms;
+    }
+    if (space_is_low(replica) && replica_leads(replica) && has_majority_room(replica) &&
+        space->hand_over_ms < deadline_ms) {
+        deadline_ms = space->hand_over_ms;
+    }
+    return deadline_ms;
+}

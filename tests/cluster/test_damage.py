@@ -1,0 +1,96 @@
+"""Pitfall 27: bits that flip in the files of a node, while it runs or while it is down, are found and named; the others go
+on, and what is altered is not served."""
+
+import mmap
+import os
+
+import pytest
+
+from kvd_cluster import EXIT_CORRUPT, STEADY, Cluster, wait_until
+from resp import ConnectionLost, ErrorReply
+
+SETTINGS = {
+    **STEADY,
+    "checkpoint-idle": "200ms",
+    "scrub-rate": "64MiB",
+    "scrub-pause": "200ms",
+}
+KEYS = 200
+
+
+def value_of(number):
+    return "value-%06d-" % number * 60
+
+
+def fill(cluster):
+    leader = cluster.wait_for_leader()
+    with leader.connect() as connection:
+        for number in range(KEYS):
+            assert connection.command("SET", "key:%d" % number, value_of(number)) == "OK"
+    wait_until(lambda: all(node.status()["map_durable_index"] >= KEYS for node in cluster.nodes), 60, "checkpoints")
+
+
+def flip(node, folder, text):
+    """Flips a bit in the middle of every place where the file has this text; also in a file that is in use, for what
+    LMDB has mapped is the same page cache."""
+    with open(os.path.join(node.directory, folder, "data.mdb"), "r+b") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            places = []
+            at = content.find(text)
+            while at >= 0:
+                places.append(at)
+                at = content.find(text, at + 1)
+        assert places, "nowhere in the file"
+        for place in places:
+            file.seek(place + len(text) // 2)
+            byte = file.read(1)
+            file.seek(place + len(text) // 2)
+            file.write(bytes([byte[0] ^ 1]))
+
+
+def wait_for_damage(node, words):
+    wait_until(lambda: (node.status() or {}).get("damage"), 60, "the damage to be found")
+    assert words in node.status()["damage"]
+    assert "damage-found" in node.last_log() and words in node.last_log()
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("folder", ["map-1", "log"])
+def test_pitfall_27_a_flipped_bit_is_found_and_named(folder, running):
+    with Cluster(3, SETTINGS) as cluster:
+        fill(cluster)
+        node = cluster.followers()[0]
+        if not running:
+            node.kill9()
+        flip(node, folder, value_of(77).encode())
+        if not running:
+            node.start()
+        wait_for_damage(node, "the key with hash" if folder == "map-1" else "log entry")
+        others = [other for other in cluster.nodes if other is not node]
+        assert all(other.status()["damage"] == "" for other in others)
+        # The cluster serves all of it, and the node all but what is altered.
+        leader = cluster.wait_for_leader()
+        assert leader.command("GET", "key:77") == value_of(77).encode()
+        assert node.read("GET", "key:78") == value_of(78).encode()
+        if folder == "map-1":
+            try:
+                reply = node.read("GET", "key:77")
+                assert isinstance(reply, ErrorReply), reply
+            except ConnectionLost:
+                pass
+            assert node.wait_exit() == EXIT_CORRUPT
+            assert "wrong checksum" in node.last_log()
+        assert leader.command("SET", "after", "1") == "OK"
+
+
+def test_a_sound_cluster_is_scrubbed_under_load_and_nothing_is_found():
+    with Cluster(3, {**SETTINGS, "checkpoint-log-bytes": "64KiB"}) as cluster:
+        leader = cluster.wait_for_leader()
+        before = [node.status()["scrubs_total"] for node in cluster.nodes]
+        with leader.connect() as connection:
+            for number in range(4000):
+                connection.command("SET", "key:%d" % (number * 7919 % 500), value_of(number)[:number % 700])
+        wait_until(lambda: all(node.status()["scrubs_total"] > count + 2 for node, count in zip(cluster.nodes, before)),
+                   60, "some passes")
+        assert all(node.status()["damage"] == "" for node in cluster.nodes)
+        cluster.wait_until_equal()
