@@ -24,45 +24,32 @@
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void copy_config(struct raft *raft, const struct raft_config *config)
+static void check_config(const struct raft_config *config)
 {
     raft_assert(config->id != RAFT_NODE_NONE);
-    raft_assert(config->voters_count >= 1 && config->voters_count <= RAFT_NODES_MAX);
     raft_assert(config->heartbeat_interval_ms > 0);
     raft_assert(config->heartbeat_interval_ms < config->election_timeout_ms);
     raft_assert(config->unreachable_delay_ms > 0 && config->disk_stall_timeout_ms > 0);
     raft_assert(config->append_bytes_max > 0 && config->inflight_bytes_max > 0);
-    raft->config = *config;
-    for (uint32_t i = 0; i < config->voters_count; i++) {
-        raft_assert(config->voters[i] != RAFT_NODE_NONE);
-        raft->voters[i] = config->voters[i];
-        for (uint32_t j = 0; j < i; j++) {
-            raft_assert(raft->voters[j] != raft->voters[i]);
-        }
-    }
-    raft->config.voters = raft->voters;
-    raft->self = raft_find_slot(raft, config->id);
-    raft_assert(raft->self != RAFT_SLOT_NONE);
 }
 
 struct raft *raft_create(const struct raft_config *config, const struct raft_restore *restore,
                          uint64_t now_ms)
 {
     struct raft *raft = raft_memory_allocate(1, sizeof *raft);
-    copy_config(raft, config);
+    check_config(config);
+    raft->config = *config;
     raft->now_ms = now_ms;
     raft_random_init(&raft->random, config->seed);
     raft_reads_init(&raft->reads, config->seed);
     raft->hard_state = restore->hard_state;
     raft->role = RAFT_FOLLOWER;
     raft_log_init(&raft->log, restore, config->cache_bytes_max);
-    for (uint32_t i = 0; i < config->voters_count; i++) {
-        raft_progress_init(&raft->progress[i], config->inflight_messages_max);
-    }
+    raft_configuration_init(raft, restore);
     raft_transfer_abandon(raft);
     raft_election_calm(raft);
     raft_election_reset_timer(raft);
-    if (raft_is_single(raft)) {
+    if (raft_configuration_is_alone(raft)) {
         raft->election.deadline_ms = now_ms; /* nobody else could lead */
     }
     raft_check_invariants(raft);
@@ -74,14 +61,13 @@ void raft_destroy(struct raft *raft)
     if (raft == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        raft_progress_deinit(&raft->progress[i]);
-    }
+    raft_configuration_deinit(raft);
     raft_apply_deinit(raft);
     raft_reads_deinit(&raft->reads);
     raft_outbox_deinit(&raft->outbox);
     raft_log_deinit(&raft->log);
     free(raft->log_reads);
+    free(raft->snapshots);
     free(raft);
 }
 
@@ -89,9 +75,9 @@ void raft_destroy(struct raft *raft)
 
 uint32_t raft_find_slot(const struct raft *raft, raft_node_id id)
 {
-    raft_assert(raft->config.voters_count <= RAFT_NODES_MAX);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (raft->voters[i] == id) {
+    raft_assert(raft->slots_count >= 1 && raft->slots_count <= RAFT_SLOTS_MAX);
+    for (uint32_t i = 0; i < raft->slots_count; i++) {
+        if (raft->progress[i].id == id) {
             return i;
         }
     }
@@ -124,7 +110,7 @@ struct raft_message raft_new_message(const struct raft *raft, enum raft_message_
 
 void raft_send(struct raft *raft, const struct raft_message *message)
 {
-    raft_assert(raft_find_slot(raft, message->to) != RAFT_SLOT_NONE);
+    raft_assert(message->to != RAFT_NODE_NONE); /* perhaps a node that is no member here: it asked */
     raft_outbox_push(&raft->outbox, message);
 }
 
@@ -159,7 +145,9 @@ void raft_tick(struct raft *raft, uint64_t now_ms)
     raft_read_expire(raft);
     if (raft->role == RAFT_LEADER) {
         raft->leader_contact_ms = now_ms;
-        raft_transfer_tick(raft);
+        raft_transfer_tick(raft); /* may step down */
+    }
+    if (raft->role == RAFT_LEADER) {
         raft_replication_tick(raft);
     } else {
         raft_election_tick(raft);
@@ -268,10 +256,36 @@ static bool speaks_of_own_term(const struct raft_message *message)
     return message->type != RAFT_MESSAGE_PRE_VOTE;
 }
 
+/* Thesis 4.1, 4.2.2: a candidate or a leader may be of a configuration that this node has not heard of yet,
+ * or be on its way out of the one that this node has; answers and questions of strangers are of no use to
+ * anybody. */
+static bool may_come_from_stranger(enum raft_message_type type)
+{
+    switch (type) {
+    case RAFT_MESSAGE_PRE_VOTE:
+    case RAFT_MESSAGE_VOTE:
+    case RAFT_MESSAGE_APPEND:
+    case RAFT_MESSAGE_HEARTBEAT:
+    case RAFT_MESSAGE_TIMEOUT_NOW:
+        return true;
+    case RAFT_MESSAGE_PRE_VOTE_RESPONSE:
+    case RAFT_MESSAGE_VOTE_RESPONSE:
+    case RAFT_MESSAGE_APPEND_RESPONSE:
+    case RAFT_MESSAGE_HEARTBEAT_RESPONSE:
+    case RAFT_MESSAGE_READ_INDEX:
+    case RAFT_MESSAGE_READ_INDEX_RESPONSE:
+        return false;
+    }
+    return false;
+}
+
 void raft_step(struct raft *raft, const struct raft_message *message)
 {
     uint32_t slot = raft_find_slot(raft, message->from);
-    if (message->to != raft->config.id || slot == RAFT_SLOT_NONE || slot == raft->self) {
+    if (message->to != raft->config.id || message->from == RAFT_NODE_NONE || slot == RAFT_SLOT_SELF) {
+        return;
+    }
+    if (slot == RAFT_SLOT_NONE && !may_come_from_stranger(message->type)) {
         return;
     }
     if (!raft_message_is_well_formed(message)) {
@@ -290,7 +304,7 @@ void raft_step(struct raft *raft, const struct raft_message *message)
         route_old(raft, message);
         return;
     }
-    if (raft->role == RAFT_LEADER && message->term == raft->hard_state.term) {
+    if (raft->role == RAFT_LEADER && slot != RAFT_SLOT_NONE && message->term == raft->hard_state.term) {
         raft->progress[slot].contact_ms = raft->now_ms;
     }
     route(raft, message);
@@ -307,8 +321,7 @@ enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *pa
     if (raft->transfer.transferee != RAFT_NODE_NONE) {
         return RAFT_PROPOSE_TRANSFERRING;
     }
-    uint64_t stable = raft->log.durable < raft->log.commit ? raft->log.durable : raft->log.commit;
-    if (raft_log_bytes_after(&raft->log, stable) > raft->config.unstable_bytes_max) {
+    if (raft_replication_is_full(raft)) {
         return RAFT_PROPOSE_FULL;
     }
     *id = raft_replication_append(raft, RAFT_ENTRY_COMMANDS, payload);
@@ -336,12 +349,12 @@ void raft_applied(struct raft *raft, uint64_t index)
 void raft_peer_unreachable(struct raft *raft, raft_node_id peer)
 {
     uint32_t slot = raft_find_slot(raft, peer);
-    if (slot == RAFT_SLOT_NONE || slot == raft->self) {
+    if (peer == RAFT_NODE_NONE || slot == RAFT_SLOT_SELF) {
         return;
     }
-    if (raft->role == RAFT_LEADER) {
+    if (raft->role == RAFT_LEADER && slot != RAFT_SLOT_NONE) {
         raft_replication_on_unreachable(raft, slot);
-    } else if (peer == raft->leader) {
+    } else if (peer == raft->leader) { /* a member or not */
         raft_election_on_leader_unreachable(raft);
     }
 }
@@ -369,7 +382,7 @@ void raft_log_read_done(struct raft *raft, uint64_t read_id, const struct raft_e
         raft_apply_on_log_read(raft, entries, entries_count);
         return;
     }
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
         if (raft->role == RAFT_LEADER && raft->progress[i].log_read_id == read_id) {
             raft_replication_on_log_read(raft, i, entries, entries_count);
             return;

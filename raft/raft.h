@@ -6,9 +6,8 @@
  * applies. Nothing here opens a socket or a file, starts a thread, reads a clock, prints, or
  * keeps a global: the same inputs in the same order give the same outputs, on any machine.
  *
- * What it is not: it does not know what entries mean, how messages are encoded, or where the
- * log is kept. Membership changes and snapshots are not in it yet; a follower that needs
- * compacted entries is reported, not served.
+ * What it is not: it does not know what commands mean, how messages are encoded, where the log is kept, or
+ * what a snapshot contains: it says who needs one, and what becomes of the log when one is installed.
  *
  * Time: every function that needs the time uses the one given last to raft_tick() or raft_set_time(). It is
  * monotonic, in milliseconds, from any origin.
@@ -25,12 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Node ids are chosen by people, 1 and up; 0 means "none". */
-typedef uint64_t raft_node_id;
-#define RAFT_NODE_NONE ((raft_node_id)0)
+#include "raft_membership.h" /* node ids, and who is in the cluster */
 
 enum {
-    RAFT_NODES_MAX = 15, /* members of one cluster, voters and learners */
+    /* Nodes that one speaks with: members, itself, and on a leader those that have just left. */
+    RAFT_SLOTS_MAX = 32,
 };
 
 /* Identifies an entry for ever: two logs that hold the same id are equal up to it (thesis 3.5,
@@ -63,7 +61,7 @@ void raft_payload_unref(struct raft_payload *payload);               /* NULL is 
 enum raft_entry_type {
     RAFT_ENTRY_NOOP = 1,       /* starts a term (thesis 6.4); its payload is NULL */
     RAFT_ENTRY_COMMANDS = 2,   /* opaque bytes for the state machine */
-    RAFT_ENTRY_MEMBERSHIP = 3, /* kept for membership changes; ignored by this version */
+    RAFT_ENTRY_MEMBERSHIP = 3, /* a configuration (raft_membership_encode); the core makes and reads it */
 };
 
 struct raft_entry {
@@ -145,9 +143,7 @@ void raft_message_deinit(struct raft_message *message);
 
 struct raft_config {
     raft_node_id id;
-    const raft_node_id *voters; /* copied; contains `id`; no doubles */
-    uint32_t voters_count;      /* 1 to RAFT_NODES_MAX */
-    uint64_t seed;              /* of all that is random; differs between nodes and between a node's starts */
+    uint64_t seed; /* of all that is random; differs between nodes and between a node's starts */
 
     uint32_t election_timeout_ms;   /* the least; drawn from [t, 2t) each time: thesis 3.4 */
     uint32_t heartbeat_interval_ms; /* well under election_timeout_ms */
@@ -169,7 +165,14 @@ struct raft_term_run {
     uint64_t term;
 };
 
-/* What was on disk when the node started. All zero for a new node. */
+/* An entry of type RAFT_ENTRY_MEMBERSHIP on disk. */
+struct raft_membership_entry {
+    struct raft_entry_id id;
+    struct raft_payload *payload; /* what raft_membership_decode() accepts */
+};
+
+/* What was on disk when the node started. All zero for a new node that waits to be added to a cluster; the
+ * members of a cluster that is being formed start with its first configuration. */
 struct raft_restore {
     struct raft_hard_state hard_state;
     struct raft_entry_id base;        /* the entry before the first one in the log: compacted or {0,0} */
@@ -178,6 +181,13 @@ struct raft_restore {
     uint32_t runs_count;
     uint64_t commit;  /* known committed: max(hint, applied); <= last_index */
     uint64_t applied; /* the state machine holds the log up to here; base.index <= applied <= commit */
+
+    /* In rising order: first the configuration that the state machine holds, if it holds one: the last one
+     * up to `applied`, under its entry's id or {0,0} (with which the cluster was formed, or it is not known
+     * where it stood); then every one that stands in the log above `applied`. References are taken; the
+     * array is copied. */
+    const struct raft_membership_entry *memberships;
+    uint32_t memberships_count;
 };
 
 struct raft;
@@ -197,7 +207,8 @@ void raft_set_time(struct raft *raft, uint64_t now_ms);
 uint64_t raft_deadline_ms(const struct raft *raft);
 
 /* Takes a message from a peer. The entries' payloads are referenced, the message stays the
- * caller's. Messages that are not for this node, from a non-member, or malformed are ignored. */
+ * caller's. Messages that are not for this node or malformed are ignored, and so are those of nodes that are
+ * no members here, but for the ones of candidates and leaders: they may know more (thesis 4.1). */
 void raft_step(struct raft *raft, const struct raft_message *message);
 
 enum raft_propose_result {
@@ -210,6 +221,51 @@ enum raft_propose_result {
  * and sets *id; the entry may yet be lost (never tell a client anything by this alone). */
 enum raft_propose_result raft_propose(struct raft *raft, struct raft_payload *payload,
                                       struct raft_entry_id *id) __attribute__((warn_unused_result));
+
+/* ---- membership (thesis chapter 4) ----
+ *
+ * A configuration takes effect when it is appended and is rolled back if its entry is truncated. To change
+ * it: copy raft_get_membership(), raft_membership_set() as often as wanted, raft_propose_membership(). A
+ * change of voters goes through the joint configuration, however many nodes it adds and removes; when that
+ * is committed the leader of the day proposes C_new by itself, with the same opaque bytes. The change is
+ * done when raft_status says membership_committed and outgoing_count is 0. A node that is to become a voter
+ * should be a learner first, until its match_index (raft_peer_status) is near `last`: else commits may have
+ * to wait for it (4.2.1). Whether a change is wise - enough of the new voters alive - is for the caller to
+ * judge from raft_status.
+ *
+ * A leader that is not among the new voters leads on until C_new is committed, without counting itself,
+ * then hands leadership over and steps down (4.2.2). Who is out hears of it from the leader, within two
+ * election timeouts of the commit or not at all (a node that was away then: the others do not listen to it,
+ * 4.2.3; tell it by other means); then raft_status.removed. */
+
+/* A configuration, and where it stands. */
+struct raft_configuration {
+    struct raft_entry_id id; /* its entry; the end of the snapshot that it came with; or as in raft_restore */
+    struct raft_membership membership;
+    struct raft_payload *payload; /* whole; NULL: none is known (no voters) */
+    uint32_t opaque_offset;       /* where the caller's bytes begin in it */
+};
+
+/* The one in effect, committed or not. Borrowed until the next call that is given a raft that is not const.
+ * Its id tells whether it has changed; so new peers' addresses are known as soon as they are needed. */
+const struct raft_configuration *raft_get_configuration(const struct raft *raft);
+const struct raft_membership *raft_get_membership(const struct raft *raft);
+
+enum raft_membership_result {
+    RAFT_MEMBERSHIP_OK,
+    RAFT_MEMBERSHIP_NOT_LEADER,   /* of this and the following: certainly nothing was appended */
+    RAFT_MEMBERSHIP_TRANSFERRING, /* leadership is being handed over */
+    RAFT_MEMBERSHIP_NOT_READY,    /* the term's no-op is not committed yet: try again soon (pitfall 7) */
+    RAFT_MEMBERSHIP_PENDING,      /* a change is under way: try again when it is done (pitfall 8) */
+    RAFT_MEMBERSHIP_INVALID, /* joint, no voter, over RAFT_NODES_MAX nodes with those that leave, too long */
+    RAFT_MEMBERSHIP_FULL,    /* unstable_bytes_max: try again later */
+};
+/* Begins to change the membership to `target`, with new opaque bytes (copied; the former ones do not stay).
+ * On OK *id is the entry that was appended, C_old,new or at once C_new; it may yet be lost. */
+enum raft_membership_result raft_propose_membership(struct raft *raft, const struct raft_membership *target,
+                                                    const uint8_t *opaque, uint32_t opaque_size,
+                                                    struct raft_entry_id *id)
+    __attribute__((warn_unused_result));
 
 /* Asks for a read index for all reads that have arrived so far (thesis 6.4). Returns the id of
  * this try, unique in the life of this object, or 0 when no leader is known or (on the leader) leadership is
@@ -230,9 +286,9 @@ void raft_peer_unreachable(struct raft *raft, raft_node_id peer);
  * large APPEND on a slow link does not cause an election. */
 void raft_peer_contact(struct raft *raft, raft_node_id peer);
 
-/* Starts to hand leadership to `target`, or with RAFT_NODE_NONE to the most up-to-date reachable
- * voter (thesis 3.10). False when not leader or nobody else could take it. Given up after an
- * election timeout: raft_status.transferee tells. */
+/* Starts to hand leadership to `target`, a voter, or with RAFT_NODE_NONE to the most up-to-date reachable
+ * voter (thesis 3.10; during a change, one of C_new). False when not leader or nobody else could take it.
+ * Given up after an election timeout: raft_status.transferee tells. */
 bool raft_transfer_leadership(struct raft *raft, raft_node_id target);
 
 /* Answers a raft_log_read from raft_ready.log_reads: `entries` are those read, consecutive from
@@ -244,6 +300,41 @@ void raft_log_read_done(struct raft *raft, uint64_t read_id, const struct raft_e
 
 /* The log on disk starts after `base` now. Precondition: base.index <= applied and durable. */
 void raft_compacted(struct raft *raft, struct raft_entry_id base);
+
+/* ---- snapshots (thesis chapter 5) ----
+ *
+ * Leader: raft_ready.snapshots names a follower that needs entries which are compacted. The caller streams
+ * the state to it as it likes, and tells when that is over; while it lasts, raft_status.needed_from says
+ * what may not be compacted. At most one stream per follower is asked for at a time; one that is still
+ * under way from an earlier leadership of this node may serve, its end counts all the same. What a follower
+ * is asked to take by a leader of the past is committed like everything else, and welcome.
+ *
+ * Follower: raft_wants_snapshot() says whether a stream is worth taking, when it begins and while it lasts.
+ * When all of it has been loaded beside the live state and is durable there, raft_install_snapshot(); then
+ * the installation comes out of raft_ready as part of a numbered write, in its order among the others, so
+ * that it is never in doubt which entries the disk holds. */
+
+/* Leader: the stream to `peer` has been opened, and brings the state up to `upto`. Optional: until it is
+ * called, all that is in the log counts as needed. */
+void raft_snapshot_started(struct raft *raft, raft_node_id peer, struct raft_entry_id upto);
+/* Leader: the stream is over. `ok`: the follower has got all of it; it is asked for the entries after
+ * `upto` until it has installed it. Otherwise a stream is asked for anew after an election timeout, and
+ * `upto` does not matter. Ignored when no longer leader, or not asked for. */
+void raft_snapshot_done(struct raft *raft, raft_node_id peer, struct raft_entry_id upto, bool ok);
+
+/* False: it is older than what the state machine has got already, or contradicts what is committed, or this
+ * node leads: end the stream. */
+bool raft_wants_snapshot(const struct raft *raft, struct raft_entry_id upto);
+/* The state at `upto`, with the configuration that it holds (what raft_membership_decode() accepts;
+ * referenced), is about to take the place of the state machine's. False: not wanted any more (see above) or
+ * malformed, and nothing has changed: throw it away. Otherwise, at once: the log begins after `upto`; what
+ * it held beyond stays if it holds `upto` itself, else all of it goes; commit, handed out and applied are
+ * at least upto.index; reads of the log for applying are cancelled. Give no raft_applied() for what was
+ * handed out before, and keep serving reads by what the live state machine has applied. The next
+ * raft_ready.install says what to do on disk; nothing is handed out for applying until that is reported by
+ * raft_persisted(). */
+bool raft_install_snapshot(struct raft *raft, struct raft_entry_id upto, struct raft_payload *membership)
+    __attribute__((warn_unused_result));
 
 /* ---- outputs --------------------------------------------------------------------------------- */
 
@@ -264,11 +355,21 @@ struct raft_log_read {
     uint32_t bytes_max;
 };
 
+/* The loaded state goes live: one transaction names it, sets the log's base to `upto`, and drops the
+ * entries up to there, or all of them. If `keeps` is false, the entries of earlier writes that go into the
+ * same transaction may be left out. When it is done, and before raft_persisted() is called, the state
+ * machine is exchanged. */
+struct raft_install {
+    struct raft_entry_id upto; /* index 0: there is nothing to install */
+    bool keeps; /* the log on disk, after all earlier writes, holds `upto`: what follows it stays */
+};
+
 struct raft_ready {
-    /* To be made durable, in one step and in the order of sequence numbers: hard state (if changed)
-     * and entries, appended at entries[0].id.index after dropping whatever stands there and
-     * later. `sequence` numbers this persist; 0: nothing to persist. */
+    /* To be made durable, in one step and in the order of sequence numbers: the installation of a
+     * snapshot (if any), hard state (if changed) and entries, appended at entries[0].id.index after
+     * dropping whatever stands there and later. `sequence` numbers this persist; 0: nothing to persist. */
     uint64_t sequence;
+    struct raft_install install;
     bool hard_state_changed;
     struct raft_hard_state hard_state;
     struct raft_entry *entries;
@@ -289,6 +390,8 @@ struct raft_ready {
     uint32_t reads_count;
     struct raft_log_read *log_reads;
     uint32_t log_reads_count;
+    raft_node_id *snapshots; /* followers that a snapshot is to be streamed to */
+    uint32_t snapshots_count;
 };
 
 bool raft_has_ready(const struct raft *raft);
@@ -311,12 +414,14 @@ enum raft_next_committed raft_next_committed(struct raft *raft, const struct raf
 /* How far one follower is (leader only). */
 struct raft_peer_status {
     raft_node_id id;
+    enum raft_member_kind kind; /* NONE: it has left, and is being told so */
     uint64_t match_index;
     uint64_t next_index;
     enum raft_progress_state { RAFT_PROGRESS_PROBE, RAFT_PROGRESS_REPLICATE, RAFT_PROGRESS_SNAPSHOT } state;
     bool recently_active; /* heard of within an election timeout */
     uint32_t inflight_messages;
     uint64_t inflight_bytes;
+    bool snapshot_under_way; /* a stream was asked for, and its end has not been told */
 };
 
 struct raft_status {
@@ -336,9 +441,25 @@ struct raft_status {
     /* Every member's disk holds the log up to here, as far as this node knows: what is beyond may yet be
      * needed by one that is behind, whoever leads. Never goes back; 0 after a start. */
     uint64_t held_by_all;
+    /* Leader: compact nothing above it: a follower that gets a snapshot will need it next, or it would need
+     * a snapshot again, and so on for ever (pitfall 14). UINT64_MAX: nobody does. A follower of which
+     * nothing is heard for five election timeouts does not count, so that it does not hold the log for
+     * ever; a log that is about to be full may have to be cut all the same: that costs another snapshot,
+     * never more. */
+    uint64_t needed_from;
     uint64_t unstable_bytes; /* proposed or received, not yet durable here */
+
+    struct raft_membership membership; /* in effect */
+    struct raft_entry_id membership_id;
+    bool membership_committed;
+    enum raft_member_kind kind; /* this node's */
+    /* A committed configuration took this node out: it was a member, in this object's life or when it
+     * started, and is no more. It campaigns no more, and hears of nothing. (A node that is restarted after
+     * that cannot tell that it was a member: then kind alone says that it is none.) */
+    bool removed;
+
     uint32_t peers_count;
-    struct raft_peer_status peers[RAFT_NODES_MAX]; /* leader only, without itself */
+    struct raft_peer_status peers[RAFT_SLOTS_MAX]; /* leader only, without itself */
 };
 
 void raft_get_status(const struct raft *raft, struct raft_status *status);

@@ -44,7 +44,7 @@ static void refuse(struct raft *raft, const struct raft_message *message)
 static void accept(struct raft *raft, const struct raft_message *message, uint64_t last_new)
 {
     uint64_t commit = message->commit < last_new ? message->commit : last_new;
-    raft_log_commit_to(&raft->log, commit);
+    (void)raft_configuration_commit_to(raft, commit);
     struct raft_message response = raft_new_message(raft, RAFT_MESSAGE_APPEND_RESPONSE, message->from);
     response.log = (struct raft_entry_id){.term = raft_log_term(&raft->log, last_new), .index = last_new};
     raft_send(raft, &response);
@@ -92,8 +92,12 @@ void raft_append_on_append(struct raft *raft, const struct raft_message *message
         }
         if (first_new <= log->last_index) {
             raft_log_truncate(log, first_new);
+            raft_configuration_on_truncate(raft, first_new);
         }
         raft_log_append(log, message->entries + known, message->entries_count - known);
+        for (uint32_t i = known; i < message->entries_count; i++) {
+            raft_configuration_on_append(raft, &message->entries[i]);
+        }
     }
     if (last_new < log->base.index) {
         last_new = log->base.index; /* all of it was compacted here, so it matches up to base */
@@ -114,7 +118,7 @@ void raft_append_on_heartbeat(struct raft *raft, const struct raft_message *mess
     }
     /* The leader has our acknowledgement up to there; what is beyond our log only a broken peer sends. */
     if (message->commit <= raft->log.last_index) {
-        raft_log_commit_to(&raft->log, message->commit);
+        (void)raft_configuration_commit_to(raft, message->commit);
     }
     answer_round(raft, message->from, message->round);
 }

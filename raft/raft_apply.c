@@ -18,10 +18,15 @@ static void drop_entries(struct raft_apply *apply)
     apply->entries_first = 0;
 }
 
-void raft_apply_deinit(struct raft *raft)
+void raft_apply_reset(struct raft *raft)
 {
     drop_entries(&raft->apply);
     raft->apply.read_id = 0;
+}
+
+void raft_apply_deinit(struct raft *raft)
+{
+    raft_apply_reset(raft);
 }
 
 static const struct raft_entry *find_read_entry(const struct raft_apply *apply, uint64_t index)
@@ -38,8 +43,8 @@ enum raft_next_committed raft_next_committed(struct raft *raft, const struct raf
 {
     struct raft_log *log = &raft->log;
     raft_assert(log->handed <= log->commit);
-    if (log->handed == log->commit) {
-        return RAFT_NEXT_NONE;
+    if (log->handed == log->commit || !raft_log_base_is_durable(log)) {
+        return RAFT_NEXT_NONE; /* nothing is applied to a state that is about to be replaced */
     }
     uint64_t next = log->handed + 1;
     const struct raft_entry *found = find_read_entry(&raft->apply, next);

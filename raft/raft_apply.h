@@ -14,6 +14,8 @@
 #include "raft.h"
 
 void raft_apply_deinit(struct raft *raft);
+/* A snapshot comes in the place of what was to be applied. */
+void raft_apply_reset(struct raft *raft);
 /* Entries wanted for applying were read; 0 entries: they could not be. */
 void raft_apply_on_log_read(struct raft *raft, const struct raft_entry *entries, uint32_t entries_count);
 

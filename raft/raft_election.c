@@ -5,21 +5,6 @@
 #include "raft_internal.h"
 #include "raft_role.h"
 
-static uint32_t slot_bit(uint32_t slot)
-{
-    raft_assert(slot < RAFT_NODES_MAX);
-    return UINT32_C(1) << slot;
-}
-
-static uint32_t count_bits(uint32_t bits)
-{
-    uint32_t count = 0;
-    for (; bits != 0; bits &= bits - 1) {
-        count++;
-    }
-    return count;
-}
-
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -61,6 +46,9 @@ static uint64_t random_delay(struct raft *raft)
 static void hurry(struct raft *raft)
 {
     raft_assert(raft->leader == RAFT_NODE_NONE);
+    if (!raft_configuration_may_campaign(raft)) {
+        return;
+    }
     raft->election.hurried = true;
     raft->election.hurry_deadline_ms = raft->now_ms + random_delay(raft);
 }
@@ -98,11 +86,12 @@ uint64_t raft_election_deadline_ms(const struct raft *raft)
 
 static void ask_for_votes(struct raft *raft, enum raft_message_type type, uint64_t term, bool force)
 {
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i == raft->self || (raft->election.granted & slot_bit(i)) != 0) {
+    uint32_t voters = raft->quorum.voters | raft->quorum.outgoing;
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        if ((voters & ~raft->election.granted & raft_quorum_bit(i)) == 0) {
             continue;
         }
-        struct raft_message request = raft_new_message(raft, type, raft->voters[i]);
+        struct raft_message request = raft_new_message(raft, type, raft->progress[i].id);
         request.term = term;
         request.log = raft_log_last(&raft->log);
         request.force = force;
@@ -121,17 +110,12 @@ static void campaign(struct raft *raft, bool force)
     ask_for_votes(raft, RAFT_MESSAGE_VOTE, raft->hard_state.term, force);
 }
 
-static bool has_majority(const struct raft *raft, uint32_t bits)
-{
-    return count_bits(bits) >= raft_majority(raft);
-}
-
 static void maybe_win_pre_vote(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_PRE_CANDIDATE);
-    if (has_majority(raft, raft->election.granted)) {
+    if (raft_quorum_is_reached(&raft->quorum, raft->election.granted)) {
         campaign(raft, false);
-    } else if (has_majority(raft, raft->election.refused)) {
+    } else if (raft_quorum_is_lost(&raft->quorum, raft->election.refused)) {
         raft_become_follower(raft, raft->hard_state.term);
     }
 }
@@ -139,9 +123,9 @@ static void maybe_win_pre_vote(struct raft *raft)
 static void maybe_win_vote(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_CANDIDATE);
-    if (has_majority(raft, raft->election.granted) && raft_hard_state_is_durable(raft)) {
+    if (raft_quorum_is_reached(&raft->quorum, raft->election.granted) && raft_hard_state_is_durable(raft)) {
         raft_become_leader(raft);
-    } else if (has_majority(raft, raft->election.refused)) {
+    } else if (raft_quorum_is_lost(&raft->quorum, raft->election.refused)) {
         raft_become_follower(raft, raft->hard_state.term);
     }
 }
@@ -168,6 +152,12 @@ static void pre_campaign_again(struct raft *raft)
     ask_for_votes(raft, RAFT_MESSAGE_PRE_VOTE, raft->hard_state.term + 1, false);
 }
 
+/* Neither with a disk that hangs (pitfall 16), nor without a vote. */
+static bool could_lead(const struct raft *raft)
+{
+    return !raft_disk_is_stalled(raft) && raft_configuration_may_campaign(raft);
+}
+
 void raft_election_tick(struct raft *raft)
 {
     raft_assert(raft->role != RAFT_LEADER);
@@ -180,7 +170,10 @@ void raft_election_tick(struct raft *raft)
     if (hurry_due) {
         election->hurry_deadline_ms = raft->now_ms + random_delay(raft);
     }
-    if (raft_disk_is_stalled(raft)) { /* it could not lead (pitfall 16) */
+    if (!could_lead(raft)) {
+        if (!raft_configuration_may_campaign(raft)) {
+            raft_election_calm(raft); /* a snapshot may have taken it out in the middle of a hurry */
+        }
         if (timed_out) {
             raft_election_reset_timer(raft);
         }
@@ -196,7 +189,7 @@ void raft_election_tick(struct raft *raft)
 void raft_election_campaign_by_force(struct raft *raft)
 {
     raft_assert(raft->role != RAFT_LEADER);
-    if (!raft_disk_is_stalled(raft)) {
+    if (could_lead(raft)) {
         campaign(raft, true);
     }
 }
@@ -207,7 +200,7 @@ void raft_election_on_persisted(struct raft *raft)
         return;
     }
     raft_assert(raft->hard_state.vote == raft->config.id);
-    raft->election.granted |= slot_bit(raft->self);
+    raft->election.granted |= raft_quorum_bit(RAFT_SLOT_SELF); /* counts if it is a voter */
     maybe_win_vote(raft);
 }
 
@@ -240,7 +233,9 @@ void raft_election_maybe_note_leader_gone(struct raft *raft, const struct raft_m
 
 /* ---- answers to others ----------------------------------------------------------------------- */
 
-/* Thesis 4.2.3: a server that hears from a current leader does not vote. */
+/* Who may vote is decided by the candidate's configuration, not by the voter's (thesis 4.1): a voter looks
+ * at log and term only, be the candidate a stranger to it. Thesis 4.2.3: a server that hears from a current
+ * leader does not vote. */
 static bool is_sticky(const struct raft *raft)
 {
     if (raft->role == RAFT_LEADER) {
@@ -302,10 +297,10 @@ void raft_election_on_vote(struct raft *raft, const struct raft_message *message
     raft_send(raft, &response);
 }
 
-/* Counts an answer; false if this voter has answered already. */
+/* Counts an answer; false if this node has answered already. */
 static bool count_answer(struct raft *raft, const struct raft_message *message)
 {
-    uint32_t bit = slot_bit(raft_find_slot(raft, message->from));
+    uint32_t bit = raft_quorum_bit(raft_find_slot(raft, message->from));
     if (((raft->election.granted | raft->election.refused) & bit) != 0) {
         return false;
     }
@@ -341,9 +336,9 @@ void raft_election_on_vote_response(struct raft *raft, const struct raft_message
 void raft_election_check_invariants(const struct raft *raft)
 {
     const struct raft_election *election = &raft->election;
-    uint32_t members = (UINT32_C(1) << raft->config.voters_count) - 1;
+    uint32_t slots = (uint32_t)((UINT64_C(1) << raft->slots_count) - 1);
     raft_assert((election->granted & election->refused) == 0);
-    raft_assert(((election->granted | election->refused) & ~members) == 0);
+    raft_assert(((election->granted | election->refused) & ~slots) == 0);
     raft_assert(!election->hurried || (raft->leader == RAFT_NODE_NONE && raft->role != RAFT_LEADER));
     raft_assert(election->hurried == (election->hurry_deadline_ms != RAFT_NEVER_MS));
     raft_assert(raft->role == RAFT_PRE_CANDIDATE || raft->role == RAFT_CANDIDATE ||

@@ -15,19 +15,26 @@
 
 #include "raft.h"
 #include "raft_assert.h"
+#include "raft_configuration.h"
 #include "raft_log.h"
 #include "raft_outbox.h"
 #include "raft_progress.h"
+#include "raft_quorum.h"
 #include "raft_random.h"
 #include "raft_read_index.h"
 
 #define RAFT_NEVER_MS  UINT64_MAX
 #define RAFT_SLOT_NONE UINT32_MAX
 
+enum {
+    RAFT_SLOT_SELF = 0,
+};
+_Static_assert(RAFT_SLOTS_MAX == 32, "a bit of a uint32_t for each slot");
+
 /* raft_election.c */
 struct raft_election {
     uint64_t deadline_ms; /* not leader: when to campaign unless a leader is heard of */
-    uint32_t granted;     /* candidates: bit per voter slot that granted; */
+    uint32_t granted;     /* candidates: bit per slot that granted; */
     uint32_t refused;     /* and that refused. granted & refused == 0 */
 
     /* The leader's connection broke and nothing was heard of any leader since: try again and again.
@@ -53,9 +60,7 @@ struct raft_apply {
 };
 
 struct raft {
-    struct raft_config config; /* .voters points to `voters` */
-    raft_node_id voters[RAFT_NODES_MAX];
-    uint32_t self; /* own place in `voters` */
+    struct raft_config config;
     uint64_t now_ms;
     struct raft_random random;
 
@@ -74,10 +79,17 @@ struct raft {
 
     struct raft_log log;
     struct raft_election election;
-    struct raft_progress progress[RAFT_NODES_MAX]; /* by slot; meaningful while leader, but [self] */
-    uint64_t heartbeat_deadline_ms;                /* leader */
-    uint64_t quorum_deadline_ms;                   /* leader: when to look for a silent majority */
-    uint64_t commit_news_deadline_ms;              /* leader: see raft_replication_maybe_commit() */
+
+    /* raft_configuration.c. The nodes that this one speaks with have a slot each, itself slot 0. */
+    struct raft_configurations configurations;
+    struct raft_quorum quorum;                     /* of the configuration in effect */
+    struct raft_progress progress[RAFT_SLOTS_MAX]; /* meaningful while leader, but that of slot 0 */
+    uint32_t slots_count;
+    uint32_t left_count; /* slots of nodes that are no members any more: leader only */
+
+    uint64_t heartbeat_deadline_ms;   /* leader */
+    uint64_t quorum_deadline_ms;      /* leader: when to look for a silent majority */
+    uint64_t commit_news_deadline_ms; /* leader: see raft_replication_maybe_commit() */
     struct raft_transfer transfer;
     struct raft_reads reads;
     struct raft_apply apply;
@@ -90,19 +102,12 @@ struct raft {
     struct raft_log_read *log_reads;
     uint32_t log_reads_count;
     uint32_t log_reads_capacity;
+    raft_node_id *snapshots; /* peers that need one */
+    uint32_t snapshots_count;
+    uint32_t snapshots_capacity;
 };
 
-static inline uint32_t raft_majority(const struct raft *raft)
-{
-    return raft->config.voters_count / 2 + 1;
-}
-
-static inline bool raft_is_single(const struct raft *raft)
-{
-    return raft->config.voters_count == 1;
-}
-
-/* The place of `id` among the voters, or RAFT_SLOT_NONE. */
+/* The slot of `id`, or RAFT_SLOT_NONE. */
 uint32_t raft_find_slot(const struct raft *raft, raft_node_id id);
 
 /* True if term and vote are on the own disk as they are now. */

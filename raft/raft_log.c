@@ -68,6 +68,7 @@ void raft_log_init(struct raft_log *log, const struct raft_restore *restore, uin
         .applied = restore->applied,
         .durable = restore->last_index,
         .unsaved_first = restore->last_index + 1,
+        .install_first = UINT64_MAX,
     };
     restore_runs(log, restore);
 }
@@ -243,16 +244,71 @@ void raft_log_compact(struct raft_log *log, struct raft_entry_id base)
     log->base = base;
 }
 
+/* The log goes on after `upto`, which it holds: what is not written yet need not be, up to there. */
+static void install_and_keep(struct raft_log *log, struct raft_entry_id upto)
+{
+    bool on_disk = upto.index < log->unsaved_first; /* once the writes before this one are done */
+    while (log->cache_first <= upto.index) {
+        cache_drop_first(log);
+    }
+    raft_term_runs_compact(&log->runs, upto.index, log->last_index);
+    log->install_keeps = on_disk && (!log->install_unsaved || log->install_keeps);
+    if (log->unsaved_first <= upto.index) {
+        log->install_first = min_u64(log->install_first, log->unsaved_first);
+        log->unsaved_first = upto.index + 1;
+    }
+}
+
+static void install_and_drop(struct raft_log *log, struct raft_entry_id upto)
+{
+    /* Up to the commit index the disk holds what is true, whatever follows there. */
+    if (log->last_index > log->commit) {
+        raft_log_truncate(log, log->commit + 1);
+    }
+    while (log->cache_first <= log->last_index) {
+        cache_drop_first(log);
+    }
+    raft_term_runs_compact(&log->runs, log->last_index, log->last_index);
+    log->install_keeps = false;
+    log->install_first = min_u64(log->install_first, log->commit + 1);
+    log->last_index = upto.index;
+    log->cache_first = upto.index + 1;
+    log->unsaved_first = upto.index + 1;
+}
+
+void raft_log_install(struct raft_log *log, struct raft_entry_id upto)
+{
+    raft_assert(upto.index > log->handed && upto.term > 0);
+    if (raft_log_holds(log, upto)) {
+        install_and_keep(log, upto);
+    } else {
+        raft_assert(upto.index > log->commit);
+        install_and_drop(log, upto);
+    }
+    log->base = upto;
+    log->install_unsaved = true;
+    log->commit = log->commit < upto.index ? upto.index : log->commit;
+    log->handed = upto.index;
+    log->applied = upto.index;
+    raft_assert(log->base.index <= log->last_index && log->durable < log->unsaved_first);
+}
+
+bool raft_log_base_is_durable(const struct raft_log *log)
+{
+    return !log->install_unsaved && log->base_sequence <= log->persists.done_sequence;
+}
+
 bool raft_log_has_unsaved(const struct raft_log *log)
 {
-    return log->unsaved_first <= log->last_index;
+    return log->unsaved_first <= log->last_index || log->install_unsaved;
 }
 
 uint64_t raft_log_issue_persist(struct raft_log *log, uint64_t now_ms, struct raft_entry **entries,
                                 uint32_t *entries_count)
 {
     raft_assert(log->unsaved_first >= log->cache_first);
-    uint64_t first = raft_log_has_unsaved(log) ? log->unsaved_first : UINT64_MAX;
+    uint64_t first = log->unsaved_first <= log->last_index ? log->unsaved_first : UINT64_MAX;
+    first = min_u64(first, log->install_first);
     *entries_count = (uint32_t)(log->last_index + 1 - log->unsaved_first);
     *entries = raft_memory_allocate(*entries_count, sizeof **entries);
     for (uint32_t i = 0; i < *entries_count; i++) {
@@ -260,7 +316,13 @@ uint64_t raft_log_issue_persist(struct raft_log *log, uint64_t now_ms, struct ra
         raft_payload_ref((*entries)[i].payload);
     }
     log->unsaved_first = log->last_index + 1;
-    return raft_persists_issue(&log->persists, first, raft_log_last(log), now_ms);
+    uint64_t sequence = raft_persists_issue(&log->persists, first, raft_log_last(log), now_ms);
+    if (log->install_unsaved) {
+        log->install_unsaved = false;
+        log->install_first = UINT64_MAX;
+        log->base_sequence = sequence;
+    }
+    return sequence;
 }
 
 bool raft_log_persisted(struct raft_log *log, uint64_t sequence)
@@ -272,9 +334,11 @@ bool raft_log_persisted(struct raft_log *log, uint64_t sequence)
     /* The disk holds the log as it was up to on_disk, or as a later write (begun, perhaps done, but
      * not confirmed) leaves it. What no such write touches is durable whatever happens. */
     uint64_t overwritten = min_u64(raft_persists_first_overwritten(&log->persists), log->unsaved_first);
+    overwritten = min_u64(overwritten, log->install_first);
     uint64_t durable = min_u64(on_disk.index, overwritten - 1);
     raft_assert(durable >= log->durable);
-    raft_assert(durable < on_disk.index || raft_log_holds(log, on_disk));
+    raft_assert(durable < on_disk.index || durable < log->base.index || raft_log_holds(log, on_disk));
+    raft_assert(durable >= log->base.index || !raft_log_base_is_durable(log));
     bool rose = durable > log->durable;
     log->durable = durable;
     return rose;
@@ -303,10 +367,13 @@ void raft_log_check_invariants(const struct raft_log *log)
 {
     raft_assert(log->base.index <= log->applied && log->applied <= log->handed);
     raft_assert(log->handed <= log->commit && log->commit <= log->last_index);
-    raft_assert(log->base.index <= log->durable && log->durable <= log->last_index);
+    raft_assert(log->base.index <= log->durable || !raft_log_base_is_durable(log));
+    raft_assert(log->durable <= log->last_index && log->commit >= log->base.index);
+    raft_assert(log->base_sequence <= log->persists.last_sequence);
+    raft_assert(log->install_first == UINT64_MAX || log->install_unsaved);
     raft_assert(log->durable < log->unsaved_first && log->unsaved_first <= log->last_index + 1);
     raft_assert(log->cache_first > log->base.index && log->cache_first <= log->last_index + 1);
-    raft_assert(log->cache_first <= log->durable + 1);
+    raft_assert(log->cache_first <= log->durable + 1 || log->cache_first == log->base.index + 1);
     raft_assert((log->runs.count == 0) == (log->last_index == log->base.index));
     uint64_t previous_term = log->base.term;
     for (uint32_t i = 0; i < log->runs.count; i++) {

@@ -6,6 +6,10 @@
  *   base <= applied <= handed <= commit <= last       what the state machine has seen
  *   base <= durable <= last                            what the own disk holds
  *
+ * After a snapshot the log begins anew at its end (raft_log_install), here at once and on disk with the
+ * next numbered write. Until that is done, base is ahead of the disk and `durable` may be below it: it
+ * still says up to where the disk, whatever becomes of that write, holds what is or was the log.
+ *
  * What it is not: it decides nothing. Whoever appends, truncates or commits has checked the rules
  * of Raft; this file only asserts what must hold whoever is right.
  *
@@ -47,6 +51,12 @@ struct raft_log {
     uint64_t durable;       /* the own disk holds the current log up to here, whatever happens */
     uint64_t unsaved_first; /* first entry that no numbered write holds yet; last_index + 1: none */
     struct raft_persists persists;
+
+    bool install_unsaved; /* base is that of a snapshot which no numbered write installs yet */
+    bool install_keeps;   /* the disk then goes on from base, else it drops all entries */
+    uint64_t
+        install_first; /* install_unsaved: first entry on disk that is not of this log; UINT64_MAX: none */
+    uint64_t base_sequence; /* the write that sets base on disk; 0: is there since the start */
 };
 
 void raft_log_init(struct raft_log *log, const struct raft_restore *restore, uint64_t cache_bytes_max);
@@ -78,10 +88,16 @@ bool raft_log_commit_to(struct raft_log *log, uint64_t index);
 void raft_log_applied_to(struct raft_log *log, uint64_t index);
 /* The log on disk begins after `base`. */
 void raft_log_compact(struct raft_log *log, struct raft_entry_id base);
+/* The state machine gets a snapshot up to `upto` (> handed): the log begins after it. What follows stays
+ * if the log holds `upto`; else nothing does: what is above the commit index may be anything (thesis 5). */
+void raft_log_install(struct raft_log *log, struct raft_entry_id upto);
+/* The disk's log begins at base, too. */
+bool raft_log_base_is_durable(const struct raft_log *log);
 
 bool raft_log_has_unsaved(const struct raft_log *log);
-/* Numbers the next write: all unsaved entries (none is allowed: hard state only). *entries is a new
- * array, with references of its own, for the caller. Returns the sequence number. */
+/* Numbers the next write: all unsaved entries (none is allowed: hard state only), after the installation of
+ * a snapshot, if one is unsaved. *entries is a new array, with references of its own, for the caller.
+ * Returns the sequence number. */
 uint64_t raft_log_issue_persist(struct raft_log *log, uint64_t now_ms, struct raft_entry **entries,
                                 uint32_t *entries_count);
 /* Every write up to `sequence` is durable. True if durable_index rose. */

@@ -26,6 +26,22 @@ static bool entry_id_is_well_formed(struct raft_entry_id id)
     return (id.term == 0) == (id.index == 0);
 }
 
+static bool entry_is_well_formed(const struct raft_entry *entry)
+{
+    switch (entry->type) {
+    case RAFT_ENTRY_NOOP:
+    case RAFT_ENTRY_COMMANDS:
+        return true;
+    case RAFT_ENTRY_MEMBERSHIP: {
+        struct raft_membership membership;
+        uint32_t opaque_offset;
+        return entry->payload != NULL && raft_membership_decode(entry->payload->bytes, entry->payload->size,
+                                                                &membership, &opaque_offset);
+    }
+    }
+    return false;
+}
+
 static bool entries_are_well_formed(const struct raft_message *message)
 {
     if (message->entries_count > 0 && message->entries == NULL) {
@@ -40,7 +56,7 @@ static bool entries_are_well_formed(const struct raft_message *message)
         if (entry->id.term == 0 || entry->id.term > message->term) {
             return false;
         }
-        if (entry->type < RAFT_ENTRY_NOOP || entry->type > RAFT_ENTRY_MEMBERSHIP) {
+        if (!entry_is_well_formed(entry)) {
             return false;
         }
         previous = entry->id;

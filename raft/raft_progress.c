@@ -13,10 +13,11 @@ static void clear_inflights(struct raft_progress *progress)
     progress->inflight_bytes = 0;
 }
 
-void raft_progress_init(struct raft_progress *progress, uint32_t inflight_messages_max)
+void raft_progress_init(struct raft_progress *progress, raft_node_id id, uint32_t inflight_messages_max)
 {
     raft_assert(inflight_messages_max > 0);
     *progress = (struct raft_progress){
+        .id = id,
         .next = 1,
         .inflights = raft_memory_allocate(inflight_messages_max, sizeof *progress->inflights),
         .inflights_capacity = inflight_messages_max,
@@ -38,6 +39,7 @@ void raft_progress_reset(struct raft_progress *progress, uint64_t next, uint64_t
     progress->log_read_id = 0;
     progress->commit_told = 0;
     progress->round_acked = 0;
+    progress->stream = (struct raft_stream){0};
     raft_progress_become_probe(progress, next);
 }
 
@@ -154,6 +156,8 @@ void raft_progress_check_invariants(const struct raft_progress *progress)
     raft_assert(progress->state == RAFT_PROGRESS_REPLICATE || progress->inflights_count == 0);
     raft_assert(!progress->probe_sent || progress->state == RAFT_PROGRESS_PROBE);
     raft_assert(progress->log_read_id == 0 || progress->state == RAFT_PROGRESS_REPLICATE);
+    raft_assert(progress->stream.needed || !progress->stream.under_way);
+    raft_assert(progress->stream.needed || progress->stream.needed_from == 0);
     uint64_t bytes = 0;
     uint64_t previous = progress->match;
     for (uint32_t i = 0; i < progress->inflights_count; i++) {

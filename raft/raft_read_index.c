@@ -157,7 +157,7 @@ uint64_t raft_read_start_round(struct raft *raft)
             read->index = raft->log.commit;
         }
     }
-    if (raft_is_single(raft)) {
+    if (raft_configuration_is_alone(raft)) {
         raft_read_on_round_acked(raft);
     }
     return reads->last_round;
@@ -166,12 +166,12 @@ uint64_t raft_read_start_round(struct raft *raft)
 void raft_read_on_round_acked(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;
-    uint64_t acked[RAFT_NODES_MAX];
+    uint64_t acked[RAFT_SLOTS_MAX] = {[RAFT_SLOT_SELF] = reads->last_round};
     raft_assert(raft->role == RAFT_LEADER);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        acked[i] = i == raft->self ? reads->last_round : raft->progress[i].round_acked;
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        acked[i] = raft->progress[i].round_acked;
     }
-    uint64_t confirmed = raft_replication_majority_value(acked, raft->config.voters_count);
+    uint64_t confirmed = raft_quorum_value(&raft->quorum, acked);
     raft_assert(confirmed <= reads->last_round);
     if (confirmed > reads->confirmed_round) {
         reads->confirmed_round = confirmed;

@@ -61,7 +61,7 @@ bool raft_read_wants_round(const struct raft *raft);
 /* Leader: numbers a new round of heartbeats and lets all waiting reads ride on it, if the term's no-op
  * is committed. The heartbeats must leave after this call. */
 uint64_t raft_read_start_round(struct raft *raft);
-/* Leader: some follower answered a round. */
+/* Leader: some follower answered a round, or other majorities count now. */
 void raft_read_on_round_acked(struct raft *raft);
 
 /* Role, term or leader changed: nobody gets an index from here any more. */

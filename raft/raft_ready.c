@@ -10,20 +10,25 @@
 
 #include "raft.h"
 #include "raft_assert.h"
+#include "raft_change.h"
 #include "raft_internal.h"
 #include "raft_replication.h"
 
 bool raft_has_ready(const struct raft *raft)
 {
     return raft->outbox.count > 0 || raft->hard_state_dirty || raft_log_has_unsaved(&raft->log) ||
-           raft->reads.results_count > 0 || raft->log_reads_count > 0 || raft->replication_due ||
-           raft->heartbeat_due || raft_read_wants_round(raft);
+           raft->reads.results_count > 0 || raft->log_reads_count > 0 || raft->snapshots_count > 0 ||
+           raft->replication_due || raft->heartbeat_due || raft_read_wants_round(raft) ||
+           (raft->role == RAFT_LEADER && raft_change_is_due(raft));
 }
 
 static void number_persist(struct raft *raft, struct raft_ready *ready)
 {
     if (!raft->hard_state_dirty && !raft_log_has_unsaved(&raft->log)) {
         return;
+    }
+    if (raft->log.install_unsaved) {
+        ready->install = (struct raft_install){.upto = raft->log.base, .keeps = raft->log.install_keeps};
     }
     ready->sequence =
         raft_log_issue_persist(&raft->log, raft->now_ms, &ready->entries, &ready->entries_count);
@@ -33,12 +38,15 @@ static void number_persist(struct raft *raft, struct raft_ready *ready)
         raft->hard_state_dirty = false;
         raft->hard_state_sequence = ready->sequence;
     }
-    raft_assert(ready->hard_state_changed || ready->entries_count > 0);
+    raft_assert(ready->hard_state_changed || ready->entries_count > 0 || ready->install.upto.index > 0);
 }
 
 void raft_take_ready(struct raft *raft, struct raft_ready *ready)
 {
     *ready = (struct raft_ready){0};
+    if (raft->role == RAFT_LEADER) {
+        raft_change_advance(raft);
+    }
     if (raft->role == RAFT_LEADER) {
         raft_replication_send(raft);
     }
@@ -59,6 +67,12 @@ void raft_take_ready(struct raft *raft, struct raft_ready *ready)
     raft->log_reads = NULL;
     raft->log_reads_count = 0;
     raft->log_reads_capacity = 0;
+
+    ready->snapshots = raft->snapshots;
+    ready->snapshots_count = raft->snapshots_count;
+    raft->snapshots = NULL;
+    raft->snapshots_count = 0;
+    raft->snapshots_capacity = 0;
 
     raft_log_evict(&raft->log);
     raft_assert(!raft_has_ready(raft));
@@ -81,5 +95,6 @@ void raft_ready_deinit(struct raft_ready *ready)
     free(ready->messages_after_persist);
     free(ready->reads);
     free(ready->log_reads);
+    free(ready->snapshots);
     *ready = (struct raft_ready){0};
 }

@@ -12,9 +12,11 @@
 #include "raft_replication.h"
 
 #include "raft_assert.h"
+#include "raft_change.h"
 #include "raft_internal.h"
 #include "raft_memory.h"
 #include "raft_role.h"
+#include "raft_snapshot.h"
 #include "raft_transfer.h"
 
 enum {
@@ -24,24 +26,15 @@ enum {
     COMMIT_NEWS_PART = 8,
 };
 
-uint64_t raft_replication_majority_value(uint64_t *values, uint32_t count)
+static uint64_t min_u64(uint64_t a, uint64_t b)
 {
-    raft_assert(count > 0 && count <= RAFT_NODES_MAX);
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t value = values[i];
-        uint32_t at = i;
-        for (; at > 0 && values[at - 1] < value; at--) {
-            values[at] = values[at - 1];
-        }
-        values[at] = value;
-    }
-    return values[count / 2]; /* in falling order, count / 2 + 1 values are at least this */
+    return a < b ? a : b;
 }
 
 void raft_replication_start(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+    for (uint32_t i = 0; i < raft->slots_count; i++) {
         raft_progress_reset(&raft->progress[i], raft->log.last_index + 1, raft->now_ms);
     }
     raft->reads.confirmed_round = raft->reads.last_round;
@@ -62,16 +55,18 @@ struct raft_entry_id raft_replication_append(struct raft *raft, enum raft_entry_
         .payload = payload,
     };
     raft_log_append(&raft->log, &entry, 1);
+    raft_configuration_on_append(raft, &entry);
     raft->replication_due = true;
     return entry.id;
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
+bool raft_replication_is_full(const struct raft *raft)
 {
-    return a < b ? a : b;
+    uint64_t stable = min_u64(raft->log.durable, raft->log.commit);
+    return raft_log_bytes_after(&raft->log, stable) > raft->config.unstable_bytes_max;
 }
+
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void note_commit_told(struct raft_progress *progress, uint64_t commit)
 {
@@ -88,7 +83,7 @@ static void send_append(struct raft *raft, uint32_t slot, struct raft_entry *ent
     uint64_t previous = progress->next - 1;
     raft_assert(previous >= raft->log.base.index);
     raft_assert(entries_count == 0 || entries[0].id.index == progress->next);
-    struct raft_message append = raft_new_message(raft, RAFT_MESSAGE_APPEND, raft->voters[slot]);
+    struct raft_message append = raft_new_message(raft, RAFT_MESSAGE_APPEND, raft->progress[slot].id);
     append.log = (struct raft_entry_id){.term = raft_log_term(&raft->log, previous), .index = previous};
     append.commit = raft->log.commit;
     append.round = *round;
@@ -102,12 +97,13 @@ static void send_append(struct raft *raft, uint32_t slot, struct raft_entry *ent
 static void send_heartbeat(struct raft *raft, uint32_t slot, uint64_t round)
 {
     struct raft_progress *progress = &raft->progress[slot];
-    struct raft_message heartbeat = raft_new_message(raft, RAFT_MESSAGE_HEARTBEAT, raft->voters[slot]);
+    struct raft_message heartbeat = raft_new_message(raft, RAFT_MESSAGE_HEARTBEAT, raft->progress[slot].id);
     heartbeat.log = raft->held_by_all;
     /* Beyond its match the follower may hold something else than we do. */
     heartbeat.commit = min_u64(progress->match, raft->log.commit);
     heartbeat.round = round;
     note_commit_told(progress, heartbeat.commit);
+    raft_change_on_farewell(raft, slot, heartbeat.commit, round);
     raft_send(raft, &heartbeat);
 }
 
@@ -167,8 +163,8 @@ static void send_pipelined(struct raft *raft, uint32_t slot, uint64_t *round)
     while (progress->next <= raft->log.last_index && progress->log_read_id == 0 &&
            !raft_progress_is_full(progress, raft->config.inflight_bytes_max)) {
         if (!has_cached(raft, progress->next)) {
-            progress->log_read_id =
-                raft_request_log_read(raft, raft->voters[slot], progress->next, raft->log.cache_first - 1);
+            progress->log_read_id = raft_request_log_read(raft, raft->progress[slot].id, progress->next,
+                                                          raft->log.cache_first - 1);
             break;
         }
         struct raft_entry *entries;
@@ -200,22 +196,27 @@ static void ask_in_snapshot(struct raft *raft, uint32_t slot, uint64_t *round)
     send_append(raft, slot, NULL, 0, round);
 }
 
-/* Whatever is due for one follower; `round` (0: none) leaves with it in any case. */
+/* Whatever is due for one follower; `round` (0: none) leaves with it in any case, by a heartbeat if there
+ * is nothing else to carry it, or if the node has left: an APPEND may be refused, and then tells it of no
+ * commit. */
 static void send_to(struct raft *raft, uint32_t slot, uint64_t round)
 {
     struct raft_progress *progress = &raft->progress[slot];
+    uint64_t no_round = 0;
+    uint64_t *rides = progress->left_index == 0 ? &round : &no_round;
     if (progress->state != RAFT_PROGRESS_SNAPSHOT && progress->next <= raft->log.base.index) {
         raft_progress_become_snapshot(progress);
     }
     switch (progress->state) {
     case RAFT_PROGRESS_PROBE:
-        send_probe(raft, slot, &round);
+        send_probe(raft, slot, rides);
         break;
     case RAFT_PROGRESS_REPLICATE:
-        send_pipelined(raft, slot, &round);
+        send_pipelined(raft, slot, rides);
         break;
     case RAFT_PROGRESS_SNAPSHOT:
-        ask_in_snapshot(raft, slot, &round);
+        raft_snapshot_maybe_ask(raft, slot);
+        ask_in_snapshot(raft, slot, rides);
         break;
     }
     if (round != 0) {
@@ -232,31 +233,29 @@ void raft_replication_send(struct raft *raft)
     }
     raft->heartbeat_due = false;
     raft->replication_due = false;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i != raft->self) {
-            send_to(raft, i, round);
-        }
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        send_to(raft, i, round);
     }
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* The latest moment at which a majority, this node included, was in contact. */
+/* The latest moment at which a majority, this node included if it votes, was in contact. */
 static uint64_t quorum_contact_ms(const struct raft *raft)
 {
-    uint64_t contacts[RAFT_NODES_MAX];
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        contacts[i] = i == raft->self ? raft->now_ms : raft->progress[i].contact_ms;
+    uint64_t contacts[RAFT_SLOTS_MAX] = {[RAFT_SLOT_SELF] = raft->now_ms};
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        contacts[i] = raft->progress[i].contact_ms;
     }
-    return raft_replication_majority_value(contacts, raft->config.voters_count);
+    return raft_quorum_value(&raft->quorum, contacts);
 }
 
 /* True if a follower could commit more than it has been told of. */
 static bool has_commit_news(const struct raft *raft)
 {
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
         const struct raft_progress *progress = &raft->progress[i];
-        if (i != raft->self && progress->commit_told < min_u64(progress->match, raft->log.commit)) {
+        if (progress->commit_told < min_u64(progress->match, raft->log.commit)) {
             return true;
         }
     }
@@ -295,6 +294,7 @@ uint64_t raft_replication_deadline_ms(const struct raft *raft)
     if (oldest != UINT64_MAX) {
         deadline = min_u64(deadline, oldest + raft->config.disk_stall_timeout_ms);
     }
+    deadline = min_u64(deadline, raft_change_deadline_ms(raft));
     return min_u64(deadline, raft->commit_news_deadline_ms);
 }
 
@@ -304,8 +304,8 @@ uint64_t raft_replication_deadline_ms(const struct raft *raft)
 static void note_held_by_all(struct raft *raft, const uint64_t *matches)
 {
     uint64_t index = raft->log.durable;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        index = min_u64(index, matches[i]);
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        index = raft->progress[i].left_index != 0 ? index : min_u64(index, matches[i]);
     }
     uint64_t term;
     if (index > raft->held_by_all.index && raft_get_entry_term(raft, index, &term)) {
@@ -316,18 +316,19 @@ static void note_held_by_all(struct raft *raft, const uint64_t *matches)
 void raft_replication_maybe_commit(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
-    uint64_t matches[RAFT_NODES_MAX];
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        matches[i] = i == raft->self ? raft->log.durable : raft->progress[i].match;
+    uint64_t matches[RAFT_SLOTS_MAX] = {[RAFT_SLOT_SELF] = raft->log.durable};
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        matches[i] = raft->progress[i].match;
     }
     note_held_by_all(raft, matches);
-    uint64_t held = raft_replication_majority_value(matches, raft->config.voters_count);
+    uint64_t held = raft_quorum_value(&raft->quorum, matches);
     raft_assert(held <= raft->log.last_index);
     /* Thesis 3.6.2: only entries of the own term are committed by counting; from the no-op on, all are. */
-    if (held < raft->noop_index || !raft_log_commit_to(&raft->log, held)) {
+    if (held < raft->noop_index || !raft_configuration_commit_to(raft, held)) {
         return;
     }
-    if (raft->commit_news_deadline_ms == RAFT_NEVER_MS && !raft_is_single(raft)) {
+    raft_change_on_commit(raft);
+    if (raft->commit_news_deadline_ms == RAFT_NEVER_MS && raft->slots_count > 1) {
         raft->commit_news_deadline_ms =
             raft->now_ms + 1 + raft->config.heartbeat_interval_ms / COMMIT_NEWS_PART;
     }
@@ -349,6 +350,7 @@ static void on_accepted(struct raft *raft, uint32_t slot, struct raft_entry_id l
     if (progress->state != RAFT_PROGRESS_REPLICATE && progress->match >= raft->log.base.index) {
         raft_progress_become_replicate(progress);
     }
+    raft_snapshot_on_match(raft, slot);
     raft->replication_due = true;
     raft_replication_maybe_commit(raft);
     raft_transfer_maybe_finish(raft);
@@ -366,7 +368,8 @@ static void on_refused(struct raft *raft, uint32_t slot, const struct raft_messa
     } else if (raft_log_find_at_most(&raft->log, hint.index, hint.term, &found)) {
         may_match = found.index;
     }
-    if (progress->state == RAFT_PROGRESS_SNAPSHOT && may_match < raft->log.base.index) {
+    if (may_match < raft->log.base.index &&
+        (progress->state == RAFT_PROGRESS_SNAPSHOT || raft_snapshot_is_expected(raft, slot))) {
         return;
     }
     if (raft_progress_refuse(progress, message->log.index, may_match)) {
@@ -431,7 +434,7 @@ void raft_replication_on_heartbeat_response(struct raft *raft, const struct raft
 
 void raft_replication_on_unreachable(struct raft *raft, uint32_t slot)
 {
-    raft_assert(raft->role == RAFT_LEADER && slot != raft->self);
+    raft_assert(raft->role == RAFT_LEADER && slot != RAFT_SLOT_SELF);
     struct raft_progress *progress = &raft->progress[slot];
     if (progress->state != RAFT_PROGRESS_REPLICATE) {
         return;

@@ -15,14 +15,13 @@
 
 #include "raft.h"
 
-/* The greatest value that a majority reaches; `values` is reordered. */
-uint64_t raft_replication_majority_value(uint64_t *values, uint32_t count);
-
 /* A new leader: resets what it knows of the others and appends the term's no-op (thesis 6.4). */
 void raft_replication_start(struct raft *raft);
 /* Appends one entry of the present term; takes a reference of its own to `payload`. */
 struct raft_entry_id raft_replication_append(struct raft *raft, enum raft_entry_type type,
                                              struct raft_payload *payload);
+/* As much as may await the own disk or the commit does. */
+bool raft_replication_is_full(const struct raft *raft);
 /* Builds what is due for every follower: APPENDs, heartbeats, log reads. */
 void raft_replication_send(struct raft *raft);
 /* Fires what is due: heartbeats, check-quorum. May step down. */

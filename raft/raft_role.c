@@ -18,7 +18,8 @@ static void leave_role(struct raft *raft)
     raft->heartbeat_due = false;
     raft->replication_due = false;
     raft->noop_index = 0;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+    raft_configuration_drop_left(raft, NULL);
+    for (uint32_t i = 0; i < raft->slots_count; i++) {
         raft->progress[i].log_read_id = 0; /* reads for followers are abandoned */
     }
 }
@@ -54,7 +55,7 @@ void raft_become_pre_candidate(struct raft *raft)
     leave_role(raft);
     raft->role = RAFT_PRE_CANDIDATE;
     raft->leader = RAFT_NODE_NONE;
-    raft->election.granted = UINT32_C(1) << raft->self; /* a pre-vote is no promise: counts at once */
+    raft->election.granted = raft_quorum_bit(RAFT_SLOT_SELF); /* a pre-vote is no promise: counts at once */
 }
 
 void raft_become_candidate(struct raft *raft)
@@ -69,7 +70,7 @@ void raft_become_candidate(struct raft *raft)
 
 void raft_become_leader(struct raft *raft)
 {
-    raft_assert(raft->role == RAFT_CANDIDATE);
+    raft_assert(raft->role == RAFT_CANDIDATE && raft_log_base_is_durable(&raft->log));
     raft_assert(raft->hard_state.vote == raft->config.id && raft_hard_state_is_durable(raft));
     leave_role(raft);
     raft_election_calm(raft);
@@ -77,6 +78,7 @@ void raft_become_leader(struct raft *raft)
     raft->leader = raft->config.id;
     raft->term_leader = raft->config.id;
     raft->leader_contact_ms = raft->now_ms;
+    raft_configuration_find_left(raft);
     raft_replication_start(raft);
 }
 

@@ -2,6 +2,7 @@
 #include "raft.h"
 #include "raft_assert.h"
 #include "raft_internal.h"
+#include "raft_snapshot.h"
 
 const char *raft_role_name(enum raft_role role)
 {
@@ -21,21 +22,24 @@ const char *raft_role_name(enum raft_role role)
 static void get_peer_status(const struct raft *raft, uint32_t slot, struct raft_peer_status *peer)
 {
     const struct raft_progress *progress = &raft->progress[slot];
-    raft_assert(slot != raft->self && progress->match < progress->next);
+    raft_assert(slot != RAFT_SLOT_SELF && progress->match < progress->next);
     *peer = (struct raft_peer_status){
-        .id = raft->voters[slot],
+        .id = progress->id,
+        .kind = raft_membership_find(&raft_configuration_now(raft)->membership, progress->id),
         .match_index = progress->match,
         .next_index = progress->next,
         .state = progress->state,
         .recently_active = raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms,
         .inflight_messages = progress->inflights_count,
         .inflight_bytes = progress->inflight_bytes,
+        .snapshot_under_way = progress->stream.under_way,
     };
 }
 
 void raft_get_status(const struct raft *raft, struct raft_status *status)
 {
     const struct raft_log *log = &raft->log;
+    const struct raft_configuration *configuration = raft_configuration_now(raft);
     *status = (struct raft_status){
         .id = raft->config.id,
         .role = raft->role,
@@ -51,17 +55,30 @@ void raft_get_status(const struct raft *raft, struct raft_status *status)
         .commit = log->commit,
         .applied = log->applied,
         .held_by_all = raft->held_by_all.index,
+        .needed_from = raft_snapshot_needed_from(raft),
         .unstable_bytes = raft_log_bytes_after(log, log->durable),
+        .membership = configuration->membership,
+        .membership_id = configuration->id,
+        .membership_committed = raft_configuration_is_committed(raft),
+        .kind = raft_membership_find(&configuration->membership, raft->config.id),
+        .removed = raft_configuration_is_removed(raft),
     };
     if (raft->role != RAFT_LEADER) {
         return;
     }
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
-        if (i != raft->self) {
-            get_peer_status(raft, i, &status->peers[status->peers_count++]);
-        }
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        get_peer_status(raft, i, &status->peers[status->peers_count++]);
     }
-    raft_assert(status->peers_count == raft->config.voters_count - 1);
+}
+
+const struct raft_configuration *raft_get_configuration(const struct raft *raft)
+{
+    return raft_configuration_now(raft);
+}
+
+const struct raft_membership *raft_get_membership(const struct raft *raft)
+{
+    return &raft_configuration_now(raft)->membership;
 }
 
 raft_node_id raft_leader(const struct raft *raft)

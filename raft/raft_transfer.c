@@ -2,12 +2,14 @@
 #include "raft_transfer.h"
 
 #include "raft_assert.h"
+#include "raft_change.h"
 #include "raft_internal.h"
 
 static bool could_take_over(const struct raft *raft, uint32_t slot)
 {
     const struct raft_progress *progress = &raft->progress[slot];
-    return slot != raft->self && progress->state != RAFT_PROGRESS_SNAPSHOT &&
+    bool votes = (raft->quorum.voters & raft_quorum_bit(slot)) != 0; /* and will when a change is done */
+    return slot != RAFT_SLOT_SELF && votes && progress->state != RAFT_PROGRESS_SNAPSHOT &&
            raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms;
 }
 
@@ -18,7 +20,7 @@ static uint32_t find_target(const struct raft *raft, raft_node_id wanted)
         return slot != RAFT_SLOT_NONE && could_take_over(raft, slot) ? slot : RAFT_SLOT_NONE;
     }
     uint32_t best = RAFT_SLOT_NONE;
-    for (uint32_t i = 0; i < raft->config.voters_count; i++) {
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
         if (!could_take_over(raft, i)) {
             continue;
         }
@@ -41,11 +43,11 @@ bool raft_transfer_leadership(struct raft *raft, raft_node_id target)
     if (slot == RAFT_SLOT_NONE) {
         return false;
     }
-    if (raft->transfer.transferee == raft->voters[slot]) {
+    if (raft->transfer.transferee == raft->progress[slot].id) {
         return true;
     }
     raft->transfer = (struct raft_transfer){
-        .transferee = raft->voters[slot],
+        .transferee = raft->progress[slot].id,
         .deadline_ms = raft->now_ms + raft->config.election_timeout_ms,
         .asked_ms = RAFT_NEVER_MS,
     };
@@ -62,6 +64,7 @@ void raft_transfer_maybe_finish(struct raft *raft)
     }
     raft_assert(raft->role == RAFT_LEADER);
     uint32_t slot = raft_find_slot(raft, transfer->transferee);
+    raft_assert(slot != RAFT_SLOT_NONE); /* the membership does not change meanwhile */
     if (raft->progress[slot].match != raft->log.last_index) {
         return;
     }
@@ -84,6 +87,7 @@ void raft_transfer_tick(struct raft *raft)
     raft_assert(raft->role == RAFT_LEADER);
     if (raft->transfer.transferee != RAFT_NODE_NONE && raft->now_ms >= raft->transfer.deadline_ms) {
         raft_transfer_abandon(raft);
+        raft_change_on_transfer_failed(raft);
     }
 }
 

@@ -62,15 +62,17 @@ static int lmdb_environment_open_file(MDB_env *environment, const char *director
     return result;
 }
 
-enum storage_status lmdb_environment_open(const struct lmdb_environment_options *options,
-                                          MDB_env **environment, struct storage_error *error)
+/* `extra` is MDB_NOSYNC or nothing. */
+static enum storage_status lmdb_environment_open_with(const struct lmdb_environment_options *options,
+                                                      unsigned extra, MDB_env **environment,
+                                                      struct storage_error *error)
 {
     enum storage_status status = lmdb_environment_allocate_lock_file(options->directory, error);
     if (status != STORAGE_OK) {
         return status;
     }
     MDB_env *opened = NULL;
-    unsigned flags = MDB_NOTLS | (options->read_ahead ? 0U : (unsigned)MDB_NORDAHEAD);
+    unsigned flags = MDB_NOTLS | extra | (options->read_ahead ? 0U : (unsigned)MDB_NORDAHEAD);
     int result = mdb_env_create(&opened);
     if (result == 0) {
         result = mdb_env_set_mapsize(opened, lmdb_environment_round_size(options->map_bytes));
@@ -90,7 +92,7 @@ enum storage_status lmdb_environment_open(const struct lmdb_environment_options 
     }
     unsigned used = 0;
     result = mdb_env_get_flags(opened, &used);
-    assert(result == 0 && (used & UNSAFE_FLAGS) == 0 && (used & MDB_NOTLS) != 0);
+    assert(result == 0 && (used & UNSAFE_FLAGS) == extra && (used & MDB_NOTLS) != 0);
 
     /* LMDB creates its files without making their names durable. */
     status = storage_sync_directory(options->directory, error);
@@ -100,6 +102,23 @@ enum storage_status lmdb_environment_open(const struct lmdb_environment_options 
     }
     *environment = opened;
     return STORAGE_OK;
+}
+
+enum storage_status lmdb_environment_open(const struct lmdb_environment_options *options,
+                                          MDB_env **environment, struct storage_error *error)
+{
+    return lmdb_environment_open_with(options, 0, environment, error);
+}
+
+enum storage_status lmdb_environment_open_unsynced(const struct lmdb_environment_options *options,
+                                                   MDB_env **environment, struct storage_error *error)
+{
+    return lmdb_environment_open_with(options, MDB_NOSYNC, environment, error);
+}
+
+int lmdb_environment_sync(MDB_env *environment)
+{
+    return mdb_env_sync(environment, 1);
 }
 
 int lmdb_environment_clear_readers(MDB_env *environment)
@@ -120,7 +139,8 @@ void lmdb_environment_get_usage(MDB_env *environment, uint64_t *file_bytes, uint
     *map_bytes = information.me_mapsize;
 }
 
-int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_bytes)
+/* Pages that were freed by transactions from the number `since` on. */
+static int lmdb_environment_count_free_bytes(MDB_txn *read_transaction, size_t since, uint64_t *free_bytes)
 {
     /* LMDB keeps its free pages in table 0: id of the freeing transaction -> how many, and which. */
     enum { FREE_TABLE = 0 };
@@ -130,10 +150,11 @@ int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_by
     if (result == 0) {
         result = mdb_cursor_open(read_transaction, FREE_TABLE, &cursor);
     }
-    MDB_val key;
+    MDB_val key = {sizeof since, &since};
     MDB_val value;
     uint64_t pages = 0;
-    while (result == 0 && (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    MDB_cursor_op step = MDB_SET_RANGE;
+    for (; result == 0 && (result = mdb_cursor_get(cursor, &key, &value, step)) == 0; step = MDB_NEXT) {
         size_t count = 0;
         if (value.mv_size < sizeof count) {
             result = MDB_CORRUPTED;
@@ -147,4 +168,21 @@ int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_by
     }
     *free_bytes = pages * statistics.ms_psize;
     return result == MDB_NOTFOUND ? MDB_SUCCESS : result;
+}
+
+int lmdb_environment_get_free_bytes(MDB_txn *read_transaction, uint64_t *free_bytes)
+{
+    return lmdb_environment_count_free_bytes(read_transaction, 0, free_bytes);
+}
+
+int lmdb_environment_get_pinned_bytes(MDB_env *environment, MDB_txn *read_transaction, uint64_t *pinned_bytes)
+{
+    /* What the transaction cannot see: the free list as it is now. */
+    MDB_txn *present = NULL;
+    int result = mdb_txn_begin(environment, NULL, MDB_RDONLY, &present);
+    if (result == 0) {
+        result = lmdb_environment_count_free_bytes(present, mdb_txn_id(read_transaction) + 1, pinned_bytes);
+        mdb_txn_abort(present);
+    }
+    return result;
 }

@@ -85,16 +85,22 @@ enum storage_status log_store_read_identity(struct log_store *store, struct log_
     return status;
 }
 
-enum storage_status log_store_write_identity(struct log_store *store, const struct log_identity *identity,
-                                             struct storage_error *error)
+int log_store_put_identity(const struct log_store *store, MDB_txn *transaction,
+                           const struct log_identity *identity)
 {
     uint8_t body[LOG_STATE_BODY_BYTES_MAX];
     size_t body_size = log_identity_encode(identity, body);
+    return log_store_put_state(store, transaction, LOG_STATE_IDENTITY, body, body_size);
+}
+
+enum storage_status log_store_write_identity(struct log_store *store, const struct log_identity *identity,
+                                             struct storage_error *error)
+{
     MDB_txn *transaction = NULL;
     enum storage_status status = log_store_begin(store, &transaction, error);
     if (status != STORAGE_OK) {
         return status;
     }
-    int result = log_store_put_state(store, transaction, LOG_STATE_IDENTITY, body, body_size);
+    int result = log_store_put_identity(store, transaction, identity);
     return log_store_end(store, transaction, result, "writing the identity", error);
 }

@@ -89,8 +89,8 @@ static int log_store_create_state(struct log_store *store, MDB_txn *transaction)
         size_t body_size;
         uint8_t first_byte;
     } records[] = {
-        {LOG_STATE_FORMAT, 4, 1},      {LOG_STATE_HARD_STATE, 16, 0},    {LOG_STATE_BASE, 16, 0},
-        {LOG_STATE_COMMIT_HINT, 8, 0}, {LOG_STATE_MAP_GENERATION, 8, 1},
+        {LOG_STATE_FORMAT, 4, LOG_FORMAT}, {LOG_STATE_HARD_STATE, 16, 0},    {LOG_STATE_BASE, 16, 0},
+        {LOG_STATE_COMMIT_HINT, 8, 0},     {LOG_STATE_MAP_GENERATION, 8, 1}, {LOG_STATE_LEFT_OVER, 8, 0},
     };
     int result = MDB_SUCCESS;
     for (size_t i = 0; i < sizeof records / sizeof records[0] && result == 0; i++) {
@@ -98,6 +98,28 @@ static int log_store_create_state(struct log_store *store, MDB_txn *transaction)
         result = log_store_put_state(store, transaction, records[i].name, body, records[i].body_size);
     }
     return result;
+}
+
+/* From format 1: membership entries, and installs, did not exist then. */
+static int log_store_upgrade(struct log_store *store, MDB_txn *transaction)
+{
+    const uint64_t none = 0;
+    const uint8_t format[4] = {LOG_FORMAT};
+    int result = log_store_put_numbers(store, transaction, LOG_STATE_LEFT_OVER, &none, 1);
+    return result != 0 ? result
+                       : log_store_put_state(store, transaction, LOG_STATE_FORMAT, format, sizeof format);
+}
+
+static int log_store_create_tables(struct log_store *store, MDB_txn *transaction)
+{
+    int result = mdb_dbi_open(transaction, "entries", MDB_CREATE | MDB_INTEGERKEY, &store->entries);
+    if (result == 0) {
+        result = mdb_dbi_open(transaction, "terms", MDB_CREATE | MDB_INTEGERKEY, &store->terms);
+    }
+    if (result == 0) {
+        result = mdb_dbi_open(transaction, "memberships", MDB_CREATE | MDB_INTEGERKEY, &store->memberships);
+    }
+    return result != 0 ? result : mdb_dbi_open(transaction, "state", MDB_CREATE, &store->state);
 }
 
 /* Opens the tables and, in a new environment, writes the first records. */
@@ -109,13 +131,7 @@ static enum storage_status log_store_open_tables(struct log_store *store, struct
     if (status != STORAGE_OK) {
         return status;
     }
-    int result = mdb_dbi_open(transaction, "entries", MDB_CREATE | MDB_INTEGERKEY, &store->entries);
-    if (result == 0) {
-        result = mdb_dbi_open(transaction, "terms", MDB_CREATE | MDB_INTEGERKEY, &store->terms);
-    }
-    if (result == 0) {
-        result = mdb_dbi_open(transaction, "state", MDB_CREATE, &store->state);
-    }
+    int result = log_store_create_tables(store, transaction);
     if (result != 0) {
         return log_store_end(store, transaction, result, doing, error);
     }
@@ -134,7 +150,9 @@ static enum storage_status log_store_open_tables(struct log_store *store, struct
         } else if (result == 0) {
             result = log_store_create_state(store, transaction);
         }
-    } else if (status == STORAGE_OK && (format_size != 4 || storage_get_u32(format) != 1)) {
+    } else if (status == STORAGE_OK && format_size == 4 && storage_get_u32(format) == 1) {
+        result = log_store_upgrade(store, transaction);
+    } else if (status == STORAGE_OK && (format_size != 4 || storage_get_u32(format) != LOG_FORMAT)) {
         status = storage_fail(error, STORAGE_INCOMPATIBLE,
                               "%s: a log of a format that this kvd does not know", store->directory);
     }
@@ -145,8 +163,8 @@ static enum storage_status log_store_open_tables(struct log_store *store, struct
     return log_store_end(store, transaction, result, doing, error);
 }
 
-static int log_store_get_entry(const struct log_store *store, MDB_txn *transaction, uint64_t index,
-                               struct log_entry *entry)
+int log_store_get_entry(const struct log_store *store, MDB_txn *transaction, uint64_t index,
+                        struct log_entry *entry)
 {
     MDB_val key = {sizeof index, &index};
     MDB_val value;
@@ -191,6 +209,24 @@ static int log_store_check_keys(const struct log_store *store, MDB_txn *transact
     return result;
 }
 
+/* Do these entries agree with `terms`? */
+static enum storage_status log_store_check_entry(struct log_store *store, MDB_txn *transaction,
+                                                 uint64_t index, uint64_t *term, struct storage_error *error)
+{
+    struct log_entry entry;
+    uint64_t first_index = 0;
+    if (log_store_get_entry(store, transaction, index, &entry) != 0) {
+        return log_store_fail_entry(store, index, error);
+    }
+    if (log_terms_find(transaction, store->terms, index, &first_index, term) != 0 || *term != entry.id.term ||
+        first_index <= store->cached.base.index) {
+        return storage_fail(error, STORAGE_CORRUPT,
+                            "%s: the table of terms disagrees with log entry %llu. " STORAGE_DAMAGED_ADVICE,
+                            store->directory, (unsigned long long)index);
+    }
+    return STORAGE_OK;
+}
+
 /* Finds the last entry; checks that entries are without a gap and agree with `terms` at both ends. */
 static enum storage_status log_store_check_ends(struct log_store *store, MDB_txn *transaction,
                                                 struct storage_error *error)
@@ -202,34 +238,23 @@ static enum storage_status log_store_check_ends(struct log_store *store, MDB_txn
         return storage_fail_lmdb(error, result, store->directory, "counting log entries");
     }
     state->last = state->base;
-    state->last.index += statistics.ms_entries;
-    if (statistics.ms_entries == 0) {
-        return STORAGE_OK;
-    }
-    const uint64_t ends[2] = {state->base.index + 1, state->last.index};
-    if (log_store_check_keys(store, transaction, ends[0], ends[1]) != 0) {
+    uint64_t first = store->left_over != 0 ? store->left_over : state->base.index + 1;
+    uint64_t last = first - 1 + statistics.ms_entries;
+    if (first > state->base.index + 1 || last < state->base.index ||
+        (statistics.ms_entries > 0 && log_store_check_keys(store, transaction, first, last) != 0)) {
         return storage_fail(
             error, STORAGE_CORRUPT,
             "%s: the log holds %zu entries after index %llu, but with a gap. " STORAGE_DAMAGED_ADVICE,
-            store->directory, statistics.ms_entries, (unsigned long long)state->base.index);
+            store->directory, statistics.ms_entries, (unsigned long long)(first - 1));
     }
-    uint64_t first_index = 0;
-    for (int i = 0; i < 2; i++) {
-        struct log_entry entry;
-        uint64_t term = 0;
-        if (log_store_get_entry(store, transaction, ends[i], &entry) != 0) {
-            return log_store_fail_entry(store, ends[i], error);
-        }
-        if (log_terms_find(transaction, store->terms, ends[i], &first_index, &term) != 0 ||
-            term != entry.id.term || first_index <= state->base.index) {
-            return storage_fail(
-                error, STORAGE_CORRUPT,
-                "%s: the table of terms disagrees with log entry %llu. " STORAGE_DAMAGED_ADVICE,
-                store->directory, (unsigned long long)ends[i]);
-        }
-        state->last.term = term;
+    if (last == state->base.index) {
+        return STORAGE_OK;
     }
-    return STORAGE_OK;
+    state->last.index = last;
+    enum storage_status status =
+        log_store_check_entry(store, transaction, state->base.index + 1, &state->last.term, error);
+    return status != STORAGE_OK ? status
+                                : log_store_check_entry(store, transaction, last, &state->last.term, error);
 }
 
 static enum storage_status log_store_load(struct log_store *store, struct storage_error *error)
@@ -255,6 +280,9 @@ static enum storage_status log_store_load(struct log_store *store, struct storag
     if (status == STORAGE_OK) {
         status = log_store_get_numbers(store, transaction, LOG_STATE_MAP_GENERATION, &store->map_generation,
                                        1, error);
+    }
+    if (status == STORAGE_OK) {
+        status = log_store_get_numbers(store, transaction, LOG_STATE_LEFT_OVER, &store->left_over, 1, error);
     }
     if (status == STORAGE_OK) {
         status = log_store_check_ends(store, transaction, error);
@@ -310,11 +338,6 @@ void log_store_close(struct log_store *store)
     free(store);
 }
 
-uint64_t log_store_map_generation(const struct log_store *store)
-{
-    return store->map_generation;
-}
-
 /* The caches change under a lock even for readers that promise not to change the store. */
 static pthread_mutex_t *log_store_mutex(const struct log_store *store)
 {
@@ -323,6 +346,14 @@ static pthread_mutex_t *log_store_mutex(const struct log_store *store)
         struct log_store *store;
     } same = {.promised = store};
     return &same.store->mutex;
+}
+
+uint64_t log_store_map_generation(const struct log_store *store)
+{
+    pthread_mutex_lock(log_store_mutex(store));
+    uint64_t generation = store->map_generation;
+    pthread_mutex_unlock(log_store_mutex(store));
+    return generation;
 }
 
 void log_store_get_state(const struct log_store *store, struct log_store_state *state)
@@ -357,6 +388,48 @@ enum storage_status log_store_term_runs(struct log_store *store,
     }
     return result == 0 ? STORAGE_OK
                        : storage_fail_lmdb(error, result, store->directory, "reading the terms of the log");
+}
+
+struct log_memberships_walk {
+    struct log_store *store;
+    MDB_txn *transaction;
+    void (*visit)(void *context, const struct log_entry *entry);
+    void *context;
+    enum storage_status status;
+    struct storage_error *error;
+};
+
+static void log_memberships_visit(void *context, uint64_t index, uint64_t term)
+{
+    struct log_memberships_walk *walk = context;
+    struct log_entry entry;
+    if (walk->status != STORAGE_OK) {
+        return;
+    }
+    if (log_store_get_entry(walk->store, walk->transaction, index, &entry) != 0) {
+        walk->status = log_store_fail_entry(walk->store, index, walk->error);
+    } else if (entry.type != LOG_ENTRY_MEMBERSHIP || entry.id.term != term) {
+        walk->status = storage_fail(
+            walk->error, STORAGE_CORRUPT,
+            "%s: the table of memberships disagrees with log entry %llu. " STORAGE_DAMAGED_ADVICE,
+            walk->store->directory, (unsigned long long)index);
+    } else {
+        walk->visit(walk->context, &entry);
+    }
+}
+
+enum storage_status log_store_memberships(struct log_store *store,
+                                          void (*visit)(void *context, const struct log_entry *entry),
+                                          void *context, struct storage_error *error)
+{
+    struct log_memberships_walk walk = {.store = store, .visit = visit, .context = context, .error = error};
+    int result = mdb_txn_begin(store->environment, NULL, MDB_RDONLY, &walk.transaction);
+    if (result == 0) {
+        result = log_terms_visit(walk.transaction, store->memberships, log_memberships_visit, &walk);
+        mdb_txn_abort(walk.transaction);
+    }
+    return result == 0 ? walk.status
+                       : storage_fail_lmdb(error, result, store->directory, "reading the memberships");
 }
 
 enum storage_status log_store_read(struct log_store *store, uint64_t first, uint64_t last, size_t bytes_max,

@@ -4,7 +4,8 @@
  * MDB_NOSYNC, MDB_NOMETASYNC, MDB_MAPASYNC, MDB_WRITEMAP or MDB_NOLOCK: pitfall 24). The record that
  * names the live map is here, so that one transaction of this environment can switch maps.
  *
- * What it is not: it does not batch by itself, start threads, or know what entries mean.
+ * What it is not: it does not batch by itself, start threads, or know what entries mean; only that the type
+ * of a membership entry is LOG_ENTRY_MEMBERSHIP, so that all of them are found at start without a walk.
  *
  * Invariants: entries are contiguous from base.index + 1 to last.index; each carries a checksum over its
  * index, term, type and bytes, checked whenever it is read (pitfall 27); a bad one is reported and never
@@ -28,9 +29,12 @@ struct log_entry_id {
     uint64_t index;
 };
 
+/* The one type that has a meaning here. */
+enum { LOG_ENTRY_MEMBERSHIP = 3 };
+
 struct log_entry {
     struct log_entry_id id;
-    uint32_t type;        /* opaque here */
+    uint32_t type;        /* opaque here, but for LOG_ENTRY_MEMBERSHIP */
     const uint8_t *bytes; /* borrowed: see each function */
     uint32_t size;
 };
@@ -105,6 +109,12 @@ enum storage_status log_store_term_runs(struct log_store *store,
                                         void (*visit)(void *context, uint64_t first_index, uint64_t term),
                                         void *context, struct storage_error *error) STORAGE_MUST_CHECK;
 
+/* Calls visit() for each entry of the type LOG_ENTRY_MEMBERSHIP after base, ascending; its bytes are borrowed
+ * for the call. STORAGE_CORRUPT when one is missing, damaged or of another type or term. */
+enum storage_status log_store_memberships(struct log_store *store,
+                                          void (*visit)(void *context, const struct log_entry *entry),
+                                          void *context, struct storage_error *error) STORAGE_MUST_CHECK;
+
 /* One write transaction: everything that waits. Parts that are 0/NULL are left out. */
 struct log_write {
     const struct log_hard_state *hard_state;
@@ -115,7 +125,8 @@ struct log_write {
     size_t entries_count;
     uint64_t commit_hint;
     /* Drop entries up to this index, which becomes the base; at most `compact_entries_max` in this
-     * transaction (base moves only as far as was dropped). */
+     * transaction (base moves only as far as was dropped). Nothing while an install left entries over: those
+     * go first, a piece with each write. */
     uint64_t compact_to;
     uint32_t compact_entries_max;
 };
@@ -126,6 +137,30 @@ struct log_write {
  * the outcome on disk is unknown, the store is poisoned, the process must stop. */
 enum storage_status log_store_write(struct log_store *store, const struct log_write *write,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
+
+/* The switch to a map that was loaded from a snapshot (or a backup), the commit point of an install: one
+ * durable transaction that names the map, sets the base and what goes with it, and drops the covered entries.
+ * Entries after base stay if the log holds an entry of base's index and term (or begins right after it); else
+ * all go (Raft paper, figure 13, rules 6 and 7). Before it the old map counts, after it the new one;
+ * whichever does not is removed at the next start.
+ *
+ * However long the log is, this takes no longer than its terms and memberships are many: when all entries go,
+ * LMDB drops the table at once; when some stay, those below them are left over, to be dropped by the next
+ * writes. */
+struct log_install {
+    uint64_t map_generation;          /* above the present one; its map is loaded and durable */
+    struct log_entry_id base;         /* the last entry in that map */
+    struct log_entry_id live_applied; /* the last entry in the map that is live now, buffers included */
+    const struct log_hard_state *hard_state; /* NULL: stays */
+    const struct log_identity *identity;     /* NULL: stays; given where a backup makes a new cluster */
+};
+
+/* To be called by the writing thread, when no checkpoint is being written. Refused with nothing changed:
+ * STORAGE_OUTDATED: base would go back behind the present one or behind the live map; STORAGE_CORRUPT: base
+ * contradicts what is there, by its term or by an entry known as committed; STORAGE_FULL. Any other failure:
+ * as of log_store_write(). */
+enum storage_status log_store_install(struct log_store *store, const struct log_install *install,
+                                      struct storage_error *error) STORAGE_MUST_CHECK;
 
 /* Reads entries first..last (both in the log at the time of the call) until `bytes_max` is passed, at
  * least one. visit() gets borrowed bytes, valid during the call only. An entry that is missing ends the

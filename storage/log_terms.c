@@ -77,6 +77,25 @@ int log_terms_truncate(MDB_txn *transaction, MDB_dbi terms, uint64_t from)
     }
 }
 
+int log_terms_drop(MDB_txn *transaction, MDB_dbi terms, uint64_t to)
+{
+    for (;;) {
+        uint64_t first_index = 0;
+        uint64_t term = 0;
+        int result = log_terms_find(transaction, terms, to, &first_index, &term);
+        if (result == MDB_NOTFOUND) {
+            return MDB_SUCCESS;
+        }
+        MDB_val key = {sizeof first_index, &first_index};
+        if (result == 0) {
+            result = mdb_del(transaction, terms, &key, NULL);
+        }
+        if (result != 0) {
+            return result;
+        }
+    }
+}
+
 int log_terms_compact(MDB_txn *transaction, MDB_dbi terms, uint64_t base, uint64_t last)
 {
     assert(base <= last);
@@ -90,15 +109,8 @@ int log_terms_compact(MDB_txn *transaction, MDB_dbi terms, uint64_t base, uint64
             result = log_terms_put(transaction, terms, base + 1, term);
         }
     }
-    while (result == 0) {
-        result = log_terms_find(transaction, terms, base, &first_index, &term);
-        if (result == MDB_NOTFOUND) {
-            return MDB_SUCCESS;
-        }
-        MDB_val key = {sizeof first_index, &first_index};
-        if (result == 0) {
-            result = mdb_del(transaction, terms, &key, NULL);
-        }
+    if (result == 0) {
+        return log_terms_drop(transaction, terms, base);
     }
     return result == MDB_NOTFOUND ? MDB_CORRUPTED : result;
 }

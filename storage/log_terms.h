@@ -1,4 +1,5 @@
-/* log_terms.h: the table `terms`, which says where in the log each term starts.
+/* log_terms.h: the table `terms`, which says where in the log each term starts. The table `memberships` has
+ * the same form: index of each membership entry -> its term.
  *
  * Key: the first index of a stretch of entries of one term (integer key). Value, 16 bytes: term, checksum
  * (chain over index and term). It is kept together with `entries` in the same transactions, so that opening a
@@ -23,6 +24,9 @@ int log_terms_find(MDB_txn *transaction, MDB_dbi terms, uint64_t index, uint64_t
 
 /* After entries from `from` on were dropped. */
 int log_terms_truncate(MDB_txn *transaction, MDB_dbi terms, uint64_t from);
+
+/* Removes what starts at `to` or before. */
+int log_terms_drop(MDB_txn *transaction, MDB_dbi terms, uint64_t to);
 
 /* After entries up to `base` were dropped; the last one left is `last` (== base: none left). */
 int log_terms_compact(MDB_txn *transaction, MDB_dbi terms, uint64_t base, uint64_t last);

@@ -15,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TABLES_MAX = 8 };
-
 const char *map_store_error(const struct map_store *store)
 {
     return atomic_load(&store->broken) ? store->error_text : NULL;
@@ -60,8 +58,8 @@ MDB_val map_store_prefix_key(uint8_t prefixed[MAP_PREFIXED_KEY_BYTES_MAX], const
 
 /* ---- opening ---- */
 
-enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transaction, struct map_meta *meta,
-                                        bool *found, struct storage_error *error)
+enum storage_status map_store_read_meta(const struct map_store *store, MDB_txn *transaction,
+                                        struct map_meta *meta, bool *found, struct storage_error *error)
 {
     char name[] = MAP_META_NAME;
     MDB_val key = {sizeof name - 1, name};
@@ -90,7 +88,7 @@ enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transa
     return STORAGE_OK;
 }
 
-static int map_store_open_tables(struct map_store *store, MDB_txn *transaction)
+int map_store_open_tables(struct map_store *store, MDB_txn *transaction)
 {
     const struct {
         const char *name;
@@ -204,7 +202,7 @@ enum storage_status map_store_open(const struct map_options *options, struct map
     const struct lmdb_environment_options environment = {
         .directory = options->directory,
         .map_bytes = options->map_bytes,
-        .tables_max = TABLES_MAX,
+        .tables_max = MAP_STORE_TABLES_MAX,
         .read_ahead = false,
     };
     enum storage_status status = storage_create_directory(options->directory, error);
@@ -234,6 +232,7 @@ void map_store_close(struct map_store *store)
     if (store == NULL) {
         return;
     }
+    assert(atomic_load(&store->snapshots_count) == 0);
     if (store->scan_cursor != NULL) {
         mdb_cursor_close(store->scan_cursor);
     }

@@ -28,7 +28,7 @@
 #include <stdatomic.h>
 
 /* Values up to this size lie on the page of their header, so that checking them costs no further read. */
-enum { MAP_STORE_SMALL_VALUE_BYTES = 1024 };
+enum { MAP_STORE_SMALL_VALUE_BYTES = 1024, MAP_STORE_TABLES_MAX = 8 };
 
 enum map_store_check {
     MAP_STORE_CHECK_SMALL, /* check the hash of small values: the caller wants the header */
@@ -63,8 +63,9 @@ struct map_store {
     struct space_reserve space; /* the thread that writes */
     struct map_store_place scan_place;
     struct map_store_place expiry_place;
-    atomic_bool write_failed; /* with an outcome on disk that is not known */
-    atomic_bool broken;       /* error_text may be read */
+    atomic_int snapshots_count; /* that read from the environment now (map_snapshot.h) */
+    atomic_bool write_failed;   /* with an outcome on disk that is not known */
+    atomic_bool broken;         /* error_text may be read */
     char error_text[512];
 };
 
@@ -115,9 +116,13 @@ enum storage_status map_store_reserve(struct map_store *store, const struct spac
  * changed. */
 struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer);
 
-/* Reads the meta record in this transaction; a new map has none. */
-enum storage_status map_store_read_meta(struct map_store *store, MDB_txn *transaction, struct map_meta *meta,
-                                        bool *found, struct storage_error *error) STORAGE_MUST_CHECK;
+/* Opens the tables, creates those that are missing; an LMDB result. */
+int map_store_open_tables(struct map_store *store, MDB_txn *transaction);
+
+/* Reads meta as `transaction` sees it. */
+enum storage_status map_store_read_meta(const struct map_store *store, MDB_txn *transaction,
+                                        struct map_meta *meta, bool *found,
+                                        struct storage_error *error) STORAGE_MUST_CHECK;
 /* Puts meta; an LMDB result. */
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
 

@@ -55,3 +55,13 @@ enum storage_status storage_fail_errno(struct storage_error *error, const char *
 {
     return storage_fail(error, STORAGE_FAILED, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
+
+enum storage_status storage_fail_unfinished(struct storage_error *error, int result, const char *path,
+                                            const char *doing)
+{
+    if (result == ENOSPC || result == EDQUOT) {
+        return storage_fail(error, STORAGE_FULL, "%s: the disk is full while %s (%s). Nothing was changed",
+                            path, doing, strerror(result));
+    }
+    return storage_fail_lmdb(error, result, path, doing);
+}

@@ -28,7 +28,11 @@ bool storage_result_is_full(int lmdb_result);
 enum storage_status storage_fail_lmdb(struct storage_error *error, int lmdb_result, const char *directory,
                                       const char *doing);
 
-/* The same for a system call; reads errno. Always STORAGE_FAILED. */
+/* The same as storage_fail_lmdb() for a system call; reads errno. Always STORAGE_FAILED. */
 enum storage_status storage_fail_errno(struct storage_error *error, const char *path, const char *doing);
+
+/* For a file that is not live yet: an errno or a result of LMDB; a full disk is STORAGE_FULL. */
+enum storage_status storage_fail_unfinished(struct storage_error *error, int result, const char *path,
+                                            const char *doing);
 
 #endif

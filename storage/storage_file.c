@@ -44,8 +44,7 @@ static char *storage_find_parent(const char *path)
     return parent;
 }
 
-/* Makes the name of a folder durable. */
-static enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
+enum storage_status storage_sync_parent(const char *path, struct storage_error *error)
 {
     char *parent = storage_find_parent(path);
     enum storage_status status = storage_sync_directory(parent, error);
@@ -129,4 +128,65 @@ enum storage_status storage_remove_directory(const char *path, struct storage_er
         status = storage_fail_errno(error, path, "remove the directory");
     }
     return status == STORAGE_OK ? storage_sync_parent(path, error) : status;
+}
+
+enum storage_status storage_open_nameless(const char *directory, int *file, struct storage_error *error)
+{
+    char *path = storage_format("%s/nameless.tmp", directory);
+    enum storage_status status = STORAGE_OK;
+    *file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (*file < 0) {
+        status = storage_fail_errno(error, path, "create the file");
+    } else if (unlink(path) != 0) {
+        status = storage_fail_errno(error, path, "remove the name of the file");
+    }
+    free(path);
+    return status;
+}
+
+void storage_close_file(int file)
+{
+    if (file >= 0) {
+        close(file);
+    }
+}
+
+void storage_start_writing_back(int file)
+{
+    (void)sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+enum storage_status storage_write_at(int file, const uint8_t *bytes, size_t size, uint64_t offset,
+                                     const char *path, struct storage_error *error)
+{
+    while (size > 0) {
+        ssize_t written = pwrite(file, bytes, size, (off_t)offset);
+        if (written < 0 && errno != EINTR) {
+            return storage_fail_unfinished(error, errno, path, "writing to a file");
+        }
+        size_t count = written < 0 ? 0 : (size_t)written;
+        bytes += count;
+        size -= count;
+        offset += count;
+    }
+    return STORAGE_OK;
+}
+
+enum storage_status storage_read_at(int file, uint8_t *bytes, size_t size, uint64_t offset, const char *path,
+                                    struct storage_error *error)
+{
+    while (size > 0) {
+        ssize_t count = pread(file, bytes, size, (off_t)offset);
+        if (count == 0) {
+            return storage_fail(error, STORAGE_FAILED, "%s: a file ends too early", path);
+        }
+        if (count < 0 && errno != EINTR) {
+            return storage_fail_errno(error, path, "read a file");
+        }
+        size_t read = count < 0 ? 0 : (size_t)count;
+        bytes += read;
+        size -= read;
+        offset += read;
+    }
+    return STORAGE_OK;
 }

@@ -42,6 +42,26 @@ enum command_flag {
     COMMAND_CONTAINER = 1 << 8,  /* has subcommands */
 };
 
+/* What RAFT ADD and its like ask of the leader. They only say so: the replica does it, on the leader, and
+ * answers. */
+enum command_change_kind {
+    COMMAND_CHANGE_NONE,
+    COMMAND_CHANGE_ADD,      /* node_id at `address` */
+    COMMAND_CHANGE_PROMOTE,  /* node_id */
+    COMMAND_CHANGE_REMOVE,   /* node_id */
+    COMMAND_CHANGE_REPLACE,  /* node_id by other_id at `address` */
+    COMMAND_CHANGE_ADDRESS,  /* node_id at `address` */
+    COMMAND_CHANGE_TRANSFER, /* to node_id; 0: to whoever is best suited */
+};
+
+struct command_change {
+    enum command_change_kind kind;
+    uint64_t node_id;
+    uint64_t other_id;
+    struct argument address; /* not checked; lives as long as the arguments */
+    bool stays_learner;      /* ADD */
+};
+
 struct command_context {
     const struct command *command;
     const struct argument *arguments; /* [0] is the command's name */
@@ -63,6 +83,7 @@ struct command_context {
     struct client_info *client;
     const struct node_view *node; /* COMMAND_NEEDS_VIEW */
     bool close_client;            /* out: QUIT: close after the reply */
+    struct command_change change; /* out: to be done instead of a reply, which was not written */
 };
 
 typedef void (*command_function)(struct command_context *context);

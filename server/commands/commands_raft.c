@@ -1,7 +1,8 @@
-/* commands_raft.c: RAFT STATUS, the state of the consensus as one node sees it, for people and for kvcli.
+/* commands_raft.c: RAFT: what changes the members is taken apart here, and done by the replica that leads;
+ * and RAFT STATUS, the state of the consensus as one node sees it, for people and for kvcli.
  *
- * The form is stable: lines "key:value" ended by LF, in this order; new keys may be added, so readers skip
- * what they do not know. Numbers are decimal, "yes"/"no" are flags, an unknown address is empty.
+ * The form of STATUS is stable: lines "key:value" ended by LF, in this order; new keys may be added, so
+ * readers skip what they do not know. Numbers are decimal, "yes"/"no" are flags, an unknown address is empty.
  *
  *   node_id
  *   role               leader, follower, candidate, ...; "forming" before the cluster is formed
@@ -24,16 +25,25 @@
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
  *   damage             what the scrub found on this node's disk; empty: nothing
  *   scrubs_total       passes of the scrub since the start
+ *   membership_index   of the entry that set the members; 0: those that formed the cluster
+ *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
- *               progress=,match=,next=,active=yes|no         (all in one line)
+ *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=
+ *                                                            (all in one line)
  *
  * One member line for each member, the leader (or the last known one) first, then by id. progress, match,
- * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no".
- * INFO's section Raft has the same lines, with "raft_" before each key.
+ * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no". An
+ * outgoing one votes until the change is done. goal is what is to become of a learner: "join" (it has not
+ * come yet), "voter", "replace-<id>", or empty. INFO's section Raft has the same lines, with "raft_" before
+ * each key.
  */
 #include "command_functions.h"
 #include "command_text.h"
+#include "number_parse.h"
+
+#include <string.h>
+#include <strings.h>
 
 struct status_writer {
     struct byte_buffer *text;
@@ -95,6 +105,17 @@ static void write_leader_address(const struct status_writer *writer, const struc
     command_text_append(writer->text, "%s", writer->line_end);
 }
 
+static void write_goal(const struct status_writer *writer, const struct node_view_member *member)
+{
+    if (!member->disk_known && !member->is_self) {
+        command_text_append(writer->text, "join");
+    } else if (member->replaces != 0) {
+        command_text_append(writer->text, "replace-%llu", (unsigned long long)member->replaces);
+    } else if (member->becomes_voter) {
+        command_text_append(writer->text, "voter");
+    }
+}
+
 static void write_member(const struct status_writer *writer, const struct node_view_member *member)
 {
     command_text_append(writer->text, "%smember_%llu:host=%s,port=%u,bus_host=%s,bus_port=%u", writer->prefix,
@@ -102,11 +123,14 @@ static void write_member(const struct status_writer *writer, const struct node_v
                         member->bus_port);
     bool known = member->progress_known;
     command_text_append(
-        writer->text, ",self=%s,leader=%s,connected=%s,progress=%s,match=%llu,next=%llu,active=%s%s",
+        writer->text,
+        ",self=%s,leader=%s,connected=%s,progress=%s,match=%llu,next=%llu,active=%s,kind=%s,goal=",
         yes_no(member->is_self), yes_no(member->is_leader), yes_no(member->connected),
         known ? member->progress : "unknown", known ? (unsigned long long)member->match_index : 0,
         known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
-        writer->line_end);
+        member->kind == NULL ? "none" : member->kind);
+    write_goal(writer, member);
+    command_text_append(writer->text, "%s", writer->line_end);
 }
 
 void command_write_raft_status(struct byte_buffer *text, const struct node_view *node, const char *prefix,
@@ -149,6 +173,8 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_members(&writer, "digest_differs", node, differs);
     write_text(&writer, "damage", node->damage);
     write_number(&writer, "scrubs_total", node->scrubs_total);
+    write_number(&writer, "membership_index", node->membership_index);
+    write_text(&writer, "membership", node->membership);
     write_number(&writer, "members", node->members_count);
     for (uint32_t i = 0; i < node->members_count; i++) {
         write_member(&writer, &node->members[i]);
@@ -163,8 +189,99 @@ static void raft_status(struct command_context *context)
     byte_buffer_deinit(&text);
 }
 
+/* ---- changes -------------------------------------------------------------------------------------- */
+
+static bool take_id(struct command_context *context, uint32_t position, uint64_t *id)
+{
+    const struct argument *word = &context->arguments[position];
+    int64_t number;
+    if (!number_parse_int64(word->bytes, word->size, &number) || number < 1) {
+        reply_error(context->reply, "ERR a node's id is a number from 1");
+        return false;
+    }
+    *id = (uint64_t)number;
+    return true;
+}
+
+static bool is_word(const struct argument *argument, const char *word)
+{
+    return argument->size == strlen(word) &&
+           strncasecmp((const char *)argument->bytes, word, argument->size) == 0;
+}
+
+/* RAFT ADD id host:port [LEARNER | VOTER] */
+static void raft_add(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_ADD};
+    if (context->arguments_count > 5 ||
+        (context->arguments_count == 5 && !is_word(&context->arguments[4], "learner") &&
+         !is_word(&context->arguments[4], "voter"))) {
+        reply_error(context->reply, "ERR syntax error");
+        return;
+    }
+    if (take_id(context, 2, &change.node_id)) {
+        change.address = context->arguments[3];
+        change.stays_learner = context->arguments_count == 5 && is_word(&context->arguments[4], "learner");
+        context->change = change;
+    }
+}
+
+static void raft_promote(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_PROMOTE};
+    if (take_id(context, 2, &change.node_id)) {
+        context->change = change;
+    }
+}
+
+static void raft_remove(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_REMOVE};
+    if (take_id(context, 2, &change.node_id)) {
+        context->change = change;
+    }
+}
+
+static void raft_replace(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_REPLACE};
+    if (take_id(context, 2, &change.node_id) && take_id(context, 3, &change.other_id)) {
+        change.address = context->arguments[4];
+        context->change = change;
+    }
+}
+
+static void raft_address(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_ADDRESS};
+    if (take_id(context, 2, &change.node_id)) {
+        change.address = context->arguments[3];
+        context->change = change;
+    }
+}
+
+/* RAFT TRANSFER [id] */
+static void raft_transfer(struct command_context *context)
+{
+    struct command_change change = {.kind = COMMAND_CHANGE_TRANSFER};
+    if (context->arguments_count > 3) {
+        reply_error(context->reply, "ERR syntax error");
+    } else if (context->arguments_count == 2 || take_id(context, 2, &change.node_id)) {
+        context->change = change;
+    }
+}
+
 const struct command_subcommand COMMAND_RAFT_SUBCOMMANDS[] = {
+    {"add", -4, raft_add, "Adds a node: a learner, which becomes a voter when it has caught up.",
+     "id host:port [LEARNER | VOTER]"},
+    {"address", 4, raft_address, "Changes where the bus of a member is reached.", "id host:port"},
     {"help", 2, command_help, "Prints this help.", ""},
+    {"promote", 3, raft_promote, "Makes a learner a voter, when it has caught up.", "id"},
+    {"remove", 3, raft_remove, "Removes a member.", "id"},
+    {"replace", 5, raft_replace,
+     "Puts a new node in the place of a member, in one step, when it has caught up.",
+     "old-id new-id host:port"},
     {"status", 2, raft_status, "Tells the state of the consensus as this node sees it.", ""},
+    {"transfer", -2, raft_transfer, "Hands leadership to another voter.", "[id]"},
     {NULL, 0, NULL, NULL, NULL},
 };

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NODE_VIEW_MEMBERS_MAX = 15, NODE_HOST_BYTES_MAX = 256 };
+enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_HOST_BYTES_MAX = 256 };
 
 struct node_view_member {
     uint64_t node_id; /* 1, 2, 3 ... */
@@ -20,7 +20,11 @@ struct node_view_member {
     uint16_t bus_port;
     bool is_self;
     bool is_leader;
-    bool connected; /* a bus connection to it stands; true for self */
+    bool connected;   /* a bus connection to it stands; true for self */
+    const char *kind; /* "voter", "learner", "outgoing" (votes until the change is done), "none" */
+    bool disk_known;  /* it has been there */
+    bool becomes_voter;
+    uint64_t replaces; /* 0: nobody */
     /* known to the leader only */
     bool progress_known;
     const char *progress; /* "probe", "replicate", "snapshot" */
@@ -77,6 +81,9 @@ struct node_view {
     uint64_t checkpoints_total;
     uint64_t input_bytes_total, output_bytes_total;
 
+    uint64_t membership_index; /* of the entry that set the members; 0: those that formed the cluster */
+    const char
+        *membership; /* "stable", "changing" (not committed yet), "joint" (old and new voters together) */
     uint32_t members_count; /* the leader (or the last known one) first, then by id */
     struct node_view_member members[NODE_VIEW_MEMBERS_MAX];
 

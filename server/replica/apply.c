@@ -205,6 +205,10 @@ static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
     case RAFT_ENTRY_NOOP:
     case RAFT_ENTRY_MEMBERSHIP:
         map_begin_entry(replica->map, entry->id.index, entry->id.term, 0);
+        if (entry->type == RAFT_ENTRY_MEMBERSHIP && !membership_apply(replica, entry)) {
+            stop_on_bad_entry(replica, entry, "a membership of unknown form");
+            return false; /* in the middle of the entry, which is never written */
+        }
         map_end_entry(replica->map, raft_entry_bytes(entry));
         note_applied(replica);
         break;
@@ -276,7 +280,7 @@ static bool is_checkpoint_due(const struct replica *replica)
 
 void apply_maybe_checkpoint(struct replica *replica)
 {
-    if (replica->stopping) {
+    if (replica->stopping || snapshot_is_taking_over(replica)) {
         return;
     }
     if (replica->checkpoint == NULL && !map_has_frozen(replica->map) && is_checkpoint_due(replica)) {

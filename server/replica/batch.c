@@ -311,6 +311,15 @@ void batch_expire(struct replica *replica)
     }
 }
 
+void batch_forget(struct replica *replica, uint64_t upto_index)
+{
+    while (replica->in_flight.first != NULL && replica->in_flight.first->id.index <= upto_index) {
+        struct batch *batch = list_take_first(&replica->in_flight);
+        expire_waiters(replica, batch);
+        batch_release(replica, batch);
+    }
+}
+
 uint64_t batch_deadline_ms(const struct replica *replica)
 {
     for (const struct batch *batch = replica->in_flight.first; batch != NULL; batch = batch->next) {

@@ -3,9 +3,14 @@
  *   HELLO      u16 version | u16 oldest version | u32 rules | u64 from | u64 to | u64 disk | u64 cluster[2]
  *              | u32 formation | u64 members hash | u8 nonce[16] | u8 proof[32]
  *              | u32 listeners | { u8 name bytes | name | u8 host bytes | host | u16 port }*
+ * | since version 2: u64 membership index | u8 flags (1 joining, 2 snapshot) | u8 host bytes | host
+ *              | u16 port
  *   REFUSED    u16 code | u16 reason bytes | reason
  *   PROOF      u8 proof[32]
  *   FORMATION  u32 step | u64 cluster[2] | u32 members | { u64 node | u64 disk }*
+ *   JOIN_ANSWER  u16 step | u64 cluster[2] | u8 host bytes | host | u16 port | u16 reason bytes | reason
+ *   SNAPSHOT_BEGIN  u64 term | u64 index | u64 keys | u32 bytes | membership
+ *   SNAPSHOT_END    u8 ok | u16 reason bytes | reason
  *   RAFT       u64 wall clock | u8 type | u8 flags (1 reject, 2 force) | u16 zero | u32 entries
  *              | u64 from | u64 to | u64 term | u64 log term | u64 log index | u64 hint term | u64 hint index
  *              | u64 commit | u64 round | { u64 term | u32 type | u32 bytes | payload }*
@@ -33,6 +38,9 @@ enum {
     FLAG_REJECT = 1,
     FLAG_FORCE = 2,
     FLAG_LOW_SPACE = 1,
+    FLAG_JOINING = 1,
+    FLAG_SNAPSHOT = 2,
+    HELLO_VERSION_WITH_ADDRESS = 2,
 };
 
 _Static_assert(BUS_HOST_BYTES_MAX <= UINT8_MAX && BUS_NAME_BYTES_MAX <= UINT8_MAX, "lengths are one byte");
@@ -80,6 +88,13 @@ static void encode_hello(struct byte_buffer *out, const struct bus_hello *hello)
         put_text(out, hello->listeners[i].host, BUS_HOST_BYTES_MAX);
         put_number(out, hello->listeners[i].port, 2);
     }
+    if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS) {
+        put_number(out, hello->membership_index, 8);
+        put_number(
+            out, (uint64_t)((hello->joining ? FLAG_JOINING : 0) | (hello->snapshot ? FLAG_SNAPSHOT : 0)), 1);
+        put_text(out, hello->bus_host, BUS_HOST_BYTES_MAX);
+        put_number(out, hello->bus_port, 2);
+    }
 }
 
 static bool reason_byte_is_allowed(uint8_t byte)
@@ -87,17 +102,32 @@ static bool reason_byte_is_allowed(uint8_t byte)
     return byte >= 0x20 && byte != 0x7f;
 }
 
-static void encode_refused(struct byte_buffer *out, const struct bus_message *message)
+static void put_reason(struct byte_buffer *out, const char *reason)
 {
-    size_t size = strnlen(message->refused.reason, BUS_REASON_BYTES_MAX);
+    size_t size = strnlen(reason, BUS_REASON_BYTES_MAX);
 
-    put_number(out, (uint64_t)message->refused.code, 2);
     put_number(out, size, 2);
     for (size_t i = 0; i < size; i++) {
-        uint8_t byte = (uint8_t)message->refused.reason[i];
+        uint8_t byte = (uint8_t)reason[i];
 
         put_number(out, reason_byte_is_allowed(byte) ? byte : '?', 1);
     }
+}
+
+static void encode_refused(struct byte_buffer *out, const struct bus_message *message)
+{
+    put_number(out, (uint64_t)message->refused.code, 2);
+    put_reason(out, message->refused.reason);
+}
+
+static void encode_join_answer(struct byte_buffer *out, const struct bus_join_answer *answer)
+{
+    put_number(out, (uint64_t)answer->step, 2);
+    put_number(out, answer->cluster_id[0], 8);
+    put_number(out, answer->cluster_id[1], 8);
+    put_text(out, answer->bus_host, BUS_HOST_BYTES_MAX);
+    put_number(out, answer->bus_port, 2);
+    put_reason(out, answer->reason);
 }
 
 static void encode_formation(struct byte_buffer *out, const struct bus_formation *formation)
@@ -152,6 +182,26 @@ static void encode_report(struct byte_buffer *out, const struct bus_report *repo
     put_number(out, report->digest, 8);
 }
 
+static void encode_snapshot_begin(struct byte_buffer *out, const struct bus_snapshot_begin *begin)
+{
+    uint32_t size = begin->membership == NULL ? 0 : begin->membership->size;
+
+    assert(size <= RAFT_MEMBERSHIP_BYTES_MAX);
+    put_number(out, begin->upto.term, 8);
+    put_number(out, begin->upto.index, 8);
+    put_number(out, begin->keys_count, 8);
+    put_number(out, size, 4);
+    if (size > 0) {
+        byte_buffer_append(out, begin->membership->bytes, size);
+    }
+}
+
+static void encode_snapshot_end(struct byte_buffer *out, const struct bus_snapshot_end *end)
+{
+    put_number(out, end->ok ? 1 : 0, 1);
+    put_reason(out, end->reason);
+}
+
 static void encode_body(struct byte_buffer *out, const struct bus_message *message)
 {
     switch (message->type) {
@@ -172,6 +222,15 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
         return;
     case BUS_MESSAGE_REPORT:
         encode_report(out, &message->report);
+        return;
+    case BUS_MESSAGE_JOIN_ANSWER:
+        encode_join_answer(out, &message->join_answer);
+        return;
+    case BUS_MESSAGE_SNAPSHOT_BEGIN:
+        encode_snapshot_begin(out, &message->snapshot_begin);
+        return;
+    case BUS_MESSAGE_SNAPSHOT_END:
+        encode_snapshot_end(out, &message->snapshot_end);
         return;
     }
     abort();
@@ -261,6 +320,27 @@ static bool take_text(struct cursor *cursor, char *to, size_t bytes_max)
     return true;
 }
 
+/* Whole or not at all: "" and 0, or both. */
+static bool take_address(struct cursor *cursor, char *host, uint16_t *port)
+{
+    if (!take_text(cursor, host, BUS_HOST_BYTES_MAX)) {
+        return false;
+    }
+    *port = (uint16_t)take_number(cursor, 2);
+    return !cursor->failed && (host[0] == '\0') == (*port == 0);
+}
+
+static bool decode_hello_address(struct cursor *cursor, struct bus_hello *hello)
+{
+    hello->membership_index = take_number(cursor, 8);
+    uint64_t flags = take_number(cursor, 1);
+
+    hello->joining = (flags & FLAG_JOINING) != 0;
+    hello->snapshot = (flags & FLAG_SNAPSHOT) != 0;
+    return (flags & ~(uint64_t)(FLAG_JOINING | FLAG_SNAPSHOT)) == 0 &&
+           take_address(cursor, hello->bus_host, &hello->bus_port);
+}
+
 static bool decode_hello(struct cursor *cursor, struct bus_hello *hello)
 {
     hello->protocol_version = (uint16_t)take_number(cursor, 2);
@@ -292,20 +372,22 @@ static bool decode_hello(struct cursor *cursor, struct bus_hello *hello)
         }
         hello->listeners[i].port = (uint16_t)take_number(cursor, 2);
     }
+    if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS && !decode_hello_address(cursor, hello)) {
+        return false;
+    }
     if (!cursor->failed && hello->protocol_version > BUS_PROTOCOL_VERSION) {
         cursor->left = 0; /* words of a newer version */
     }
     return !cursor->failed;
 }
 
-static bool decode_refused(struct cursor *cursor, struct bus_message *message)
+/* `to` has room for BUS_REASON_BYTES_MAX + 1. */
+static bool take_reason(struct cursor *cursor, char *to)
 {
-    uint64_t code = take_number(cursor, 2);
     size_t size = (size_t)take_number(cursor, 2);
     const uint8_t *reason = take_bytes(cursor, size);
 
-    if (cursor->failed || code < BUS_REFUSAL_VERSION || code > BUS_REFUSAL_ADDRESS ||
-        size > BUS_REASON_BYTES_MAX) {
+    if (cursor->failed || size > BUS_REASON_BYTES_MAX) {
         return false;
     }
     for (size_t i = 0; i < size; i++) {
@@ -313,10 +395,62 @@ static bool decode_refused(struct cursor *cursor, struct bus_message *message)
             return false;
         }
     }
-    message->refused.code = (enum bus_refusal)code;
-    memcpy(message->refused.reason, reason, size);
-    message->refused.reason[size] = '\0';
+    memcpy(to, reason, size);
+    to[size] = '\0';
     return true;
+}
+
+static bool decode_refused(struct cursor *cursor, struct bus_message *message)
+{
+    uint64_t code = take_number(cursor, 2);
+
+    if (cursor->failed || code < BUS_REFUSAL_VERSION || code > BUS_REFUSAL_REMOVED) {
+        return false;
+    }
+    message->refused.code = (enum bus_refusal)code;
+    return take_reason(cursor, message->refused.reason);
+}
+
+static bool decode_join_answer(struct cursor *cursor, struct bus_join_answer *answer)
+{
+    uint64_t step = take_number(cursor, 2);
+
+    answer->cluster_id[0] = take_number(cursor, 8);
+    answer->cluster_id[1] = take_number(cursor, 8);
+    if (cursor->failed || step < BUS_JOIN_ADDED || step > BUS_JOIN_ASK) {
+        return false;
+    }
+    answer->step = (enum bus_join_step)step;
+    return take_address(cursor, answer->bus_host, &answer->bus_port) &&
+           (answer->step == BUS_JOIN_ASK) == (answer->bus_port != 0) && take_reason(cursor, answer->reason);
+}
+
+/* An empty membership is none: NULL. */
+static bool decode_snapshot_begin(struct cursor *cursor, struct bus_snapshot_begin *begin)
+{
+    begin->upto.term = take_number(cursor, 8);
+    begin->upto.index = take_number(cursor, 8);
+    begin->keys_count = take_number(cursor, 8);
+    uint32_t size = (uint32_t)take_number(cursor, 4);
+    const uint8_t *bytes = take_bytes(cursor, size);
+
+    if (cursor->failed || size > RAFT_MEMBERSHIP_BYTES_MAX) {
+        return false;
+    }
+    if (size > 0) {
+        begin->membership = raft_payload_create(size);
+        memcpy(begin->membership->bytes, bytes, size);
+        begin->membership->size = size;
+    }
+    return true;
+}
+
+static bool decode_snapshot_end(struct cursor *cursor, struct bus_snapshot_end *end)
+{
+    uint64_t ok = take_number(cursor, 1);
+
+    end->ok = ok == 1;
+    return !cursor->failed && ok <= 1 && take_reason(cursor, end->reason);
 }
 
 static bool decode_formation(struct cursor *cursor, struct bus_formation *formation)
@@ -444,7 +578,7 @@ static bool decode_report(struct cursor *cursor, struct bus_report *report)
 
 static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message *message)
 {
-    if (type < BUS_MESSAGE_HELLO || type > BUS_MESSAGE_REPORT) {
+    if (type < BUS_MESSAGE_HELLO || type > BUS_MESSAGE_SNAPSHOT_END) {
         return false;
     }
     message->type = (enum bus_message_type)type;
@@ -467,6 +601,12 @@ static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message
         return decode_raft(cursor, message);
     case BUS_MESSAGE_REPORT:
         return decode_report(cursor, &message->report);
+    case BUS_MESSAGE_JOIN_ANSWER:
+        return decode_join_answer(cursor, &message->join_answer);
+    case BUS_MESSAGE_SNAPSHOT_BEGIN:
+        return decode_snapshot_begin(cursor, &message->snapshot_begin);
+    case BUS_MESSAGE_SNAPSHOT_END:
+        return decode_snapshot_end(cursor, &message->snapshot_end);
     }
     return false;
 }
@@ -526,6 +666,8 @@ void bus_message_deinit(struct bus_message *message)
 {
     if (message->type == BUS_MESSAGE_RAFT) {
         raft_message_deinit(&message->raft);
+    } else if (message->type == BUS_MESSAGE_SNAPSHOT_BEGIN) {
+        raft_payload_unref(message->snapshot_begin.membership);
     }
     memset(message, 0, sizeof *message);
 }

@@ -50,7 +50,24 @@ static void encode_into_slot(struct slot *slot, const struct request *request)
     command_codec_write(slot->encoded, request->command->opcode, request->arguments + 1, request->count - 1);
 }
 
+static enum begin_result redirect(struct replica *replica, const struct request *request);
+
 /* ---- local commands ------------------------------------------------------------------------------ */
+
+/* RAFT ADD and its like are for the leader. */
+static enum begin_result begin_change(struct replica *replica, const struct request *request,
+                                      const struct command_change *change, struct reply *reply)
+{
+    if (replica->raft == NULL) {
+        return WAIT_LEADER;
+    }
+    if (!replica_leads(replica)) {
+        return redirect(replica, request);
+    }
+    change_run(replica, change, reply);
+    client_finish_slot(replica, request->client, request->number);
+    return BEGUN;
+}
 
 static enum begin_result begin_local(struct replica *replica, const struct request *request)
 {
@@ -73,6 +90,9 @@ static enum begin_result begin_local(struct replica *replica, const struct reque
         context.node = &replica->view;
     }
     command_run(&context);
+    if (context.change.kind != COMMAND_CHANGE_NONE) {
+        return begin_change(replica, request, &context.change, &reply);
+    }
     if (context.close_client) {
         client_drop_behind(replica, client, request->number);
         client->closing = true;
@@ -219,9 +239,11 @@ static void keep_waiting(struct replica *replica, struct replica_client *client,
     client_mark_parked(replica, client);
 }
 
+/* A node that was removed will not hear of a leader any more. */
 static bool is_parking_over(const struct replica *replica, const struct slot *slot)
 {
-    return replica->now_ms - slot->waiting_since_ms >= replica->options.parking_ms;
+    return replica->membership.left ||
+           replica->now_ms - slot->waiting_since_ms >= replica->options.parking_ms;
 }
 
 void dispatch_client(struct replica *replica, struct replica_client *client)

@@ -20,9 +20,10 @@
 
 #include <string.h>
 
+/* A node that joins forms nothing. */
 static bool is_proposer(const struct replica *replica)
 {
-    return replica->peers[0].is_self; /* ascending ids */
+    return replica->peers[0].is_self && replica->options.joins_count == 0; /* ascending ids */
 }
 
 static bool has_met_formed(const struct replica *replica)
@@ -85,7 +86,7 @@ static bool is_same_record(const struct log_identity *identity, const struct bus
     return true;
 }
 
-static void store(struct replica *replica, const struct log_identity *identity)
+void formation_store(struct replica *replica, const struct log_identity *identity)
 {
     assert(!replica->identity_job_out);
     struct disk_job *job = disk_job_create(DISK_JOB_IDENTITY, replica->options.log);
@@ -98,7 +99,7 @@ static void store_formed(struct replica *replica)
 {
     struct log_identity formed = replica->identity;
     formed.formation = LOG_FORMATION_FORMED;
-    store(replica, &formed);
+    formation_store(replica, &formed);
 }
 
 /* ---- the proposer -------------------------------------------------------------------------------- */
@@ -158,7 +159,7 @@ static void propose(struct replica *replica)
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         replica->peers[i].formation_accepted = false;
     }
-    store(replica, &proposal);
+    formation_store(replica, &proposal);
 }
 
 /* ---- everybody ----------------------------------------------------------------------------------- */
@@ -166,7 +167,7 @@ static void propose(struct replica *replica)
 void formation_start(struct replica *replica)
 {
     replica->formation_next_ms = replica->now_ms;
-    if (replica->identity.formation == LOG_FORMATION_FORMED) {
+    if (replica->identity.formation == LOG_FORMATION_FORMED || replica->options.joins_count > 0) {
         return;
     }
     replica_log(replica, REPLICA_LOG_INFO, "forming", "members=%u state=%s", replica->peers_count,
@@ -212,7 +213,7 @@ static void on_propose(struct replica *replica, uint64_t peer, const struct bus_
         return;
     }
     if (!has_met_formed(replica)) {
-        store(replica, &proposal);
+        formation_store(replica, &proposal);
     }
 }
 
@@ -253,12 +254,13 @@ void formation_on_stored(struct replica *replica, const struct log_identity *ide
     if (identity->formation != LOG_FORMATION_FORMED) {
         return;
     }
-    replica_log(replica, REPLICA_LOG_INFO, "cluster-formed", "cluster=%016llx%016llx members=%u",
-                (unsigned long long)identity->cluster_id[0], (unsigned long long)identity->cluster_id[1],
-                identity->members_count);
+    replica_log(replica, REPLICA_LOG_INFO, identity->members_count == 0 ? "cluster-joined" : "cluster-formed",
+                "cluster=%016llx%016llx members=%u", (unsigned long long)identity->cluster_id[0],
+                (unsigned long long)identity->cluster_id[1], identity->members_count);
     if (is_proposer(replica)) {
         send_step_to_all(replica, BUS_FORMATION_COMMIT);
     }
+    membership_start(replica);
     struct storage_error error;
     if (!replica_start_raft(replica, &error)) {
         replica_stop(replica, REPLICA_EXIT_START, error.text);

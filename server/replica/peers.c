@@ -1,15 +1,13 @@
-/* peers.c: what is known of the other members: who they are, where their clients' addresses are, what their
+/* peers.c: the nodes that this one talks to: who they are, where their clients' addresses are, what their
  * clocks say.
  *
- * Identity (pitfall 28): a member is its node id *and* the disk that it had when the cluster was formed. A
- * node that comes with the id of a member but another disk has lost what it promised, and is refused; so is a
- * node of another cluster.
+ * They are the members in effect, and two other kinds. One that was a member until lately is *leaving*: it is
+ * still told that it was removed, for a while. And one that goes by a membership that is newer than ours may
+ * be a member of it, even the leader who brings it to us: it is heard and answered until we know (thesis
+ * 4.2.2).
  */
 #include "replica_internal.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,138 +57,189 @@ const struct bus_listener_address *peers_client_address(const struct replica *re
     return peer->hello.listeners_count > 0 ? &peer->hello.listeners[0] : NULL;
 }
 
-/* FNV-1a over the ids, ascending: says whether two nodes were configured with the same members. */
-uint64_t peers_hash_members(const struct replica *replica)
+/* ---- who they are -------------------------------------------------------------------------------- */
+
+static int compare_peers(const void *a, const void *b)
 {
-    uint64_t hash = 14695981039346656037ULL;
+    uint64_t left = ((const struct peer *)a)->member.node_id;
+    uint64_t right = ((const struct peer *)b)->member.node_id;
+    return (left > right) - (left < right);
+}
+
+static void add(struct replica *replica, const struct replica_member *member, enum peer_standing standing)
+{
+    assert(replica->peers_count < PEERS_MAX);
+    replica->peers[replica->peers_count++] = (struct peer){
+        .member = *member,
+        .standing = standing,
+        .is_self = member->node_id == replica->options.node_id,
+    };
+    qsort(replica->peers, replica->peers_count, sizeof replica->peers[0], compare_peers);
+    replica->peers_generation++;
+}
+
+static void drop(struct replica *replica, struct peer *peer)
+{
+    size_t place = (size_t)(peer - replica->peers);
+    assert(!peer->is_self);
+    replica->peers_count--;
+    memmove(peer, peer + 1, (replica->peers_count - place) * sizeof *peer);
+    replica->peers_generation++;
+}
+
+static bool is_same_node(const struct replica_member *known, const struct replica_member *member)
+{
+    return known->node_id == member->node_id &&
+           (known->disk_id == 0 || member->disk_id == 0 || known->disk_id == member->disk_id);
+}
+
+static void update(struct replica *replica, struct peer *peer, const struct replica_member *member)
+{
+    bool moved =
+        strcmp(peer->member.bus_host, member->bus_host) != 0 || peer->member.bus_port != member->bus_port;
+    peer->member = *member;
+    peer->standing = PEER_MEMBER;
+    if (moved) {
+        replica->peers_generation++;
+    }
+}
+
+static uint64_t leaving_until_ms(const struct replica *replica)
+{
+    return replica->now_ms + (uint64_t)replica->options.election_timeout_ms * PEER_LEAVING_TIMEOUTS;
+}
+
+/* Whoever is not a member any more is told so, for a while. */
+static void let_go(struct replica *replica, const struct members *members)
+{
     for (uint32_t i = 0; i < replica->peers_count; i++) {
-        uint64_t id = replica->peers[i].member.node_id;
-        for (int byte = 0; byte < 8; byte++) {
-            hash = (hash ^ ((id >> (8 * byte)) & 0xff)) * 1099511628211ULL;
+        struct peer *peer = &replica->peers[i];
+        if (peer->standing == PEER_MEMBER && members_find_const(members, peer->member.node_id) == NULL) {
+            peer->standing = PEER_LEAVING;
+            peer->until_ms = leaving_until_ms(replica);
         }
     }
-    return hash;
 }
 
-/* ---- hellos -------------------------------------------------------------------------------------- */
-
-void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello)
+/* Makes room: others than members are not worth one. */
+static void drop_one_of_no_standing(struct replica *replica)
 {
-    memset(hello, 0, sizeof *hello);
-    hello->protocol_version = BUS_PROTOCOL_VERSION;
-    hello->protocol_version_min = BUS_PROTOCOL_VERSION_MIN;
-    hello->rules_version = COMMAND_RULES_VERSION;
-    hello->from = replica->options.node_id;
-    hello->to = peer;
-    hello->disk_id = replica->identity.disk_id;
-    hello->cluster_id[0] = replica->identity.cluster_id[0];
-    hello->cluster_id[1] = replica->identity.cluster_id[1];
-    hello->formation = (enum bus_formation_state)replica->identity.formation;
-    hello->members_hash = replica->members_hash;
-    hello->listeners_count = replica->options.listeners_count;
-    memcpy(hello->listeners, replica->listeners, sizeof hello->listeners);
-}
-
-static bool refuse(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool refuse(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
-{
-    memset(refused, 0, sizeof *refused);
-    refused->type = BUS_MESSAGE_REFUSED;
-    refused->refused.code = code;
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(refused->refused.reason, sizeof refused->refused.reason, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-static const struct log_member *find_formed_member(const struct replica *replica, uint64_t node_id)
-{
-    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
-        if (replica->identity.members[i].node_id == node_id) {
-            return &replica->identity.members[i];
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        if (replica->peers[i].standing != PEER_MEMBER && !replica->peers[i].is_self) {
+            drop(replica, &replica->peers[i]);
+            return;
         }
     }
-    return NULL;
 }
 
-static bool check_against_formed(const struct replica *replica, const struct bus_hello *hello,
-                                 struct bus_message *refused)
+void peers_set_members(struct replica *replica, const struct members *members)
 {
-    const struct log_identity *identity = &replica->identity;
-    const struct log_member *member = find_formed_member(replica, hello->from);
-    if (member == NULL) {
-        return refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
-                      "node %" PRIu64 " is not a member of cluster %016" PRIx64, hello->from,
-                      identity->cluster_id[0]);
+    let_go(replica, members);
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct replica_member *member = &members->list[i];
+        struct peer *peer = peers_find(replica, member->node_id);
+        if (peer != NULL && !peer->is_self && !is_same_node(&peer->member, member)) {
+            drop(replica, peer); /* another node by the same id: nothing that is known of it holds */
+            peer = NULL;
+        }
+        if (peer == NULL) {
+            if (replica->peers_count == PEERS_MAX) {
+                drop_one_of_no_standing(replica);
+            }
+            add(replica, member, PEER_MEMBER);
+        } else {
+            update(replica, peer, member);
+        }
     }
-    if (hello->formation == BUS_FORMATION_FORMED && (hello->cluster_id[0] != identity->cluster_id[0] ||
-                                                     hello->cluster_id[1] != identity->cluster_id[1])) {
-        return refuse(refused, BUS_REFUSAL_CLUSTER,
-                      "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
-                      ": its data directory is of another cluster",
-                      hello->from, hello->cluster_id[0], identity->cluster_id[0]);
+    if (peers_find(replica, replica->options.node_id) == NULL) {
+        struct replica_member self = {.node_id = replica->options.node_id,
+                                      .disk_id = replica->identity.disk_id};
+        add(replica, &self, PEER_LEAVING);
     }
-    if (member->disk_id != hello->disk_id) {
-        return refuse(
-            refused, BUS_REFUSAL_DISK,
-            "node %" PRIu64 " is known with disk %016" PRIx64 " but came with disk %016" PRIx64
-            ": its data directory was emptied or replaced, so it may have forgotten votes and writes that it "
-            "confirmed. Put the old data directory back to rejoin; an empty one must not take this id",
-            hello->from, member->disk_id, hello->disk_id);
+    replica->redispatch = true;
+}
+
+bool peers_add_newer(struct replica *replica, const struct bus_hello *hello)
+{
+    if (replica->peers_count == PEERS_MAX) {
+        return false;
     }
+    struct replica_member member = {.node_id = hello->from, .disk_id = hello->disk_id};
+    memcpy(member.bus_host, hello->bus_host, sizeof member.bus_host);
+    member.bus_port = hello->bus_port;
+    add(replica, &member, PEER_NEWER);
     return true;
 }
 
-bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
-                         struct bus_message *refused)
+static bool is_over(const struct replica *replica, const struct peer *peer)
 {
-    if (hello->protocol_version < BUS_PROTOCOL_VERSION_MIN ||
-        hello->protocol_version_min > BUS_PROTOCOL_VERSION) {
-        return refuse(refused, BUS_REFUSAL_VERSION,
-                      "node %" PRIu64 " speaks bus versions %u to %u, this node %d to %d", hello->from,
-                      (unsigned)hello->protocol_version_min, (unsigned)hello->protocol_version,
-                      BUS_PROTOCOL_VERSION_MIN, BUS_PROTOCOL_VERSION);
+    switch (peer->standing) {
+    case PEER_MEMBER:
+        return false;
+    case PEER_LEAVING:
+        return replica->now_ms >= peer->until_ms;
+    case PEER_NEWER:
+        return peer->hello.membership_index <= membership_index(replica) ||
+               (!peer->dialled && !peer->accepted && replica->now_ms >= peer->until_ms);
     }
-    if (hello->to != replica->options.node_id || hello->from == replica->options.node_id) {
-        return refuse(refused, BUS_REFUSAL_ADDRESS,
-                      "this is node %" PRIu64 "; node %" PRIu64 " came looking for node %" PRIu64
-                      " here: check the addresses and ids",
-                      replica->options.node_id, hello->from, hello->to);
-    }
-    const struct peer *peer = peers_find_const(replica, hello->from);
-    if (peer == NULL) {
-        return refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
-                      "node %" PRIu64 " is not among the members that node %" PRIu64 " was configured with",
-                      hello->from, replica->options.node_id);
-    }
-    if (replica->identity.formation == LOG_FORMATION_FORMED) {
-        return check_against_formed(replica, hello, refused);
-    }
-    if (hello->formation == BUS_FORMATION_FORMED) {
-        return true; /* it judges whether we belong to its cluster */
-    }
-    if (hello->members_hash != replica->members_hash) {
-        return refuse(refused, BUS_REFUSAL_MEMBERS,
-                      "node %" PRIu64 " and node %" PRIu64
-                      " were configured with different initial members: they must be the same on all nodes",
-                      hello->from, replica->options.node_id);
-    }
-    if (peer->hello_known && (peer->accepted || peer->dialled) && peer->hello.disk_id != hello->disk_id) {
-        return refuse(refused, BUS_REFUSAL_DISK,
-                      "another node with id %" PRIu64 " is already connected: ids must be different",
-                      hello->from);
-    }
-    return true;
+    abort();
 }
+
+void peers_tick(struct replica *replica)
+{
+    for (uint32_t i = replica->peers_count; i > 0; i--) {
+        struct peer *peer = &replica->peers[i - 1];
+        if (peer->standing == PEER_LEAVING && !membership_is_settled(replica)) {
+            peer->until_ms = leaving_until_ms(replica); /* the change may be undone yet */
+        }
+        if (!peer->is_self && is_over(replica, peer)) {
+            drop(replica, peer);
+        }
+    }
+}
+
+/* By the book, or as it says itself: it knows best where it is. */
+bool peers_address(const struct peer *peer, struct replica_member *address)
+{
+    *address = peer->member;
+    if (address->bus_port == 0 && peer->hello_known) {
+        memcpy(address->bus_host, peer->hello.bus_host, sizeof address->bus_host);
+        address->bus_port = peer->hello.bus_port;
+    }
+    return address->bus_port != 0;
+}
+
+uint64_t replica_peers_generation(const struct replica *replica)
+{
+    return replica->peers_generation;
+}
+
+uint32_t replica_peers(const struct replica *replica, struct replica_member peers[REPLICA_PEERS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (peer->is_self) {
+            continue;
+        }
+        (void)peers_address(peer, &peers[count]);
+        count++;
+    }
+    return count;
+}
+
+/* ---- their connections --------------------------------------------------------------------------- */
 
 static void note_hello(struct replica *replica, struct peer *peer, const struct bus_hello *hello)
 {
+    if (peer->member.bus_port == 0 && (!peer->hello_known || peer->hello.bus_port != hello->bus_port ||
+                                       strcmp(peer->hello.bus_host, hello->bus_host) != 0)) {
+        replica->peers_generation++; /* now there is an address */
+    }
     peer->hello = *hello;
     peer->hello_known = true;
     peer->refused_us = false;
+    peer->until_ms = replica->now_ms + PEER_NEWER_MS;
     replica->redispatch = true;
     replica->formation_next_ms = replica->now_ms;
 }
@@ -198,18 +247,23 @@ static void note_hello(struct replica *replica, struct peer *peer, const struct 
 void replica_on_peer_connected(struct replica *replica, uint64_t node_id, const struct bus_hello *hello)
 {
     struct peer *peer = peers_find(replica, node_id);
-    assert(peer != NULL);
-    peer->dialled = true;
-    note_hello(replica, peer, hello);
-    report_send(replica, peer);
+    if (peer != NULL) {
+        peer->dialled = true;
+        note_hello(replica, peer, hello);
+        report_send(replica, peer);
+    }
 }
 
 void replica_on_peer_hello(struct replica *replica, uint64_t node_id, const struct bus_hello *hello)
 {
     struct peer *peer = peers_find(replica, node_id);
-    assert(peer != NULL);
-    peer->accepted = true;
-    note_hello(replica, peer, hello);
+    if (peer == NULL && peers_add_newer(replica, hello)) {
+        peer = peers_find(replica, node_id);
+    }
+    if (peer != NULL) {
+        peer->accepted = true;
+        note_hello(replica, peer, hello);
+    }
 }
 
 void replica_on_peer_unreachable(struct replica *replica, uint64_t node_id)
@@ -229,24 +283,6 @@ void replica_on_peer_contact(struct replica *replica, uint64_t node_id)
 {
     if (replica->raft != NULL) {
         raft_peer_contact(replica->raft, node_id);
-    }
-}
-
-/* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
- * only when a majority of the others says so: one that errs must not stop it. */
-void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
-{
-    struct peer *peer = peers_find(replica, node_id);
-    if (peer == NULL || (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER)) {
-        return;
-    }
-    peer->refused_us = true;
-    uint32_t refusals = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        refusals += replica->peers[i].refused_us ? 1 : 0;
-    }
-    if (replica->identity.formation != LOG_FORMATION_FORMED || refusals > replica->peers_count / 2) {
-        replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
     }
 }
 
@@ -283,13 +319,15 @@ static int compare_offsets(const void *a, const void *b)
  * middle one nearer to ours counts, so that two nodes do not pull each other. */
 static int64_t median_offset_ms(const struct replica *replica)
 {
-    int64_t offsets[RAFT_NODES_MAX];
+    int64_t offsets[PEERS_MAX];
     size_t count = 0;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         const struct peer *peer = &replica->peers[i];
         if (peer->is_self) {
             offsets[count++] = 0;
-        } else if (peer->clock_known) { /* a member that is away now counts with what it said last */
+        } else if (peer->clock_known &&
+                   peer->standing ==
+                       PEER_MEMBER) { /* a member that is away now counts with what it said last */
             offsets[count++] = clock_offset_ms(replica, peer);
         }
     }

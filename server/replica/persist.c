@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TAILS_WITHOUT_SNAPSHOTS = 8, TAILS_WITH_SNAPSHOTS = 4 };
+
 /* ---- messages ------------------------------------------------------------------------------------ */
 
 void persist_send(struct replica *replica, const struct raft_message *message)
@@ -86,17 +88,35 @@ static void drop_overwritten(struct replica *replica, struct disk_job *job, uint
     }
 }
 
+static void put_last(struct replica *replica, struct disk_job *job)
+{
+    struct disk_job **link = &replica->log_waiting_first;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    job->next = NULL;
+    *link = job;
+}
+
 static void gather(struct replica *replica, struct raft_ready *ready)
 {
     if (ready->sequence == 0) {
         assert(ready->entries_count == 0 && !ready->hard_state_changed);
         return;
     }
+    if (ready->install.upto.index > 0 && replica->gathering_job != NULL) {
+        put_last(replica, replica->gathering_job); /* what came before is written before */
+        replica->gathering_job = NULL;
+    }
     struct disk_job *job = replica->gathering_job;
     if (job == NULL) {
         job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
         replica->gathering_job = job;
         replica->gathering_bytes = 0;
+    }
+    if (ready->install.upto.index > 0) {
+        job->installs = true;
+        snapshot_fill_install(replica, job);
     }
     assert(ready->sequence > job->sequence);
     job->sequence = ready->sequence;
@@ -144,6 +164,9 @@ void persist_take_ready(struct replica *replica)
         for (uint32_t i = 0; i < ready.reads_count; i++) {
             reads_on_result(replica, &ready.reads[i]);
         }
+        for (uint32_t i = 0; i < ready.snapshots_count; i++) {
+            snapshot_send(replica, ready.snapshots[i]);
+        }
         raft_ready_deinit(&ready);
     }
 }
@@ -152,14 +175,16 @@ void persist_take_ready(struct replica *replica)
 
 static bool is_log_short(const struct replica *replica)
 {
-    return replica->space.log.low || replica->log_job_waiting != NULL;
+    return replica->space.log.low || replica->space.log_is_full;
 }
 
-/* A member that is only a little behind is never cut off, whoever leads; one that holds up eight tails is, or
- * half of what the log's file may grow to: a log that is full writes nothing more (pitfall 19). */
+/* A member that is only a little behind is never cut off, whoever leads; one that holds up several tails is,
+ * or half of what the log's file may grow to: a log that is full writes nothing more (pitfall 19). It gets a
+ * snapshot then. */
 static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
-    return usage->entries_bytes <= replica->options.log_tail_bytes * 8 &&
+    uint64_t tails = replica->io.send_snapshot == NULL ? TAILS_WITHOUT_SNAPSHOTS : TAILS_WITH_SNAPSHOTS;
+    return usage->entries_bytes <= replica->options.log_tail_bytes * tails &&
            usage->entries_bytes <= usage->map_bytes / 2;
 }
 
@@ -179,6 +204,11 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (may_wait_for_followers(replica, &usage) && status.held_by_all < keep_from) {
         keep_from = status.held_by_all;
     }
+    /* What one will need next that is getting a snapshot now: else it would need another, for ever (pitfall
+     * 14). */
+    if (status.needed_from < keep_from && usage.entries_bytes <= usage.map_bytes / 2) {
+        keep_from = status.needed_from;
+    }
     if (keep_from > status.durable_index) {
         keep_from = status.durable_index;
     }
@@ -196,36 +226,43 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
  * and now and then while the log is low, one that writes nothing tries to make room. */
 static struct disk_job *take_next_write(struct replica *replica)
 {
-    bool waits = replica->log_job_waiting != NULL;
+    bool waits_for_room = replica->space.log_is_full;
     bool check = space_is_log_check_due(replica);
-    if (check && !(waits && replica->log_room_was_tried)) {
-        replica->log_room_was_tried = waits;
+    if (check && !(waits_for_room && replica->log_room_was_tried)) {
+        replica->log_room_was_tried = waits_for_room;
         return disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
     }
-    if (waits && !check) {
+    if (waits_for_room && !check) {
         return NULL;
     }
-    struct disk_job **next = waits ? &replica->log_job_waiting : &replica->gathering_job;
-    struct disk_job *job = *next;
-    *next = NULL;
     replica->log_room_was_tried = false;
+    struct disk_job *job = replica->log_waiting_first;
+    if (job != NULL) {
+        replica->log_waiting_first = job->next;
+        job->next = NULL;
+    } else {
+        job = replica->gathering_job;
+        replica->gathering_job = NULL;
+    }
     return job;
 }
 
 void persist_submit(struct replica *replica)
 {
     struct disk_job *job = NULL;
-    if (!replica->log_job_out && !replica->identity_job_out) {
+    if (replica->log_jobs_out == 0 && !replica->identity_job_out) {
         job = take_next_write(replica);
     }
     if (job == NULL) {
         return;
     }
-    replica->log_job_out = true;
+    replica->log_jobs_out++;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
     job->write.commit_hint = commit < durable ? commit : durable;
-    add_compaction(replica, job);
+    if (!job->installs) {
+        add_compaction(replica, job);
+    }
     replica->io.submit(replica->io.context, job);
 }
 
@@ -237,13 +274,14 @@ static void stop_on_failure(struct replica *replica, const struct disk_job *job)
 
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
-    replica->log_job_out = false;
+    assert(replica->log_jobs_out > 0);
+    replica->log_jobs_out--;
     if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
         stop_on_failure(replica, job);
         return;
     }
     space_note_log(replica, job);
-    if (job->status == STORAGE_FULL) {
+    if (job->status == STORAGE_FULL || (job->installs && !snapshot_on_installed(replica))) {
         return;
     }
     if (job->sequence > 0) {
@@ -297,8 +335,8 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     case DISK_JOB_LOG_WRITE:
         on_log_write_done(replica, job);
         if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->stopping) {
-            assert(replica->log_job_waiting == NULL);
-            replica->log_job_waiting = job; /* nothing was written: tried again */
+            job->next = replica->log_waiting_first; /* tried again, before all others */
+            replica->log_waiting_first = job;
             return;
         }
         break;
@@ -331,10 +369,14 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 
 void persist_destroy(struct replica *replica)
 {
-    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(replica->log_jobs_out == 0 && !replica->checkpoint_out && replica->reads_out == 0);
     assert(!replica->space.map_job_out && !replica->scrub.is_out);
     disk_job_destroy(replica->gathering_job);
-    disk_job_destroy(replica->log_job_waiting);
+    while (replica->log_waiting_first != NULL) {
+        struct disk_job *job = replica->log_waiting_first;
+        replica->log_waiting_first = job->next;
+        disk_job_destroy(job);
+    }
     while (replica->held_first != NULL) {
         struct held_message *held = replica->held_first;
         replica->held_first = held->next;

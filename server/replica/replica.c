@@ -42,7 +42,7 @@ bool replica_leads(const struct replica *replica)
 {
     return replica->raft != NULL && raft_get_role(replica->raft) == RAFT_LEADER &&
            raft_transferee(replica->raft) == RAFT_NODE_NONE &&
-           (!replica->shutting_down || replica->peers_count == 1);
+           (!replica->shutting_down || membership_is_alone(replica));
 }
 
 /* ---- creation ------------------------------------------------------------------------------------ */
@@ -87,40 +87,16 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
     return true;
 }
 
-/* Both lists are in the order of ids. The members of a formed cluster are those that formed it, whatever is
- * configured. */
-static bool check_members(const struct replica *replica, struct storage_error *error)
-{
-    const struct log_identity *identity = &replica->identity;
-    bool same = identity->members_count == replica->peers_count;
-    for (uint32_t i = 0; same && i < replica->peers_count; i++) {
-        same = identity->members[i].node_id == replica->peers[i].member.node_id;
-    }
-    if (!same) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "the cluster was formed with %u members, and the configuration names %u, or others: "
-                       "configure the "
-                       "members that it was formed with",
-                       identity->members_count, replica->peers_count);
-    }
-    return same;
-}
-
 static uint64_t value_or(uint64_t value, uint64_t otherwise)
 {
     return value != 0 ? value : otherwise;
 }
 
-static struct raft_config make_raft_config(const struct replica *replica, raft_node_id *voters)
+static struct raft_config make_raft_config(const struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
-    for (uint32_t i = 0; i < replica->identity.members_count; i++) {
-        voters[i] = replica->identity.members[i].node_id;
-    }
     return (struct raft_config){
         .id = options->node_id,
-        .voters = voters,
-        .voters_count = replica->identity.members_count,
         .seed = options->seed,
         .election_timeout_ms = options->election_timeout_ms,
         .heartbeat_interval_ms = options->heartbeat_interval_ms,
@@ -139,9 +115,6 @@ static struct raft_config make_raft_config(const struct replica *replica, raft_n
 bool replica_start_raft(struct replica *replica, struct storage_error *error)
 {
     assert(replica->raft == NULL && replica->identity.formation == LOG_FORMATION_FORMED);
-    if (!check_members(replica, error)) {
-        return false;
-    }
     replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], error);
     if (replica->map == NULL) {
         return false;
@@ -158,6 +131,12 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         free(list.runs);
         return false;
     }
+    struct membership_list memberships;
+    if (!membership_restore(replica, &memberships, error)) {
+        membership_list_deinit(&memberships);
+        free(list.runs);
+        return false;
+    }
     struct raft_restore restore = {
         .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
         .base = {.term = state.base.term, .index = state.base.index},
@@ -166,11 +145,15 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
         .runs_count = list.count,
         .commit = state.commit_hint > meta->applied_index ? state.commit_hint : meta->applied_index,
         .applied = meta->applied_index,
+        .memberships = memberships.entries,
+        .memberships_count = memberships.count,
     };
-    raft_node_id voters[RAFT_NODES_MAX];
-    struct raft_config config = make_raft_config(replica, voters);
+    struct raft_config config = make_raft_config(replica);
     replica->raft = raft_create(&config, &restore, replica->now_ms);
+    membership_list_deinit(&memberships);
     free(list.runs);
+    replica->membership.committed_index = raft_get_configuration(replica->raft)->id.index;
+    membership_follow(replica);
     /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
     uint64_t phase = 0;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -192,28 +175,17 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     return true;
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-    uint64_t left = ((const struct peer *)a)->member.node_id;
-    uint64_t right = ((const struct peer *)b)->member.node_id;
-    return (left > right) - (left < right);
-}
-
-static void take_members(struct replica *replica)
+static void take_configured(struct replica *replica)
 {
     const struct replica_options *options = &replica->options;
     assert(options->members_count >= 1 && options->members_count <= RAFT_NODES_MAX);
-    bool self_found = false;
     for (uint32_t i = 0; i < options->members_count; i++) {
-        struct peer *peer = &replica->peers[i];
-        peer->member = options->members[i];
-        peer->is_self = peer->member.node_id == options->node_id;
-        self_found = self_found || peer->is_self;
+        bool has_room = members_put(&replica->configured, &options->members[i]);
+        assert(has_room);
     }
-    assert(self_found);
-    replica->peers_count = options->members_count;
-    qsort(replica->peers, replica->peers_count, sizeof replica->peers[0], compare_peers);
-    replica->members_hash = peers_hash_members(replica);
+    assert(members_find(&replica->configured, options->node_id) != NULL);
+    replica->members_hash = hello_hash_members(&replica->configured);
+    replica->options.members = NULL;
 }
 
 struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
@@ -235,9 +207,10 @@ struct replica *replica_create(const struct replica_options *options, const stru
     for (uint32_t i = 0; i < options->listeners_count; i++) {
         replica->listeners[i] = options->listeners[i];
     }
-    take_members(replica);
-    replica->options.members = NULL;
+    take_configured(replica);
     replica->options.listeners = NULL;
+    membership_start(replica);
+    join_start(replica);
     formation_start(replica);
     if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
         replica_destroy(replica);
@@ -256,6 +229,7 @@ void replica_destroy(struct replica *replica)
     batches_destroy(replica);
     reads_destroy(replica);
     persist_destroy(replica);
+    snapshot_destroy(replica);
     raft_destroy(replica->raft);
     map_close(replica->map);
     free(replica->arguments);
@@ -285,7 +259,7 @@ void replica_on_message(struct replica *replica, uint64_t peer, const struct bus
         return;
     }
     if (message->type != BUS_MESSAGE_RAFT || message->raft.from != peer || replica->raft == NULL ||
-        replica->stopping) {
+        replica->stopping || peers_find_const(replica, peer) == NULL) {
         return;
     }
     peers_note_message(replica, peer, message->wall_clock_ms);
@@ -338,6 +312,9 @@ static void work(struct replica *replica)
 {
     for (int round = 0; round < TURN_ROUNDS_MAX && !replica->stopping; round++) {
         note_leader_change(replica);
+        membership_follow(replica);
+        membership_tick(replica);
+        snapshot_tick(replica);
         dispatch_parked(replica);
         apply_maybe_purge(replica);
         batch_seal(replica);
@@ -373,7 +350,10 @@ static bool can_hand_over(const struct replica *replica)
         return false;
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (!replica->peers[i].is_self && (replica->peers[i].dialled || replica->peers[i].accepted)) {
+        const struct peer *peer = &replica->peers[i];
+        bool votes = raft_membership_find(raft_get_membership(replica->raft), peer->member.node_id) ==
+                     RAFT_MEMBER_VOTER;
+        if (!peer->is_self && votes && (peer->dialled || peer->accepted)) {
             return true;
         }
     }
@@ -393,11 +373,11 @@ static void tick_shutdown(struct replica *replica)
     if (leads) {
         replica->drain_until_ms = 0;
     } else if (replica->drain_until_ms == 0) {
-        replica->drain_until_ms = replica->now_ms + (replica->peers_count > 1 ? SHUTDOWN_DRAIN_MS : 0);
+        replica->drain_until_ms = replica->now_ms + (membership_is_alone(replica) ? 0 : SHUTDOWN_DRAIN_MS);
     }
     bool drained = !leads && replica->now_ms >= replica->drain_until_ms && !is_anything_in_flight(replica);
     if (replica->now_ms >= replica->shutdown_deadline_ms || drained) {
-        replica_stop(replica, REPLICA_EXIT_OK, "asked to stop");
+        replica_stop(replica, replica->shutdown_code, replica->shutdown_reason);
         return;
     }
     if (leads && raft_transferee(replica->raft) == RAFT_NODE_NONE) {
@@ -414,6 +394,7 @@ void replica_end_turn(struct replica *replica)
         return;
     }
     formation_tick(replica);
+    peers_tick(replica);
     if (replica->raft == NULL) {
         dispatch_parked(replica);
     } else {
@@ -449,16 +430,23 @@ uint64_t replica_deadline_ms(const struct replica *replica)
         deadline_ms = replica->parked_next_ms;
     }
     if (replica->raft == NULL) {
-        if (!replica->identity_job_out && replica->formation_next_ms < deadline_ms) {
-            deadline_ms = replica->formation_next_ms;
+        uint64_t next_ms =
+            replica->options.joins_count > 0 ? join_deadline_ms(replica) : replica->formation_next_ms;
+        if (!replica->identity_job_out && next_ms < deadline_ms) {
+            deadline_ms = next_ms;
         }
         return deadline_ms;
     }
     const uint64_t others[] = {
-        raft_deadline_ms(replica->raft), batch_deadline_ms(replica),
-        reads_deadline_ms(replica),      apply_deadline_ms(replica),
-        space_deadline_ms(replica),      report_deadline_ms(replica),
-        scrub_deadline_ms(replica),      replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
+        raft_deadline_ms(replica->raft),
+        join_deadline_ms(replica),
+        batch_deadline_ms(replica),
+        reads_deadline_ms(replica),
+        apply_deadline_ms(replica),
+        space_deadline_ms(replica),
+        report_deadline_ms(replica),
+        scrub_deadline_ms(replica),
+        replica->shutting_down ? replica->now_ms + 10 : UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         deadline_ms = others[i] < deadline_ms ? others[i] : deadline_ms;
@@ -488,6 +476,10 @@ void replica_begin_shutdown(struct replica *replica)
         return;
     }
     replica->shutting_down = true;
+    replica->shutdown_code = REPLICA_EXIT_OK;
+    if (replica->shutdown_reason[0] == '\0') {
+        (void)snprintf(replica->shutdown_reason, sizeof replica->shutdown_reason, "asked to stop");
+    }
     replica->shutdown_deadline_ms = replica->now_ms + replica->options.command_timeout_ms;
     replica->redispatch = true;
     if (!replica_leads(replica)) {

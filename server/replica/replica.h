@@ -17,6 +17,7 @@
 #include "disk_job.h"
 #include "log_store.h"
 #include "map.h"
+#include "members.h"
 #include "node_view.h"
 #include "raft.h"
 #include "resp_parser.h"
@@ -38,6 +39,16 @@ enum replica_exit {
 
 struct replica_client;
 
+/* A snapshot to be streamed to a follower. */
+struct snapshot_order {
+    uint64_t peer;
+    struct replica_member address;  /* with its disk */
+    struct map *map;                /* open until replica_on_snapshot_sent() */
+    struct bus_hello hello;         /* to be said */
+    uint32_t first_membership_size; /* for SNAPSHOT_BEGIN; 0: none is known */
+    uint8_t first_membership[RAFT_MEMBERSHIP_BYTES_MAX];
+};
+
 /* The world. `context` is passed back in each call. */
 struct replica_io {
     void *context;
@@ -56,18 +67,22 @@ struct replica_io {
     /* Numbers that only the runtime knows, for INFO: fill what you know in *view (clients_*, memory_*,
      * *_bytes_total, ports ...). */
     void (*fill_view)(void *context, struct node_view *view);
-};
-
-struct replica_member {
-    uint64_t node_id;
-    char bus_host[BUS_HOST_BYTES_MAX + 1];
-    uint16_t bus_port;
+    /* Streams the map to a follower: replica_on_snapshot_opened(), then in the end, always,
+     * replica_on_snapshot_sent(). May be NULL: this node sends none. */
+    void (*send_snapshot)(void *context, const struct snapshot_order *order);
+    /* Another map is the live one: what is left of the others may be removed. May be NULL. */
+    void (*map_replaced)(void *context);
 };
 
 struct replica_options {
     uint64_t node_id;
-    const struct replica_member *members; /* copied; the configured initial members, this node included */
+    /* Copied; ids and addresses. The configured initial members, this node included; they matter until the
+     * cluster is formed, and as addresses until those are in the log. Of a node that joins: itself. */
+    const struct replica_member *members;
     uint32_t members_count;
+    /* Copied; addresses of members whom a node with an empty directory asks to be added to their cluster. */
+    const struct replica_member *joins;
+    uint32_t joins_count;
     const struct bus_listener_address
         *listeners; /* copied; own client listeners: name and announced address */
     uint32_t listeners_count;
@@ -135,7 +150,14 @@ bool replica_is_busy(const struct replica *replica);
 
 /* ---- peers ---- */
 
-/* What this node says of itself to `peer`. */
+enum { REPLICA_PEERS_MAX = 2 * RAFT_NODES_MAX };
+
+/* The nodes to be connected with, and their addresses ("" is not known): fills `peers` and returns how many.
+ * They change only when the generation does: look after each turn. Whatever was sent to one that is there no
+ * more should still leave. */
+uint64_t replica_peers_generation(const struct replica *replica);
+uint32_t replica_peers(const struct replica *replica, struct replica_member peers[REPLICA_PEERS_MAX]);
+/* What this node says of itself to `peer`; to RAFT_NODE_NONE: that it asks to join. */
 void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello);
 /* Judges a hello, from a dialler or as an answer. True: welcome. False: refused->code and reason say why; say
  * so to the other side. */
@@ -144,7 +166,8 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 /* A connection that we dialled to `peer` stands, and its hello was accepted: messages sent from now on
  * arrive. */
 void replica_on_peer_connected(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
-/* A hello of a peer that dialled us was accepted. */
+/* A hello of a peer that dialled us was accepted. It is one of replica_peers() then, unless there is no room.
+ * */
 void replica_on_peer_hello(struct replica *replica, uint64_t peer, const struct bus_hello *hello);
 /* Either connection with the peer was refused, reset or closed (each event once). */
 void replica_on_peer_unreachable(struct replica *replica, uint64_t peer);
@@ -154,6 +177,37 @@ void replica_on_refused(struct replica *replica, uint64_t peer, enum bus_refusal
 void replica_on_peer_contact(struct replica *replica, uint64_t peer);
 /* FORMATION, RAFT and REPORT messages. The message stays the caller's. */
 void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message);
+
+/* ---- joining ---- */
+
+/* True: this node wants to ask at *target (an address; no id) to be added. Dial there: HELLO by
+ * replica_fill_hello(RAFT_NODE_NONE), the other side's HELLO, its JOIN_ANSWER. Look after each turn, unless
+ * such a try is under way; it has 10 s. */
+bool replica_take_join_target(struct replica *replica, struct replica_member *target);
+/* How such a try ended: one of these is called, once. */
+void replica_on_join_answer(struct replica *replica, const struct bus_join_answer *answer);
+void replica_on_join_refused(struct replica *replica, enum bus_refusal code, const char *reason);
+void replica_on_join_failed(struct replica *replica, const char *reason);
+/* A node whose joining hello was accepted: what to answer. */
+void replica_on_join_request(struct replica *replica, const struct bus_hello *hello,
+                             struct bus_join_answer *answer);
+
+/* ---- snapshots ---- */
+
+/* The stream to `peer` shows the state up to this entry. */
+void replica_on_snapshot_opened(struct replica *replica, uint64_t peer, struct raft_entry_id upto);
+/* It is over, and does not read the map any more. `ok`: all of it is on the follower's disk. */
+void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raft_entry_id upto, bool ok,
+                              const char *reason);
+/* A node, whose hello was accepted, begins to stream one. True: load it beside the live map, as this
+ * generation, and call one of the next but one two. False: *reason says why not. */
+bool replica_accept_snapshot(struct replica *replica, uint64_t peer, const struct bus_snapshot_begin *begin,
+                             uint64_t *generation, const char **reason);
+/* While it is loaded: false: give it up, it is of no use any more. */
+bool replica_wants_snapshot_still(const struct replica *replica);
+/* It is durable in its own folder. `meta` is the new map's, borrowed. */
+void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *meta);
+void replica_on_snapshot_failed(struct replica *replica, const char *reason);
 
 /* ---- disk ---- */
 

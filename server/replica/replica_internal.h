@@ -10,8 +10,14 @@
  * space.c          what a node does when its disk runs full
  * scrub.c          slow walks over log and map that find what the disk has altered
  * report.c         what members tell one another of themselves; digests are compared
- * peers.c          what is known of the other members; hellos; clocks
+ * peers.c          what is known of the nodes that this one talks to; clocks
+ * hello.c          who nodes say they are, and whether they are believed
+ * members.c        the address book of the members
+ * membership.c     the members in effect, and how learners become voters
+ * change.c         what is asked of the leader: to add, remove, replace ...
  * formation.c      how a new cluster comes to be
+ * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
+ * join.c           how a node becomes a member of a cluster that exists
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
 #ifndef REPLICA_INTERNAL_H
@@ -34,6 +40,9 @@ enum {
     FORMATION_RETRY_MS = 500,
     CLOCK_SKEW_MS_MAX = 1000, /* a leader further off the members' median stamps by the median */
     CLOCK_WARNING_INTERVAL_MS = 60000,
+    PEERS_MAX = REPLICA_PEERS_MAX + 1,
+    PEER_LEAVING_TIMEOUTS = 4, /* election timeouts for which a removed member is still talked to */
+    PEER_NEWER_MS = 10000,     /* how long one is kept that is not connected any more */
 };
 
 /* ---- client.c ------------------------------------------------------------------------------------ */
@@ -206,8 +215,16 @@ struct reports {
 
 /* ---- peers.c ------------------------------------------------------------------------------------- */
 
+enum peer_standing {
+    PEER_MEMBER,  /* of the membership in effect; before the cluster is formed: of the configured one */
+    PEER_LEAVING, /* was one until lately */
+    PEER_NEWER,   /* goes by a newer membership than we know */
+};
+
 struct peer {
     struct replica_member member;
+    enum peer_standing standing;
+    uint64_t until_ms; /* LEAVING, NEWER: talked to until then */
     bool is_self;
     bool hello_known;
     bool dialled;           /* our connection to it stands */
@@ -221,15 +238,80 @@ struct peer {
     bool differs;             /* leader: its digest was not that of the others */
 };
 
+/* ---- membership.c -------------------------------------------------------------------------------- */
+
+struct membership {
+    bool known;              /* the core's configuration was taken */
+    struct raft_entry_id id; /* of the one that `members` come from; {0, 0}: the first */
+    uint64_t committed_index;
+    bool left; /* a committed one took this node out */
+    struct catching_up {
+        uint64_t node_id; /* RAFT_NODE_NONE: unused */
+        uint64_t target_index, begun_ms;
+    } rounds[RAFT_NODES_MAX]; /* leader: of learners that are to become voters */
+};
+
+/* For raft_restore. */
+struct membership_list {
+    struct raft_membership_entry *entries; /* with their references */
+    uint32_t count, capacity;
+    uint64_t after_index;
+};
+
+/* ---- snapshot.c ---------------------------------------------------------------------------------- */
+
+enum {
+    SNAPSHOTS_OUTGOING_MAX = 4,
+    SNAPSHOTS_RETIRED_MAX = 4,
+    SNAPSHOT_RETRY_MS_MIN = 500,
+    SNAPSHOT_RETRY_MS_MAX = 60000, /* a full disk is not emptied by trying again */
+};
+
+struct outgoing_snapshot {
+    uint64_t peer;
+    struct map *map; /* that it reads */
+};
+
+struct snapshots {
+    struct outgoing_snapshot outgoing[SNAPSHOTS_OUTGOING_MAX];
+    uint32_t outgoing_count;
+    struct map *retired[SNAPSHOTS_RETIRED_MAX]; /* not live any more, but still read */
+    uint32_t retired_count;
+    enum { SNAPSHOT_NONE, SNAPSHOT_LOADING, SNAPSHOT_LOADED, SNAPSHOT_INSTALLING } state; /* incoming */
+    uint64_t from;
+    struct raft_entry_id upto;
+    struct raft_payload *membership;
+    uint64_t generation;
+    uint64_t begun_ms;
+    uint64_t retry_ms;      /* after a failure none is taken before */
+    uint64_t retry_wait_ms; /* grows with each failure in a row */
+};
+
+/* ---- join.c -------------------------------------------------------------------------------------- */
+
+/* A node that asks to be added. */
+struct join {
+    struct replica_member addresses[RAFT_NODES_MAX];
+    uint32_t next_address;         /* modulo how many there are */
+    struct replica_member sent_to; /* ask here instead; port 0: nowhere */
+    uint32_t redirects;            /* in a row */
+    uint64_t next_ms;              /* not before */
+    char said[BUS_REASON_BYTES_MAX + 64];
+};
+
 /* ---- the replica --------------------------------------------------------------------------------- */
 
 struct replica {
     struct replica_options options;
     struct replica_io io;
     struct bus_listener_address listeners[BUS_LISTENERS_MAX];
-    struct peer peers[RAFT_NODES_MAX]; /* members by id, this node included */
+    struct peer peers[PEERS_MAX]; /* by id: the members, this node, and some others (see peers.c) */
     uint32_t peers_count;
-    uint64_t members_hash;
+    uint64_t peers_generation; /* grows whenever who they are, or where, changes */
+    struct members configured; /* the initial members, by the settings; this node is there */
+    uint64_t members_hash;     /* of them */
+    struct members members;    /* in effect */
+    struct membership membership;
     uint64_t now_ms, wall_clock_ms, started_ms;
 
     /* formation */
@@ -237,6 +319,8 @@ struct replica {
     bool identity_job_out;
     struct log_identity identity_wanted; /* what the running job stores */
     uint64_t formation_next_ms;
+    struct join join;
+    struct snapshots snapshots;
 
     struct raft *raft; /* NULL until formed */
     struct map *map;   /* NULL until formed */
@@ -275,9 +359,11 @@ struct replica {
     /* disk */
     struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
     uint64_t gathering_bytes;
-    bool log_job_out;
-    struct disk_job *log_job_waiting; /* LOG_WRITE that found no room: first of all when there is some */
-    bool log_room_was_tried;          /* room for it was sought since it came back */
+    uint32_t log_jobs_out; /* 1 at most */
+    /* LOG_WRITEs to be done before `gathering_job`, in this order: one that found no room; one that was
+     * gathered before an install. */
+    struct disk_job *log_waiting_first;
+    bool log_room_was_tried; /* room for the first was sought since it came back */
     struct replica_space space;
     struct replica_scrub scrub;
     struct reports reports;
@@ -303,10 +389,12 @@ struct replica {
     bool handed_over;        /* ... and leadership is gone since */
     uint64_t drain_until_ms; /* when no more input is taken; 0 while there is leadership to hand over */
     uint64_t shutdown_deadline_ms;
+    enum replica_exit shutdown_code;
+    char shutdown_reason[300];
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
-        checkpoints_total;
+        checkpoints_total, snapshots_installed_total;
     struct node_view view; /* scratch */
 };
 
@@ -378,6 +466,8 @@ uint64_t batch_deadline_ms(const struct replica *replica);
 struct batch *batch_take_committed(struct replica *replica, struct raft_entry_id id);
 /* The opposite of taking it. */
 void batch_put_back(struct replica *replica, struct batch *batch);
+/* A snapshot brings the state up to here: what became of commands before is not known. */
+void batch_forget(struct replica *replica, uint64_t upto_index);
 void batch_release(struct replica *replica, struct batch *batch);
 void batches_destroy(struct replica *replica);
 
@@ -410,6 +500,8 @@ void space_start(struct replica *replica);
 bool space_is_low(const struct replica *replica);
 /* Why a command that makes the data grow must not be taken now, as an error for the client; NULL: it may. */
 const char *space_refuses_growth(const struct replica *replica);
+/* What the live map's disk has, now that it is another one. */
+void space_on_map_replaced(struct replica *replica);
 /* What a job found. */
 void space_note_log(struct replica *replica, const struct disk_job *job);
 void space_note_map(struct replica *replica, const struct disk_job *job);
@@ -427,6 +519,8 @@ uint64_t space_deadline_ms(const struct replica *replica);
 /* scrub.c */
 void scrub_start(struct replica *replica);
 void scrub_tick(struct replica *replica);
+/* A pass that was in the map begins anew. */
+void scrub_on_map_replaced(struct replica *replica);
 void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
 void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
 uint64_t scrub_deadline_ms(const struct replica *replica);
@@ -443,6 +537,14 @@ void report_on_message(struct replica *replica, uint64_t node_id, const struct b
 /* peers.c */
 struct peer *peers_find(struct replica *replica, uint64_t node_id);
 const struct peer *peers_find_const(const struct replica *replica, uint64_t node_id);
+/* From now on these are the members. */
+void peers_set_members(struct replica *replica, const struct members *members);
+/* One that goes by a newer membership. False: there is no room. */
+bool peers_add_newer(struct replica *replica, const struct bus_hello *hello);
+/* Forgets those whose time is over. */
+void peers_tick(struct replica *replica);
+/* Where its bus is reached. False: not known. */
+bool peers_address(const struct peer *peer, struct replica_member *address);
 /* Where clients of this listener reach the node; NULL: not known yet. */
 const struct bus_listener_address *peers_client_address(const struct replica *replica, uint64_t node_id,
                                                         uint32_t listener);
@@ -452,13 +554,78 @@ void peers_note_message(struct replica *replica, uint64_t node_id, uint64_t wall
 uint64_t peers_stamp_ms(const struct replica *replica);
 int64_t peers_clock_skew_ms(const struct replica *replica);
 void peers_maybe_warn_of_clock(struct replica *replica);
-uint64_t peers_hash_members(const struct replica *replica);
+
+/* hello.c */
+uint64_t hello_hash_members(const struct members *members);
+/* Fills *refused; false, to be returned. */
+bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* membership.c */
+/* Before the core is there: takes the members that were configured, or that formed the cluster. */
+void membership_start(struct replica *replica);
+/* What the map and the log hold. False: *error says why. Either way membership_list_deinit(). */
+bool membership_restore(const struct replica *replica, struct membership_list *list,
+                        struct storage_error *error) STORAGE_MUST_CHECK;
+void membership_list_deinit(struct membership_list *list);
+/* With which the cluster was formed; NULL: not known. A reference for the caller, as of the next two. */
+struct raft_payload *membership_first(const struct replica *replica);
+/* The one that a map holds, and its entry. NULL: it cannot be read. */
+struct raft_payload *membership_of_meta(const struct map_meta *meta, struct raft_entry_id *id);
+struct raft_payload *membership_encode(const struct raft_membership *membership,
+                                       const struct members *members);
+/* Puts a committed entry into the map's meta, between map_begin_entry() and map_end_entry(). False: it is of
+ * a form that this kvd does not know. */
+bool membership_apply(struct replica *replica, const struct raft_entry *entry) STORAGE_MUST_CHECK;
+/* Takes what the core says is in effect now. */
+void membership_follow(struct replica *replica);
+/* Leader: makes voters of learners that have caught up and are to become some. */
+void membership_tick(struct replica *replica);
+/* True if enough of its voters are alive, as far as this leader knows; `coming` counts as alive. */
+bool membership_has_quorum(const struct replica *replica, const struct raft_membership *membership,
+                           raft_node_id coming, uint32_t *alive);
+enum raft_membership_result membership_propose(struct replica *replica,
+                                               const struct raft_membership *membership,
+                                               const struct members *members);
+/* Of the entry that set the members in effect; 0: those that formed the cluster. */
+uint64_t membership_index(const struct replica *replica);
+/* ... and of the last such entry that is committed. */
+uint64_t membership_committed_index(const struct replica *replica);
+/* What is in effect is committed. */
+bool membership_is_settled(const struct replica *replica);
+/* This node is the only member. */
+bool membership_is_alone(const struct replica *replica);
+
+/* change.c */
+/* On the leader. */
+void change_run(struct replica *replica, const struct command_change *change, struct reply *reply);
+/* A node that is no member, or one whose disk is not known yet, asks to be added. */
+void change_join(struct replica *replica, const struct bus_hello *hello, char *reason, size_t reason_bytes);
 
 /* formation.c */
 void formation_start(struct replica *replica);
 void formation_tick(struct replica *replica);
 void formation_on_message(struct replica *replica, uint64_t peer, const struct bus_formation *message);
+void formation_store(struct replica *replica, const struct log_identity *identity);
 void formation_on_stored(struct replica *replica, const struct log_identity *identity);
+
+/* snapshot.c */
+/* The core wants one to be sent there. */
+void snapshot_send(struct replica *replica, uint64_t peer);
+/* Hands one that is loaded to the core, when it can be. */
+void snapshot_tick(struct replica *replica);
+/* The part of a LOG_WRITE that installs. */
+void snapshot_fill_install(const struct replica *replica, struct disk_job *job);
+/* Exchanges the map. False: the replica stops. */
+bool snapshot_on_installed(struct replica *replica);
+/* No checkpoint is to begin. */
+bool snapshot_is_taking_over(const struct replica *replica);
+void snapshot_destroy(struct replica *replica);
+
+/* join.c */
+void join_start(struct replica *replica);
+bool join_is_wanted(const struct replica *replica);
+uint64_t join_deadline_ms(const struct replica *replica);
 
 /* replica.c */
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);

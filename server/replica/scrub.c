@@ -52,7 +52,8 @@ void scrub_tick(struct replica *replica)
     if (scrub->is_out || replica->stopping || replica->now_ms < scrub->next_ms) {
         return;
     }
-    if (scrub->is_in_map && (replica->checkpoint_out || replica->space.map_job_out)) {
+    if (snapshot_is_taking_over(replica) ||
+        (scrub->is_in_map && (replica->checkpoint_out || replica->space.map_job_out))) {
         scrub->next_ms = replica->now_ms + RETRY_MS;
         return;
     }
@@ -121,6 +122,15 @@ void scrub_on_map_done(struct replica *replica, const struct disk_job *job)
         scrub->is_in_map = false;
         end_pass(replica);
     }
+}
+
+void scrub_on_map_replaced(struct replica *replica)
+{
+    assert(!replica->scrub.is_out);
+    replica->scrub.is_in_map = false;
+    replica->scrub.log_index = 0;
+    replica->scrub.damage.text[0] = '\0'; /* it was of another map, or of a log that is gone */
+    replica->scrub.pass_found_damage = false;
 }
 
 uint64_t scrub_deadline_ms(const struct replica *replica)

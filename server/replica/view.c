@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void visit_clients(void *clients, void (*visit)(void *context, const struct client_info *client),
@@ -42,6 +43,34 @@ static void fill_progress(const struct raft_status *status, struct node_view_mem
     }
 }
 
+static const char *kind_name(enum raft_member_kind kind)
+{
+    switch (kind) {
+    case RAFT_MEMBER_NONE:
+        return "none";
+    case RAFT_MEMBER_LEARNER:
+        return "learner";
+    case RAFT_MEMBER_VOTER:
+        return "voter";
+    case RAFT_MEMBER_OUTGOING:
+        return "outgoing";
+    }
+    abort();
+}
+
+static void fill_part(const struct replica *replica, const struct raft_status *status,
+                      struct node_view_member *member)
+{
+    const struct replica_member *known = members_find_const(&replica->members, member->node_id);
+    enum raft_member_kind kind = raft_membership_find(&status->membership, member->node_id);
+    member->kind = kind_name(kind);
+    if (known != NULL) {
+        member->disk_known = known->disk_id != 0;
+        member->becomes_voter = known->goal == MEMBER_GOAL_VOTER;
+        member->replaces = known->replaces;
+    }
+}
+
 static void fill_member(const struct replica *replica, const struct peer *peer, uint32_t listener,
                         const struct raft_status *status, struct node_view_member *member)
 {
@@ -53,8 +82,11 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
         (void)snprintf(member->host, sizeof member->host, "%s", address->host);
         member->port = address->port;
     }
-    (void)snprintf(member->bus_host, sizeof member->bus_host, "%s", peer->member.bus_host);
-    member->bus_port = peer->member.bus_port;
+    struct replica_member bus;
+    (void)peers_address(peer, &bus);
+    (void)snprintf(member->bus_host, sizeof member->bus_host, "%s", bus.bus_host);
+    member->bus_port = bus.bus_port;
+    fill_part(replica, status, member);
     member->is_self = peer->is_self;
     member->is_leader = status->leader != RAFT_NODE_NONE && status->leader == member->node_id;
     member->connected = peer->is_self || peer->dialled || peer->accepted;
@@ -74,20 +106,22 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
     }
 }
 
-/* The leader, or the last one that was known, comes first: topology replies never have holes. */
+/* The leader, or the last one that was known, comes first: topology replies never have holes. This node is
+ * there also while it is no member. */
 static void fill_members(const struct replica *replica, uint32_t listener, const struct raft_status *status,
                          struct node_view *view)
 {
     uint64_t first = status->leader != RAFT_NODE_NONE ? status->leader : replica->last_leader_known;
-    if (peers_find_const(replica, first) == NULL) {
-        first = replica->options.node_id;
+    const struct peer *leader = peers_find_const(replica, first);
+    if (leader == NULL) {
+        leader = peers_find_const(replica, replica->options.node_id);
     }
     view->members_count = 0;
-    fill_member(replica, peers_find_const(replica, first), listener, status,
-                &view->members[view->members_count++]);
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (replica->peers[i].member.node_id != first) {
-            fill_member(replica, &replica->peers[i], listener, status, &view->members[view->members_count++]);
+    fill_member(replica, leader, listener, status, &view->members[view->members_count++]);
+    for (uint32_t i = 0; i < replica->peers_count && view->members_count < NODE_VIEW_MEMBERS_MAX; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (peer != leader && (peer->standing == PEER_MEMBER || peer->is_self)) {
+            fill_member(replica, peer, listener, status, &view->members[view->members_count++]);
         }
     }
 }
@@ -111,6 +145,11 @@ static void fill_consensus(const struct replica *replica, const struct raft_stat
     if (status->leader == RAFT_NODE_NONE) {
         view->election_age_ms = replica->now_ms - replica->leaderless_since_ms;
     }
+    view->membership_index = membership_index(replica);
+    view->membership = !view->formed                                   ? "forming"
+                       : raft_membership_is_joint(&status->membership) ? "joint"
+                       : status->membership_committed                  ? "stable"
+                                                                       : "changing";
     view->state_ok = status->leader != RAFT_NODE_NONE || view->election_age_ms < replica->options.parking_ms;
     (void)snprintf(view->cluster_id, sizeof view->cluster_id, "%016" PRIx64 "%016" PRIx64,
                    replica->identity.cluster_id[0], replica->identity.cluster_id[1]);

@@ -12,12 +12,12 @@ enum { USER_TIMEOUT_MS_MIN = 1000, USER_TIMEOUT_MS_MAX = 30000 };
 
 struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id)
 {
-    for (uint32_t i = 0; i < bus->peers_count; i++) {
-        if (bus->peers[i].member.node_id == node_id) {
-            return &bus->peers[i];
-        }
+    struct bus_peer *peer = bus->peers;
+
+    while (peer != NULL && peer->member.node_id != node_id) {
+        peer = peer->next;
     }
-    return NULL;
+    return peer;
 }
 
 void bus_random_nonce(uint8_t nonce[BUS_NONCE_BYTES])
@@ -44,6 +44,8 @@ const char *bus_refusal_name(enum bus_refusal code)
         return "members";
     case BUS_REFUSAL_ADDRESS:
         return "address";
+    case BUS_REFUSAL_REMOVED:
+        return "removed";
     }
     return "unknown";
 }
@@ -97,6 +99,96 @@ static void free_closed(struct bus *bus)
     }
 }
 
+/* ---- peers ----------------------------------------------------------------------------------- */
+
+static void open_peer(struct bus *bus, const struct replica_member *member)
+{
+    struct bus_peer *peer = calloc(1, sizeof *peer);
+
+    if (peer == NULL) {
+        abort();
+    }
+    peer->bus = bus;
+    peer->member = *member;
+    peer->wanted = true;
+    peer->next = bus->peers;
+    bus->peers = peer;
+    bus_peer_start(peer);
+}
+
+static void free_peer(struct bus_peer *peer)
+{
+    struct bus_peer **at = &peer->bus->peers;
+
+    while (*at != peer) {
+        at = &(*at)->next;
+    }
+    *at = peer->next;
+    free(peer);
+}
+
+/* By the same id, but with another disk: nothing that was agreed with the one holds for the other. */
+static bool is_another(const struct replica_member *known, const struct replica_member *member)
+{
+    return known->disk_id != 0 && member->disk_id != 0 && known->disk_id != member->disk_id;
+}
+
+/* Adds and moves; marks those that are wanted. */
+static void take_peers(struct bus *bus)
+{
+    struct replica_member members[REPLICA_PEERS_MAX];
+    uint32_t count = replica_peers(bus->loop->replica, members);
+
+    for (struct bus_peer *peer = bus->peers; peer != NULL; peer = peer->next) {
+        peer->wanted = false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct bus_peer *peer = bus_find_peer(bus, members[i].node_id);
+
+        if (peer != NULL && is_another(&peer->member, &members[i])) {
+            bus_peer_part(peer);
+            free_peer(peer);
+            peer = NULL;
+        }
+        if (peer == NULL) {
+            open_peer(bus, &members[i]);
+        } else {
+            peer->wanted = true;
+            bus_peer_move(peer, &members[i]);
+        }
+    }
+}
+
+void bus_add_peers(struct bus *bus)
+{
+    if (bus->generation != replica_peers_generation(bus->loop->replica)) {
+        take_peers(bus);
+    }
+}
+
+static void follow_peers(struct bus *bus)
+{
+    uint64_t generation = replica_peers_generation(bus->loop->replica);
+    struct bus_peer *peer, *next;
+
+    if (bus->generation == generation) {
+        return;
+    }
+    take_peers(bus);
+    bus->generation = generation;
+    for (peer = bus->peers; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!peer->wanted) {
+            struct log_fields fields = {0};
+
+            log_fields_add_number(&fields, "peer", peer->member.node_id);
+            log_event(bus->loop->log, REPLICA_LOG_INFO, "peer-dropped", fields.text);
+            bus_peer_part(peer);
+            free_peer(peer);
+        }
+    }
+}
+
 static void on_accepted(void *context, int file, uint32_t number)
 {
     (void)number;
@@ -112,9 +204,9 @@ struct bus *bus_create(struct loop *loop, struct resolver *resolver, const struc
         abort();
     }
     bus->loop = loop;
+    bus->join.bus = bus;
     bus->resolver = resolver;
     bus->options = *options;
-    bus->options.members = NULL; /* only valid during this call */
     bus->user_timeout_ms = 2 * options->election_timeout_ms;
     if (bus->user_timeout_ms < USER_TIMEOUT_MS_MIN) {
         bus->user_timeout_ms = USER_TIMEOUT_MS_MIN;
@@ -122,16 +214,8 @@ struct bus *bus_create(struct loop *loop, struct resolver *resolver, const struc
         bus->user_timeout_ms = USER_TIMEOUT_MS_MAX;
     }
     listener_start(&bus->listener, loop, listening_file, 0, on_accepted, bus);
-    for (uint32_t i = 0; i < options->members_count; i++) {
-        if (options->members[i].node_id != options->node_id) {
-            struct bus_peer *peer = &bus->peers[bus->peers_count++];
-
-            assert(bus->peers_count <= RAFT_NODES_MAX);
-            peer->bus = bus;
-            peer->member = options->members[i];
-            bus_peer_start(peer);
-        }
-    }
+    bus->generation = UINT64_MAX;
+    follow_peers(bus);
     return bus;
 }
 
@@ -141,8 +225,15 @@ void bus_destroy(struct bus *bus)
         return;
     }
     listener_stop(&bus->listener);
-    for (uint32_t i = 0; i < bus->peers_count; i++) {
-        bus_peer_stop(&bus->peers[i]);
+    bus_join_stop(&bus->join);
+    if (bus->arriving != NULL) {
+        bus_link_close(bus->arriving);
+        bus_let_go(bus, bus->arriving);
+        replica_on_snapshot_failed(bus->loop->replica, "this node stops");
+    }
+    while (bus->peers != NULL) {
+        bus_peer_stop(bus->peers);
+        free_peer(bus->peers);
     }
     bus_guest_stop_all(bus);
     for (struct bus_link *link = bus->leaving; link != NULL; link = link->next) {
@@ -173,12 +264,31 @@ void bus_send(struct bus *bus, uint64_t node_id, const struct bus_message *messa
     bus_link_queue(peer->dialled, message);
 }
 
+static void hand_snapshot_over(struct bus *bus)
+{
+    struct bus_link *link = bus->arriving;
+
+    if (link == NULL) {
+        return;
+    }
+    bus->arriving = NULL;
+    int file = bus_link_take_file(link);
+
+    bus->options.receive_snapshot(bus->options.receive_context, file, byte_buffer_front(&link->input),
+                                  byte_buffer_size(&link->input), bus->arriving_upto,
+                                  bus->arriving_generation);
+    bus_let_go(bus, link);
+}
+
 void bus_flush(struct bus *bus)
 {
-    for (uint32_t i = 0; i < bus->peers_count; i++) {
-        if (bus->peers[i].dialled != NULL) {
-            bus_link_flush(bus->peers[i].dialled);
+    for (struct bus_peer *peer = bus->peers; peer != NULL; peer = peer->next) {
+        if (peer->dialled != NULL) {
+            bus_link_flush(peer->dialled);
         }
     }
+    hand_snapshot_over(bus);
+    follow_peers(bus);
+    bus_join_continue(&bus->join);
     free_closed(bus);
 }

@@ -1,7 +1,8 @@
 /* bus.h: connections with the other members: messages of the replica out, theirs in.
  *
- * Each ordered pair of nodes has a connection of its own: we dial every other member and send on that
- * connection; we receive on those that we accept. A handshake comes first:
+ * Whom to be connected with the replica tells (replica_peers()), and may change from turn to turn. Each
+ * ordered pair of nodes has a connection of its own: we dial every other member and send on that connection;
+ * we receive on those that we accept. A handshake comes first:
  *
  *   dialler                                    acceptor
  *   HELLO (nonce a, mark)  ------------------>
@@ -37,11 +38,13 @@ enum {
 
 struct bus_options {
     uint64_t node_id;
-    const struct replica_member *members; /* copied; this node among them */
-    uint32_t members_count;
     const uint8_t *secret; /* borrowed; secret_bytes 0: none */
     size_t secret_bytes;
     uint32_t election_timeout_ms; /* what silence means */
+    /* A snapshot that the replica has accepted begins to come by this socket, which is handed over. */
+    void (*receive_snapshot)(void *context, int file, const void *rest, size_t rest_size,
+                             struct raft_entry_id upto, uint64_t generation);
+    void *receive_context;
 };
 
 struct bus;
@@ -53,7 +56,7 @@ void bus_destroy(struct bus *bus); /* NULL is allowed */
 
 /* io.send. */
 void bus_send(struct bus *bus, uint64_t peer, const struct bus_message *message);
-/* After the end of the turn. */
+/* After the end of the turn: follows the replica's peers, and sends. */
 void bus_flush(struct bus *bus);
 
 #endif

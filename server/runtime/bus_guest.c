@@ -6,8 +6,10 @@
 
 #include "socket.h"
 
-#include <assert.h>
+#include "stream_wire.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,24 +121,73 @@ static void refuse(struct bus_guest *guest, const struct bus_message *refused)
     bus_refuse(bus, release(guest), refused);
 }
 
+/* The handshake of one that asks to join is over: it gets its answer, and that is all. */
+static void answer_joining(struct bus_guest *guest)
+{
+    struct bus *bus = guest->bus;
+    struct bus_message answer = {.type = BUS_MESSAGE_JOIN_ANSWER};
+
+    replica_on_join_request(bus->loop->replica, &guest->hello, &answer.join_answer);
+    bus_refuse(bus, release(guest), &answer);
+}
+
+/* It brings a snapshot: whether it may, the replica says when it knows which. */
+static void await_snapshot(struct bus_guest *guest)
+{
+    guest->brings_snapshot = true;
+    guest->link->body_bytes_max = STREAM_FRAME_BYTES_MAX;
+}
+
+static void on_snapshot_begin(struct bus_guest *guest, const struct bus_snapshot_begin *begin)
+{
+    struct bus *bus = guest->bus;
+    struct bus_message end = {.type = BUS_MESSAGE_SNAPSHOT_END};
+    const char *reason = "another snapshot is being loaded";
+
+    if (bus->options.receive_snapshot == NULL || bus->arriving != NULL ||
+        !replica_accept_snapshot(bus->loop->replica, guest->hello.from, begin, &bus->arriving_generation,
+                                 &reason)) {
+        (void)snprintf(end.snapshot_end.reason, sizeof end.snapshot_end.reason, "%s", reason);
+        bus_refuse(bus, release(guest), &end);
+        return;
+    }
+    bus->arriving_upto = begin->upto;
+    bus->arriving = release(guest);
+    bus_link_pause(bus->arriving);
+}
+
 /* The handshake is over: from now on this is the member's connection, in the place of an older one. */
 static void welcome(struct bus_guest *guest)
 {
+    if (guest->hello.joining) {
+        answer_joining(guest);
+        return;
+    }
+    if (guest->hello.snapshot) {
+        await_snapshot(guest);
+        return;
+    }
     struct bus *bus = guest->bus;
     struct bus_hello hello = guest->hello;
     struct bus_peer *peer = bus_find_peer(bus, hello.from);
-    struct bus_link *link = release(guest);
 
-    assert(peer != NULL);
-    if (peer->accepted != NULL) {
+    if (peer != NULL && peer->accepted != NULL) {
         drop_accepted(peer, "peer-disconnected", "it has connected anew");
     }
+    replica_on_peer_hello(bus->loop->replica, hello.from, &hello);
+    bus_add_peers(bus);
+    peer = bus_find_peer(bus, hello.from);
+    if (peer == NULL) {
+        send_away(guest, "there is no room for another node");
+        return;
+    }
+    struct bus_link *link = release(guest);
+
     peer->accepted = link;
     link->owner = peer;
     link->handlers = &member_handlers;
     link->body_bytes_max = BUS_FRAME_BYTES_MAX;
     bus_link_set_deadline(link, 0);
-    replica_on_peer_hello(bus->loop->replica, peer->member.node_id, &hello);
     bus_peer_hurry(peer);
 }
 
@@ -171,19 +222,16 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
     struct bus_message refused = {0}, answer = {.type = BUS_MESSAGE_HELLO};
 
     guest->hello = *hello;
-    guest->subject = (struct bus_proof_subject){.dialler = hello->from, .acceptor = bus->options.node_id};
+    /* One that joins does not know whom it asks. */
+    guest->subject = (struct bus_proof_subject){
+        .dialler = hello->from, .acceptor = hello->joining ? hello->to : bus->options.node_id};
     memcpy(guest->subject.dialler_nonce, hello->nonce, BUS_NONCE_BYTES);
     /* The secret first: who does not know it learns nothing else about the cluster. */
     if (!check_mark(guest, &refused) || !replica_check_hello(bus->loop->replica, hello, &refused)) {
         refuse(guest, &refused);
         return;
     }
-    if (bus_find_peer(bus, hello->from) == NULL) {
-        bus_make_refusal(&refused, BUS_REFUSAL_NOT_A_MEMBER, "Node %" PRIu64 " is not a member.",
-                         hello->from);
-        refuse(guest, &refused);
-        return;
-    }
+    guest->subject.acceptor = bus->options.node_id;
     replica_fill_hello(bus->loop->replica, hello->from, &answer.hello);
     bus_random_nonce(guest->subject.acceptor_nonce);
     memcpy(answer.hello.nonce, guest->subject.acceptor_nonce, BUS_NONCE_BYTES);
@@ -199,7 +247,9 @@ static void on_hello(struct bus_guest *guest, const struct bus_hello *hello)
     if (bus->options.secret_bytes == 0) {
         welcome(guest);
     }
-    bus_link_flush(link);
+    if (!link->closed && !link->close_when_sent) {
+        bus_link_flush(link);
+    }
 }
 
 static void on_proof(struct bus_guest *guest, const uint8_t proof[BUS_PROOF_BYTES])
@@ -222,7 +272,9 @@ static void on_guest_message(struct bus_link *link, const struct bus_message *me
 
     if (message->type == BUS_MESSAGE_HELLO && !guest->said_hello) {
         on_hello(guest, &message->hello);
-    } else if (message->type == BUS_MESSAGE_PROOF && guest->said_hello) {
+    } else if (message->type == BUS_MESSAGE_SNAPSHOT_BEGIN && guest->brings_snapshot) {
+        on_snapshot_begin(guest, &message->snapshot_begin);
+    } else if (message->type == BUS_MESSAGE_PROOF && guest->said_hello && !guest->brings_snapshot) {
         on_proof(guest, message->proof);
     } else if (message->type == BUS_MESSAGE_REFUSED) {
         send_away(guest, message->refused.reason);

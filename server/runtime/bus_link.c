@@ -49,6 +49,9 @@ static bool decode(struct bus_link *link)
                 return false;
             }
             byte_buffer_consume(&link->input, consumed);
+            if (link->paused) {
+                return false;
+            }
             break;
         }
         if (byte_buffer_size(&link->input) == 0) {
@@ -232,6 +235,21 @@ void bus_link_close_when_sent(struct bus_link *link)
     (void)event_del(&link->read_event);
     bus_link_set_deadline(link, LAST_WORDS_MS);
     bus_link_flush(link);
+}
+
+void bus_link_pause(struct bus_link *link)
+{
+    link->paused = true;
+    (void)event_del(&link->read_event);
+    bus_link_set_deadline(link, 0);
+}
+
+int bus_link_take_file(struct bus_link *link)
+{
+    assert(link->paused && !link->closed);
+    link->closed = true;
+    set_writing(link, false);
+    return link->file;
 }
 
 void bus_link_close(struct bus_link *link)

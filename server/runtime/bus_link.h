@@ -39,6 +39,7 @@ struct bus_link {
     size_t wanted; /* bytes of the frame that is on its way, 0: unknown */
     bool connecting, writing, closed;
     bool close_when_sent;  /* reads no more */
+    bool paused;           /* reads no more, until its socket is taken */
     struct bus_link *next; /* for the owner's lists */
     void *owner;
 };
@@ -56,6 +57,10 @@ void bus_link_queue(struct bus_link *link, const struct bus_message *message);
 void bus_link_flush(struct bus_link *link);
 /* Closes once what is queued has been sent, in a second at most; the end is not reported. */
 void bus_link_close_when_sent(struct bus_link *link);
+/* To be called by on_message(): what follows is not for us. Then, in a later callback, take the socket. */
+void bus_link_pause(struct bus_link *link);
+/* The link is closed, and its socket the caller's; what has arrived and was not read stands in `input`. */
+int bus_link_take_file(struct bus_link *link);
 void bus_link_close(struct bus_link *link);
 
 #endif

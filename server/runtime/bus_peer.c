@@ -262,6 +262,9 @@ static void dial(struct bus_peer *peer)
 {
     bool unknown = peer->known.count == 0;
 
+    if (peer->member.bus_port == 0) {
+        return; /* nobody knows where it is: it has to come to us */
+    }
     if ((unknown || peer->look_up_again) && peer->lookup == NULL) {
         peer->lookup = resolver_start(peer->bus->resolver, peer->member.bus_host, peer->member.bus_port,
                                       on_resolved, peer);
@@ -275,21 +278,76 @@ static void dial(struct bus_peer *peer)
     }
 }
 
+static void start_dialling(struct bus_peer *peer)
+{
+    peer->backoff_ms = BUS_BACKOFF_MS_MIN;
+    peer->known = (struct resolved){0};
+    if (peer->member.bus_port != 0) {
+        resolver_resolve_now(peer->member.bus_host, peer->member.bus_port, true, &peer->known);
+    }
+    dial(peer);
+}
+
 void bus_peer_start(struct bus_peer *peer)
 {
     if (evtimer_assign(&peer->retry, peer->bus->loop->base, on_retry, peer) != 0) {
         abort();
     }
-    peer->backoff_ms = BUS_BACKOFF_MS_MIN;
-    resolver_resolve_now(peer->member.bus_host, peer->member.bus_port, true, &peer->known);
-    dial(peer);
+    start_dialling(peer);
+}
+
+static void stop_dialling(struct bus_peer *peer)
+{
+    (void)event_del(&peer->retry);
+    peer->retry_waits = false;
+    resolver_cancel(peer->lookup);
+    peer->lookup = NULL;
+}
+
+void bus_peer_move(struct bus_peer *peer, const struct replica_member *member)
+{
+    bool moved =
+        strcmp(peer->member.bus_host, member->bus_host) != 0 || peer->member.bus_port != member->bus_port;
+
+    peer->member = *member;
+    if (!moved) {
+        return;
+    }
+    if (peer->ready) { /* a connection that stands leads to it: the next one goes there */
+        peer->known = (struct resolved){0};
+        return;
+    }
+    stop_dialling(peer);
+    if (peer->dialled != NULL) {
+        bus_link_close(peer->dialled);
+        bus_let_go(peer->bus, peer->dialled);
+        peer->dialled = NULL;
+    }
+    start_dialling(peer);
+}
+
+void bus_peer_part(struct bus_peer *peer)
+{
+    stop_dialling(peer);
+    if (peer->dialled != NULL) {
+        if (peer->ready) {
+            bus_link_close_when_sent(peer->dialled);
+        } else {
+            bus_link_close(peer->dialled);
+        }
+        bus_let_go(peer->bus, peer->dialled);
+        peer->dialled = NULL;
+    }
+    if (peer->accepted != NULL) {
+        bus_link_close(peer->accepted);
+        bus_let_go(peer->bus, peer->accepted);
+        peer->accepted = NULL;
+    }
 }
 
 void bus_peer_stop(struct bus_peer *peer)
 {
-    (void)event_del(&peer->retry);
-    resolver_cancel(peer->lookup);
-    peer->lookup = NULL;
+    stop_dialling(peer);
     if (peer->dialled != NULL) {
         bus_link_destroy(peer->dialled);
         peer->dialled = NULL;

@@ -5,8 +5,8 @@
  * from it.
  *
  * Order: file < environment (KVD_ELECTION_TIMEOUT) < flags (--election-timeout 1s, --election-timeout=1s). Of
- * a list (listen, cluster) the strongest source that names it gives all of it. All errors are collected, each
- * with where it came from; none stops the reading of the rest.
+ * a list (listen, cluster, join) the strongest source that names it gives all of it. All errors are
+ * collected, each with where it came from; none stops the reading of the rest.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -38,6 +38,7 @@ struct config {
     /* As set. Numbers are in the unit of the name; durations in ms, sizes in bytes. */
     uint64_t id;
     char *cluster;
+    char *join;
     char *listen;
     char *bus_listen;
     char *data;
@@ -49,6 +50,7 @@ struct config {
     uint64_t checkpoint_log_bytes, checkpoint_idle_ms, log_tail_bytes, write_buffer_bytes;
     uint64_t log_map_bytes, data_map_bytes, disk_reserve_bytes;
     uint64_t scrub_rate_bytes, scrub_pause_ms;
+    uint64_t snapshot_rate_bytes, snapshot_pinned_bytes;
     uint64_t clients_max, client_pending_bytes, pending_bytes, client_memory_bytes;
     uint64_t follower_reads; /* 0 linearizable, 1 stale */
     uint64_t log_level;      /* enum replica_log_level */
@@ -58,10 +60,12 @@ struct config {
     char *config_file; /* "" */
     uint32_t members_count;
     struct replica_member members[RAFT_NODES_MAX]; /* by id; this node included */
+    uint32_t joins_count;
+    struct replica_member joins[RAFT_NODES_MAX]; /* addresses */
     uint32_t listeners_count;
     struct config_listener listeners[BUS_LISTENERS_MAX];
     char bus_bind_host[BUS_HOST_BYTES_MAX + 1];
-    uint16_t bus_bind_port; /* 0: a single node, no bus */
+    uint16_t bus_bind_port; /* 0: a single node without a bus */
     size_t secret_bytes;    /* 0: none */
     uint8_t secret[CONFIG_SECRET_BYTES_MAX];
 };

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { BUS_PORT_OFFSET = 10000 }; /* as in Redis Cluster */
+
 /* The next part of a comma separated list; *list moves behind it. Empty parts are passed over. */
 static bool next_part(const char **list, const char **part, size_t *size)
 {
@@ -71,7 +73,7 @@ static bool member_is_double(const struct config *config, const struct replica_m
     return false;
 }
 
-static const struct replica_member *find_self(const struct config *config)
+static struct replica_member *find_self(struct config *config)
 {
     for (uint32_t i = 0; i < config->members_count; i++) {
         if (config->members[i].node_id == config->id) {
@@ -109,28 +111,6 @@ static void finish_members(struct config *config, struct config_errors *errors)
     if (find_self(config) == NULL) {
         config_error_add(errors, "id: node %" PRIu64 " is not in `cluster` (%s).", config->id,
                          config->cluster);
-    }
-}
-
-static void finish_bus(struct config *config, struct config_errors *errors)
-{
-    const struct replica_member *self = find_self(config);
-
-    if (config->members_count < 2) {
-        if (config->bus_listen[0] != '\0') {
-            config_error_add(errors, "bus-listen: this node is alone; name the members with `cluster`.");
-        }
-        return;
-    }
-    if (config->bus_listen[0] != '\0') {
-        if (!config_parse_address(config->bus_listen, strlen(config->bus_listen), config->bus_bind_host,
-                                  &config->bus_bind_port, 1)) {
-            config_error_add(errors, "bus-listen: \"%s\" is not of the form HOST:PORT or [IPV6]:PORT.",
-                             config->bus_listen);
-        }
-    } else if (self != NULL) {
-        memcpy(config->bus_bind_host, self->bus_host, sizeof config->bus_bind_host);
-        config->bus_bind_port = self->bus_port;
     }
 }
 
@@ -235,6 +215,102 @@ static void finish_listeners(struct config *config, struct config_errors *errors
     }
     if (!named) {
         config_error_add(errors, "listen: is empty: nobody could use this node.");
+    }
+}
+
+/* ---- the bus --------------------------------------------------------------------------------- */
+
+static void finish_joins(struct config *config, struct config_errors *errors)
+{
+    const char *list = config->join, *part;
+    size_t size;
+
+    while (next_part(&list, &part, &size)) {
+        struct replica_member member = {0};
+
+        if (!config_parse_address(part, size, member.bus_host, &member.bus_port, 1) ||
+            member.bus_host[0] == '\0') {
+            config_error_add(errors, "join: \"%.*s\" is not of the form HOST:PORT or [IPV6]:PORT.", (int)size,
+                             part);
+        } else if (config->joins_count == RAFT_NODES_MAX) {
+            config_error_add(errors, "join: there are more than %d addresses.", RAFT_NODES_MAX);
+            return;
+        } else {
+            config->joins[config->joins_count++] = member;
+        }
+    }
+    if (config->joins_count > 0 && config->cluster[0] != '\0') {
+        config_error_add(errors, "cluster and join are both set: a node forms a cluster or joins one.");
+    }
+}
+
+/* Where the other members find this node, unless `cluster` says so: where it listens, or where clients find
+ * it. */
+static bool announce_bus(const struct config *config, const char *announced, struct replica_member *self)
+{
+    char host[BUS_HOST_BYTES_MAX + 1] = "";
+    uint16_t port = config->bus_bind_port;
+
+    if (announced != NULL) {
+        if (!config_parse_address(announced, strlen(announced), host, &port, 1) || host_is_any(host)) {
+            return false;
+        }
+    } else if (self->bus_port != 0) {
+        return true;
+    } else if (!host_is_any(config->bus_bind_host)) {
+        memcpy(host, config->bus_bind_host, sizeof host);
+    } else if (config->listeners_count > 0) { /* which knows a name of this machine */
+        memcpy(host, config->listeners[0].announced.host, sizeof host);
+    }
+    memcpy(self->bus_host, host, sizeof self->bus_host);
+    self->bus_port = port;
+    return true;
+}
+
+/* A node that joins listens beside its clients' port, as Redis Cluster does. */
+static bool choose_bus(struct config *config, const struct replica_member *self)
+{
+    uint32_t port =
+        config->listeners_count > 0 ? config->listeners[0].bind_port + BUS_PORT_OFFSET : UINT16_MAX + 1;
+
+    if (self->bus_port != 0) {
+        memcpy(config->bus_bind_host, self->bus_host, sizeof config->bus_bind_host);
+        config->bus_bind_port = self->bus_port;
+    } else if (config->joins_count > 0) {
+        if (port > UINT16_MAX || config->listeners[0].bind_port == 0) {
+            return false;
+        }
+        memcpy(config->bus_bind_host, config->listeners[0].bind_host, sizeof config->bus_bind_host);
+        config->bus_bind_port = (uint16_t)port;
+    }
+    return true;
+}
+
+static void finish_bus(struct config *config, struct config_errors *errors)
+{
+    struct replica_member *self = find_self(config);
+    const char *at = strchr(config->bus_listen, '@');
+    size_t size = at == NULL ? strlen(config->bus_listen) : (size_t)(at - config->bus_listen);
+
+    if (self == NULL) {
+        return; /* an error already */
+    }
+    if (config->bus_listen[0] == '\0') {
+        if (!choose_bus(config, self)) {
+            config_error_add(errors,
+                             "bus-listen: is needed with join, for the port of `listen` plus %d is none.",
+                             BUS_PORT_OFFSET);
+            return;
+        }
+    } else if (!config_parse_address(config->bus_listen, size, config->bus_bind_host, &config->bus_bind_port,
+                                     1)) {
+        config_error_add(errors, "bus-listen: \"%s\" is not of the form HOST:PORT or [IPV6]:PORT.",
+                         config->bus_listen);
+        return;
+    }
+    if (config->bus_bind_port != 0 && !announce_bus(config, at == NULL ? NULL : at + 1, self)) {
+        config_error_add(errors, "bus-listen: \"%s\" does not tell where the other members find this node.",
+                         config->bus_listen);
     }
 }
 
@@ -379,8 +455,9 @@ void config_finish(struct config *config, struct config_errors *errors)
 {
     fit_address_space(config);
     finish_members(config, errors);
-    finish_bus(config, errors);
     finish_listeners(config, errors);
+    finish_joins(config, errors);
+    finish_bus(config, errors);
     finish_secret(config, errors);
     check_timing(config, errors);
     check_sizes(config, errors);

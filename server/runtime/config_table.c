@@ -28,13 +28,24 @@ _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "log_format_choices
 
 const struct setting config_settings[] = {
     {GROUP_CLUSTER, "id", SETTING_NUMBER, AT(id), "1", 1, INT64_MAX, NULL, "NUMBER",
-     "This node's number, one of those in `cluster`. A data directory belongs to one number for ever."},
+     "This node's number, one of those in `cluster`, or one of its own with `join`. A data directory belongs "
+     "to one "
+     "number for ever."},
     {GROUP_CLUSTER, "cluster", SETTING_LIST, AT(cluster), "", 0, 0, NULL, "ID=HOST:PORT,...",
-     "The members that form the cluster, each with the address of its bus, the same on every node. Empty: "
-     "this node alone."},
-    {GROUP_CLUSTER, "bus-listen", SETTING_TEXT, AT(bus_listen), "", 0, 0, NULL, "HOST:PORT",
-     "Where this node listens for the other members. Empty: its own address in `cluster`. 0.0.0.0:PORT or "
-     "[::]:PORT for every interface."},
+     "The members that form a new cluster, each with the address of its bus, the same on every node. Empty: "
+     "this node alone. Once the cluster is there its members are in its data, and change by RAFT ADD, REMOVE "
+     "and "
+     "REPLACE."},
+    {GROUP_CLUSTER, "join", SETTING_LIST, AT(join), "", 0, 0, NULL, "HOST:PORT,...",
+     "Instead of `cluster`: buses of members whom this node asks to be added, as long as its data directory "
+     "is new. "
+     "Ignored afterwards."},
+    {GROUP_CLUSTER, "bus-listen", SETTING_TEXT, AT(bus_listen), "", 0, 0, NULL, "HOST:PORT[@HOST:PORT]",
+     "Where this node listens for the other members. Empty: its own address in `cluster`; with `join`: where "
+     "the "
+     "first of `listen` is, 10000 ports higher; neither: nowhere. 0.0.0.0:PORT or [::]:PORT for every "
+     "interface. "
+     "After @: the address that a node which joins, or is alone, tells the others."},
     {GROUP_CLUSTER, "secret-file", SETTING_TEXT, AT(secret_file), "", 0, 0, NULL, "FILE",
      "A file with the secret that members prove to each other; line ends at its end do not count. All "
      "members have the same one, or none."},
@@ -94,7 +105,19 @@ const struct setting config_settings[] = {
     {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE,
      NULL, "TIME", "... or when there were no writes for this time."},
     {GROUP_STORAGE, "log-tail-bytes", SETTING_SIZE, AT(log_tail_bytes), "1GiB", 1 * MIB, 1 * TIB, NULL,
-     "SIZE", "Log that is kept, although the map on disk has it, for members that were away."},
+     "SIZE",
+     "Log that is kept, although the map on disk has it, for members that were away; up to four times this "
+     "while one is a little "
+     "behind. One that needs more gets a snapshot."},
+    {GROUP_STORAGE, "snapshot-rate", SETTING_SIZE, AT(snapshot_rate_bytes), "100MiB", 64 * KIB, 64 * GIB,
+     NULL, "SIZE",
+     "The most that a snapshot sends in a second, to a member that was away for longer than the log is kept, "
+     "or is new."},
+    {GROUP_STORAGE, "snapshot-pinned-bytes", SETTING_SIZE, AT(snapshot_pinned_bytes), "8GiB", 1 * MIB,
+     64 * TIB, NULL, "SIZE",
+     "A snapshot is given up, and begun anew, when it keeps more than this of the map's file from being used "
+     "again: it "
+     "sees the map as it was when it began, so what is overwritten meanwhile is kept."},
     {GROUP_STORAGE, "write-buffer-bytes", SETTING_SIZE, AT(write_buffer_bytes), "256MiB", 1 * MIB, 64 * GIB,
      NULL, "SIZE",
      "Memory for writes that are in the log but not in the map on disk yet; twice this while one is being "

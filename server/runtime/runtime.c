@@ -7,6 +7,7 @@
 #include "listener.h"
 #include "loop.h"
 #include "socket.h"
+#include "streams.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,12 +34,13 @@ struct runtime {
     struct loop loop;
     struct resolver *resolver;
     struct disk_workers *workers;
+    struct streams *streams;
     struct connections connections;
     struct listener listeners[BUS_LISTENERS_MAX];
     struct bus *bus;
     int signal_file;
     sigset_t signals_before;
-    struct event signal_event, disk_event, timer;
+    struct event signal_event, disk_event, streams_event, timer;
     bool clients_exist; /* `connections` is made */
     bool shutting_down;
     bool stopping;
@@ -85,6 +87,24 @@ static void io_stop(void *context, enum replica_exit code, const char *reason)
 static void io_log(void *context, enum replica_log_level level, const char *event, const char *fields)
 {
     log_event(&((struct runtime *)context)->log, level, event, fields);
+}
+
+static void io_send_snapshot(void *context, const struct snapshot_order *order)
+{
+    streams_send(((struct runtime *)context)->streams, order);
+}
+
+static void io_map_replaced(void *context)
+{
+    struct runtime *runtime = context;
+
+    streams_clean(runtime->streams, log_store_map_generation(runtime->startup.log));
+}
+
+static void on_snapshot_arriving(void *context, int file, const void *rest, size_t rest_size,
+                                 struct raft_entry_id upto, uint64_t generation)
+{
+    streams_receive(((struct runtime *)context)->streams, file, rest, rest_size, upto, generation);
 }
 
 static uint64_t read_resident_bytes(void)
@@ -161,6 +181,16 @@ static void on_disk(evutil_socket_t file, short what, void *context)
     (void)what;
     loop_begin_turn(&runtime->loop);
     take_disk_jobs(runtime);
+}
+
+static void on_streams(evutil_socket_t file, short what, void *context)
+{
+    struct runtime *runtime = context;
+
+    (void)file;
+    (void)what;
+    loop_begin_turn(&runtime->loop);
+    streams_report(runtime->streams, runtime->loop.replica);
 }
 
 static void on_timer(evutil_socket_t file, short what, void *context)
@@ -240,10 +270,33 @@ static void turn(struct runtime *runtime)
     if (runtime->bus != NULL) {
         bus_flush(runtime->bus);
     }
+    streams_check(runtime->streams, runtime->loop.replica, runtime->loop.now_ms);
     if (!runtime->stopping || runtime->code == REPLICA_EXIT_OK) {
         connections_flush(&runtime->connections); /* a node with a broken disk gives no more answers */
     }
     runtime->loop.in_turn = false;
+}
+
+/* Ends the streams: they read the map. False: one does not end. */
+static bool drain_streams(struct runtime *runtime)
+{
+    struct loop *loop = &runtime->loop;
+
+    loop_read_clocks(loop);
+    uint64_t deadline_ms = loop->now_ms + DRAIN_MS_MAX;
+
+    streams_abort(runtime->streams);
+    while (!streams_are_idle(runtime->streams)) {
+        struct pollfd file = {streams_file(runtime->streams), POLLIN, 0};
+
+        loop_read_clocks(loop);
+        if (runtime->at_once || loop->now_ms >= deadline_ms) {
+            return false;
+        }
+        (void)poll(&file, 1, (int)(deadline_ms - loop->now_ms));
+        streams_report(runtime->streams, loop->replica);
+    }
+    return true;
 }
 
 /* Waits for the disk jobs that are out: the replica's memory is theirs until then. False: it takes too long.
@@ -278,7 +331,9 @@ enum replica_exit runtime_run(struct runtime *runtime)
     while (!runtime->stopping) {
         turn(runtime);
     }
-    if (!drain_disk_jobs(runtime)) {
+    bus_destroy(runtime->bus); /* no more snapshots come */
+    runtime->bus = NULL;
+    if (!drain_streams(runtime) || !drain_disk_jobs(runtime)) {
         log_event(&runtime->log, REPLICA_LOG_WARNING, "stopped-at-once", "");
         _exit(
             (int)runtime->code); /* the disk hangs: whatever it is at is a transaction, whole or not at all */
@@ -326,7 +381,19 @@ static bool make_loop(struct runtime *runtime)
     loop->base = make_base();
     startup_random(&loop->random_state, sizeof loop->random_state);
     runtime->workers = disk_workers_create(disk_job_run);
-    if (runtime->signal_file < 0 || loop->base == NULL || runtime->workers == NULL) {
+    const struct streams_options options = {
+        .node_id = runtime->config->id,
+        .secret = runtime->config->secret,
+        .secret_bytes = runtime->config->secret_bytes,
+        .rate_bytes_max = runtime->config->snapshot_rate_bytes,
+        .pinned_bytes_max = runtime->config->snapshot_pinned_bytes,
+        .data_map_bytes = runtime->config->data_map_bytes,
+        .directory = runtime->startup.directory,
+        .log = &runtime->log,
+    };
+    runtime->streams = streams_create(&options);
+    if (runtime->signal_file < 0 || loop->base == NULL || runtime->workers == NULL ||
+        runtime->streams == NULL) {
         return false;
     }
     runtime->resolver = resolver_create(loop->base);
@@ -335,6 +402,9 @@ static bool make_loop(struct runtime *runtime)
                         on_signal, runtime) == 0 &&
            event_assign(&runtime->disk_event, loop->base, disk_workers_file(runtime->workers),
                         EV_READ | EV_PERSIST, on_disk, runtime) == 0 &&
+           event_assign(&runtime->streams_event, loop->base, streams_file(runtime->streams),
+                        EV_READ | EV_PERSIST, on_streams, runtime) == 0 &&
+           event_add(&runtime->streams_event, NULL) == 0 &&
            evtimer_assign(&runtime->timer, loop->base, on_timer, runtime) == 0 &&
            event_add(&runtime->signal_event, NULL) == 0 && event_add(&runtime->disk_event, NULL) == 0;
 }
@@ -343,12 +413,23 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
 {
     const struct config *config = runtime->config;
     struct bus_listener_address announced[BUS_LISTENERS_MAX];
-    const struct replica_io io = {runtime, io_send, io_submit,   io_client_ready,
-                                  io_stop, io_log,  io_fill_view};
+    const struct replica_io io = {
+        .context = runtime,
+        .send = io_send,
+        .submit = io_submit,
+        .client_ready = io_client_ready,
+        .stop = io_stop,
+        .log = io_log,
+        .fill_view = io_fill_view,
+        .send_snapshot = io_send_snapshot,
+        .map_replaced = io_map_replaced,
+    };
     struct replica_options options = {
         .node_id = config->id,
         .members = config->members,
         .members_count = config->members_count,
+        .joins = config->joins,
+        .joins_count = config->joins_count,
         .listeners = announced,
         .listeners_count = config->listeners_count,
         .log = runtime->startup.log,
@@ -403,11 +484,11 @@ static void open_doors(struct runtime *runtime)
     if (startup->bus_file >= 0) {
         const struct bus_options options = {
             .node_id = config->id,
-            .members = config->members,
-            .members_count = config->members_count,
             .secret = config->secret,
             .secret_bytes = config->secret_bytes,
             .election_timeout_ms = (uint32_t)config->election_timeout_ms,
+            .receive_snapshot = on_snapshot_arriving,
+            .receive_context = runtime,
         };
 
         runtime->bus = bus_create(&runtime->loop, runtime->resolver, &options, startup->bus_file);
@@ -425,6 +506,9 @@ static void log_start(const struct runtime *runtime)
     log_fields_add_text(&fields, "listen", config->listen);
     if (config->members_count > 1) {
         log_fields_add_text(&fields, "cluster", config->cluster);
+    }
+    if (config->joins_count > 0) {
+        log_fields_add_text(&fields, "join", config->join);
     }
     log_event(&runtime->log, REPLICA_LOG_INFO, "started", fields.text);
     if (runtime->startup.clients_max < config->clients_max) {
@@ -488,6 +572,7 @@ void runtime_destroy(struct runtime *runtime)
     replica_destroy(runtime->loop.replica);
     runtime->loop.replica = NULL;
     disk_workers_destroy(runtime->workers);
+    streams_destroy(runtime->streams);
     resolver_destroy(runtime->resolver);
     if (runtime->loop.base != NULL) {
         if (event_initialized(&runtime->signal_event)) {
@@ -495,6 +580,9 @@ void runtime_destroy(struct runtime *runtime)
         }
         if (event_initialized(&runtime->disk_event)) {
             (void)event_del(&runtime->disk_event);
+        }
+        if (event_initialized(&runtime->streams_event)) {
+            (void)event_del(&runtime->streams_event);
         }
         if (event_initialized(&runtime->timer)) {
             (void)event_del(&runtime->timer);

@@ -118,30 +118,16 @@ static bool make_identity(const struct config *config, struct startup *startup,
     return status == STORAGE_OK || fail(problem, exit_code(status), "%s", error.text);
 }
 
-/* The members that formed the cluster are its members; the setting has to say the same. */
-static bool check_members(const struct config *config, const struct log_identity *identity,
-                          struct startup_problem *problem)
+/* Members of a cluster reach each other, whatever the setting `cluster` says by now. */
+static bool check_bus(const struct config *config, const struct log_identity *identity,
+                      struct startup_problem *problem)
 {
-    bool same = identity->members_count == config->members_count;
-    char formed[400] = "";
-    size_t size = 0;
-
-    for (uint32_t i = 0; i < identity->members_count; i++) {
-        bool found = false;
-
-        for (uint32_t j = 0; j < config->members_count; j++) {
-            found = found || config->members[j].node_id == identity->members[i].node_id;
-        }
-        same = same && found;
-        int more = snprintf(formed + size, sizeof formed - size, "%s%" PRIu64, i == 0 ? "" : ", ",
-                            identity->members[i].node_id);
-        size += more > 0 && (size_t)more < sizeof formed - size ? (size_t)more : 0;
-    }
-    return same || fail(problem, REPLICA_EXIT_START,
-                        "The data directory %s belongs to a cluster that was formed by the nodes %s, but "
-                        "the setting cluster names others (\"%s\"). Set it to those nodes; members cannot "
-                        "be changed yet.",
-                        config->data, formed, config->cluster);
+    return identity->members_count == 1 || config->bus_bind_port != 0 ||
+           fail(problem, REPLICA_EXIT_START,
+                "The data directory %s belongs to a cluster of several nodes, but no setting says where this "
+                "one "
+                "listens for the others: set bus-listen, or cluster.",
+                config->data);
 }
 
 static bool read_identity(const struct config *config, struct startup *startup,
@@ -165,7 +151,7 @@ static bool read_identity(const struct config *config, struct startup *startup,
                     config->data, startup->identity.node_id, config->id);
     }
     return startup->identity.formation != LOG_FORMATION_FORMED ||
-           check_members(config, &startup->identity, problem);
+           check_bus(config, &startup->identity, problem);
 }
 
 static bool open_data(const struct config *config, struct startup *startup, struct startup_problem *problem)

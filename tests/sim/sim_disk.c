@@ -107,7 +107,7 @@ static void on_run(void *target, uint64_t number)
         return;
     }
     bool paused = node->state == SIM_NODE_PAUSED;
-    if (paused && sim_random_chance(&sim->random, 500)) {
+    if (paused && sim_random_chance(&sim->random, 250)) {
         return; /* it goes on with it when it goes on itself; else the kernel has it all already */
     }
     if (node->disk.hangs_until_us > sim->now_us) {

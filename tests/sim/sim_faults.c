@@ -33,7 +33,7 @@ static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
 static uint64_t absence_us(struct sim *sim, uint64_t mean_ms)
 {
     if (sim_random_chance(&sim->random, 500)) {
-        return around_ms(sim, sim->knobs.election_timeout_ms * 2);
+        return around_ms(sim, sim->knobs.election_timeout_ms * 3);
     }
     return around_ms(sim, mean_ms);
 }
@@ -88,12 +88,13 @@ static void pause_now(struct sim_node *node)
     }
 }
 
-/* At any time, or when it has just sent entries: what comes back for them waits in its sockets. */
+/* At any time, or the leader when it has just sent entries: what comes back for them waits in its sockets. */
 static void pause_node(struct sim *sim)
 {
     struct sim_node *node = any_node(sim);
-    if (sim_random_chance(&sim->random, 500)) {
-        node->when_entries_are_sent = pause_now;
+    struct sim_node *leader = sim_find_leader(sim);
+    if (leader != NULL && sim_random_chance(&sim->random, 500)) {
+        leader->when_entries_are_sent = pause_now;
     } else {
         pause_now(node);
     }
@@ -163,7 +164,10 @@ static void cut_off_soon(struct sim_node *node)
 /* When its entries are there, and what comes back for them is not. */
 static void cut_off_after_sending(struct sim *sim)
 {
-    any_node(sim)->when_entries_are_sent = cut_off_soon;
+    struct sim_node *leader = sim_find_leader(sim);
+    if (leader != NULL) {
+        leader->when_entries_are_sent = cut_off_soon;
+    }
 }
 
 static void leave_it_one(struct sim_node *node);

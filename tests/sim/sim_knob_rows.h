@@ -48,7 +48,7 @@ SIM_KNOB(hops_per_mille, 20, 5, 400, 600,
          "pipelines before which a client goes to another node, without a reason")
 SIM_KNOB(patience_ms, 12000, 50, 6000, 600, "how long clients wait for an answer before they go elsewhere")
 SIM_KNOB(open_loop_percent, 0, 10, 100, 500, "clients that send more before all is answered")
-SIM_KNOB(polls_percent, 0, 10, 100, 500, "clients that go on with single reads while they wait for an answer")
+SIM_KNOB(polls_percent, 0, 30, 100, 600, "clients that go on with single reads while they wait for an answer")
 SIM_KNOB(slow_clients_percent, 0, 10, 80, 200, "clients that take their replies late")
 
 /* The network. */

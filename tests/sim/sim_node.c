@@ -243,7 +243,15 @@ void sim_node_start(struct sim_node *node)
     options.open_map = open_map;
     options.data_directory = node->directory;
     options.config_file = "";
-    struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
+    struct replica_io io = {
+        .context = node,
+        .send = send_message,
+        .submit = submit_job,
+        .client_ready = client_ready,
+        .stop = stop_node,
+        .log = log_event,
+        .fill_view = fill_view,
+    };
     struct storage_error error = {{0}};
     node->silent = node->ended = node->asked_to_stop = false;
     node->disk.has_failed = false;

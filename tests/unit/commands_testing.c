@@ -20,6 +20,8 @@ static void fill_member(struct node_view_member *member, uint64_t id, char digit
         .port = (uint16_t)(7000 + id - 1),
         .bus_port = (uint16_t)(17000 + id - 1),
         .connected = true,
+        .kind = "voter",
+        .disk_known = true,
     };
     memset(member->hex_id, digit, 40);
     snprintf(member->host, sizeof member->host, "10.0.0.%d", (int)id);
@@ -69,6 +71,7 @@ void commands_testing_fill_node(struct node_view *node)
     fill_member(&node->members[0], 1, 'a');
     fill_member(&node->members[1], 2, 'b');
     fill_member(&node->members[2], 3, 'c');
+    node->membership = "stable";
     node->members[0].is_leader = true;
     node->members[1].is_self = true;
 }

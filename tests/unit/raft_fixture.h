@@ -34,15 +34,10 @@ struct fixture {
     struct raft_status status;
 };
 
-static const raft_node_id fixture_voters[RAFT_NODES_MAX] = {1, 2,  3,  4,  5,  6,  7, 8,
-                                                            9, 10, 11, 12, 13, 14, 15};
-
-static inline struct raft_config fixture_config(uint32_t voters_count)
+static inline struct raft_config fixture_config(void)
 {
     return (struct raft_config){
         .id = 1,
-        .voters = fixture_voters,
-        .voters_count = voters_count,
         .seed = 42,
         .election_timeout_ms = FIXTURE_ELECTION_MS,
         .heartbeat_interval_ms = FIXTURE_HEARTBEAT_MS,
@@ -56,26 +51,45 @@ static inline struct raft_config fixture_config(uint32_t voters_count)
     };
 }
 
-static inline struct fixture fixture_create_with(const struct raft_config *config,
+/* Voters 1 to n. */
+static inline struct raft_membership fixture_membership(uint32_t voters_count)
+{
+    struct raft_membership membership = {0};
+    for (raft_node_id id = 1; id <= voters_count; id++)
+        assert_true(raft_membership_set(&membership, id, RAFT_MEMBER_VOTER));
+    return membership;
+}
+
+/* With the configuration 1 to n (0: that of `restore`), in which the cluster was formed. */
+static inline struct fixture fixture_create_with(const struct raft_config *config, uint32_t voters_count,
                                                  const struct raft_restore *restore)
 {
     struct fixture fixture = {.now_ms = 10000};
-    fixture.raft = raft_create(config, restore, fixture.now_ms);
+    struct raft_restore formed = *restore;
+    struct raft_membership_entry first = {0};
+    if (voters_count > 0) {
+        struct raft_membership membership = fixture_membership(voters_count);
+        first.payload = raft_membership_encode(&membership, NULL, 0);
+        formed.memberships = &first;
+        formed.memberships_count = 1;
+    }
+    fixture.raft = raft_create(config, &formed, fixture.now_ms);
+    raft_payload_unref(first.payload);
     return fixture;
 }
 
 static inline struct fixture fixture_create(uint32_t voters_count)
 {
-    struct raft_config config = fixture_config(voters_count);
+    struct raft_config config = fixture_config();
     struct raft_restore nothing = {0};
-    return fixture_create_with(&config, &nothing);
+    return fixture_create_with(&config, voters_count, &nothing);
 }
 
 /* A node that was restarted with entries 1 to `last`, all of `log_term`, in `term`. */
 static inline struct fixture fixture_restart(uint32_t voters_count, uint64_t term, uint64_t log_term,
                                              uint64_t last, uint64_t commit)
 {
-    struct raft_config config = fixture_config(voters_count);
+    struct raft_config config = fixture_config();
     struct raft_term_run run = {.first_index = 1, .term = log_term};
     struct raft_restore restore = {
         .hard_state = {.term = term},
@@ -85,7 +99,7 @@ static inline struct fixture fixture_restart(uint32_t voters_count, uint64_t ter
         .commit = commit,
         .applied = commit,
     };
-    return fixture_create_with(&config, &restore);
+    return fixture_create_with(&config, voters_count, &restore);
 }
 
 static inline void fixture_destroy(struct fixture *fixture)
@@ -289,13 +303,13 @@ static inline void fixture_win(struct fixture *fixture)
 }
 
 /* A leader whose no-op is committed and acknowledged by everybody. */
-static inline struct fixture fixture_create_leader(const struct raft_config *config)
+static inline struct fixture fixture_create_leader(const struct raft_config *config, uint32_t voters_count)
 {
     struct raft_restore nothing = {0};
-    struct fixture fixture = fixture_create_with(config, &nothing);
+    struct fixture fixture = fixture_create_with(config, voters_count, &nothing);
     fixture_win(&fixture);
     fixture_persist(&fixture);
-    for (raft_node_id id = 2; id <= config->voters_count; id++)
+    for (raft_node_id id = 2; id <= voters_count; id++)
         fixture_acknowledge(&fixture, id, 1);
     fixture_turn(&fixture);
     assert_int_equal(raft_get_commit(fixture.raft), 1);
@@ -304,8 +318,81 @@ static inline struct fixture fixture_create_leader(const struct raft_config *con
 
 static inline struct fixture fixture_create_leader_of(uint32_t voters_count)
 {
-    struct raft_config config = fixture_config(voters_count);
-    return fixture_create_leader(&config);
+    struct raft_config config = fixture_config();
+    return fixture_create_leader(&config, voters_count);
+}
+
+/* ---- membership -------------------------------------------------------------------------------- */
+
+/* Voters and learners from lists that end with 0; outgoing ones too if it is to be joint. */
+static inline struct raft_membership fixture_members(const raft_node_id *voters, const raft_node_id *outgoing,
+                                                     const raft_node_id *learners)
+{
+    struct raft_membership membership = {0};
+    for (; *voters != 0; voters++)
+        membership.voters[membership.voters_count++] = *voters;
+    for (; outgoing != NULL && *outgoing != 0; outgoing++)
+        membership.outgoing[membership.outgoing_count++] = *outgoing;
+    for (; learners != NULL && *learners != 0; learners++)
+        membership.learners[membership.learners_count++] = *learners;
+    assert_true(raft_membership_is_valid(&membership));
+    return membership;
+}
+
+#define FIXTURE_IDS(...) ((const raft_node_id[]){__VA_ARGS__ __VA_OPT__(, ) 0})
+
+static inline enum raft_membership_result fixture_change(struct fixture *fixture, const raft_node_id *voters,
+                                                         const raft_node_id *learners)
+{
+    struct raft_membership target = fixture_members(voters, NULL, learners);
+    struct raft_entry_id id;
+    enum raft_membership_result result =
+        raft_propose_membership(fixture->raft, &target, (const uint8_t *)"opaque", 6, &id);
+    if (result == RAFT_MEMBERSHIP_OK)
+        assert_int_equal(raft_get_configuration(fixture->raft)->id.index, id.index);
+    raft_check_invariants(fixture->raft);
+    return result;
+}
+
+/* Appends entry `index` of the leader's term as a configuration, as a follower gets it. */
+static inline void fixture_append_membership(struct fixture *fixture, raft_node_id leader, uint64_t term,
+                                             struct raft_entry_id log,
+                                             const struct raft_membership *membership, uint64_t commit)
+{
+    struct raft_entry entry = {
+        .id = {.term = term, .index = log.index + 1},
+        .type = RAFT_ENTRY_MEMBERSHIP,
+        .payload = raft_membership_encode(membership, NULL, 0),
+    };
+    struct raft_message message = fixture_message(RAFT_MESSAGE_APPEND, leader, term);
+    message.log = log;
+    message.commit = commit;
+    message.entries = &entry;
+    message.entries_count = 1;
+    fixture_step(fixture, &message);
+    raft_payload_unref(entry.payload);
+}
+
+/* Writes, and says so; everybody in `ids` acknowledges all of it. */
+static inline void fixture_settle(struct fixture *fixture, const raft_node_id *ids)
+{
+    fixture_turn(fixture);
+    fixture_persist(fixture);
+    uint64_t last = fixture_status(fixture)->last.index;
+    for (; *ids != 0; ids++)
+        fixture_acknowledge(fixture, *ids, last);
+}
+
+static inline bool fixture_install(struct fixture *fixture, struct raft_entry_id upto,
+                                   const struct raft_membership *membership)
+{
+    struct raft_payload *payload = raft_membership_encode(membership, NULL, 0);
+    bool wanted = raft_wants_snapshot(fixture->raft, upto);
+    bool taken = raft_install_snapshot(fixture->raft, upto, payload);
+    assert_int_equal(wanted, taken);
+    raft_payload_unref(payload);
+    raft_check_invariants(fixture->raft);
+    return taken;
 }
 
 #define FIXTURE_MAIN(tests) cmocka_run_group_tests(tests, NULL, NULL)

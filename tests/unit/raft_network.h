@@ -1,13 +1,16 @@
 /* raft_network.h: a deterministic cluster of Raft cores in memory, for tests.
  *
- * What it is: N cores, a message queue that can drop, duplicate, delay and reorder, links that can be
- * cut one way, nodes that can pause and crash, and a disk per node that writes late, in batches, and
- * tells later still, so that "on disk but the note was lost" happens. One seed determines everything.
+ * What it is: N cores, of which some wait to be added to the cluster, a message queue that can drop,
+ * duplicate, delay and reorder, links that can be cut one way, nodes that can pause and crash, and a disk
+ * per node that writes late, in batches, and tells later still, so that "on disk but the note was lost"
+ * happens; state machines that write their state now and then, compact the log behind it, and are streamed
+ * to whom the leader says. One seed determines everything.
  *
  * What it checks, always: one leader per term, log matching, leader completeness, agreement on what is
- * committed, each committed entry on a majority of disks (pitfall 10), nothing promised that is not on
- * disk (pitfall 9), what the core calls durable is on disk, and no read index below what was committed
- * anywhere when the read was asked for (pitfalls 1 to 4). Breaches abort with the seed on stderr.
+ * committed, each committed entry on a majority of disks (pitfall 10), of two while the configuration is
+ * joint, each committed configuration a lawful successor of the one before (thesis 4.3), nothing promised
+ * that is not on disk (pitfall 9), what the core calls durable is on disk, and no read index below what was
+ * committed anywhere when the read was asked for (pitfalls 1 to 4). Breaches abort with the seed on stderr.
  *
  * What it is not: the simulator of the whole server. All functions are static, so that the header can
  * be used by those test programs alone that link the core.
@@ -15,132 +18,8 @@
 #ifndef RAFT_NETWORK_H
 #define RAFT_NETWORK_H
 
-#include <inttypes.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "raft.h"
-
-enum {
-    NETWORK_NODES_MAX = 7,
-    NETWORK_LOG_MAX = 20000,
-    NETWORK_TERMS_MAX = 20000,
-    NETWORK_READS_MAX = 64,
-};
-
-/* An entry as the tests see it: the payload is one number, padded. */
-struct network_entry {
-    uint64_t term;
-    uint64_t value; /* 0: no-op */
-    uint32_t size;
-};
-
-struct network_persist {
-    uint64_t sequence;
-    bool hard_state_changed;
-    struct raft_hard_state hard_state;
-    struct raft_entry *entries;
-    uint32_t entries_count;
-    bool written;
-    struct network_persist *next;
-};
-
-struct network_held { /* messages that wait for the disk */
-    uint64_t after_sequence;
-    struct raft_message message;
-    struct network_held *next;
-};
-
-struct network_disk {
-    struct raft_hard_state hard_state;
-    struct raft_entry_id base;
-    uint64_t last;
-    struct network_entry *entries; /* by index */
-    uint64_t applied;              /* durable state machine */
-};
-
-struct network_read {
-    uint64_t id;
-    uint64_t least_index; /* the greatest index committed anywhere when it was asked for */
-};
-
-struct network_node {
-    struct raft *raft; /* NULL: crashed */
-    struct raft_config config;
-    struct network_disk disk;
-    struct network_persist *persists_first; /* issued, not reported */
-    struct network_persist *persists_last;
-    struct network_held *held_first;
-    struct network_held *held_last;
-    uint64_t persisted; /* last sequence reported */
-    uint64_t disk_busy_until_ms;
-    bool disk_hangs;
-    uint64_t paused_until_ms;
-    uint64_t led_term; /* last term whose leadership was checked */
-    struct network_read reads[NETWORK_READS_MAX];
-    uint32_t reads_count;
-    uint64_t applied;
-    struct raft_log_read log_reads[NETWORK_NODES_MAX];
-    uint32_t log_reads_count;
-};
-
-struct network_message {
-    uint64_t due_ms;
-    struct raft_message message;
-};
-
-struct network {
-    uint64_t seed;
-    uint64_t random;
-    uint64_t now_ms;
-    uint32_t nodes_count;
-    struct network_node nodes[NETWORK_NODES_MAX];
-    raft_node_id ids[NETWORK_NODES_MAX];
-    bool cut[NETWORK_NODES_MAX][NETWORK_NODES_MAX]; /* [from][to] */
-
-    struct network_message *queue;
-    uint32_t queue_count;
-    uint32_t queue_capacity;
-    uint32_t drop_percent;
-    uint32_t duplicate_percent;
-    uint32_t delay_ms_max;
-    uint32_t disk_ms_max;
-
-    struct network_entry *committed; /* by index: what everybody must agree on */
-    uint64_t committed_last;
-    raft_node_id *leaders; /* by term */
-    uint64_t next_value;
-    uint64_t reads_ok;
-    uint64_t reads_failed;
-    uint64_t proposals_ok;
-    bool (*filter)(const struct raft_message *message, void *context); /* true: lose the message */
-    void *filter_context;
-};
-
-#define NETWORK_CHECK(network, condition)                                                                    \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: seed %" PRIu64 ", %" PRIu64 " ms: broken: %s\n", __FILE__, __LINE__,     \
-                    (network)->seed, (network)->now_ms, #condition);                                         \
-            abort();                                                                                         \
-        }                                                                                                    \
-    } while (0)
-
-static inline uint64_t network_random(struct network *network, uint64_t bound)
-{
-    uint64_t x = network->random += UINT64_C(0x9E3779B97F4A7C15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return (x ^ (x >> 31)) % bound;
-}
-
-static inline bool network_chance(struct network *network, uint32_t percent)
-{
-    return network_random(network, 100) < percent;
-}
+#include "raft_network_check.h"
+#include "raft_network_state.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -154,6 +33,17 @@ static inline void network_start_node(struct network *network, uint32_t i)
         if (runs_count == 0 || runs[runs_count - 1].term != term)
             runs[runs_count++] = (struct raft_term_run){.first_index = index, .term = term};
     }
+    struct raft_membership_entry *memberships = calloc(node->disk.last + 2, sizeof *memberships);
+    uint32_t memberships_count = 0;
+    if (node->disk.membership != 0)
+        memberships[memberships_count++].payload = network_find_configuration(network, node->disk.membership);
+    for (uint64_t index = node->disk.applied + 1; index <= node->disk.last; index++) {
+        const struct network_entry *entry = &node->disk.entries[index];
+        if ((entry->value & NETWORK_MEMBERSHIP) != 0)
+            memberships[memberships_count++] =
+                (struct raft_membership_entry){.id = {.term = entry->term, .index = index},
+                                               .payload = network_find_configuration(network, entry->value)};
+    }
     struct raft_restore restore = {
         .hard_state = node->disk.hard_state,
         .base = node->disk.base,
@@ -162,10 +52,16 @@ static inline void network_start_node(struct network *network, uint32_t i)
         .runs_count = runs_count,
         .commit = node->disk.applied,
         .applied = node->disk.applied,
+        .memberships = memberships,
+        .memberships_count = memberships_count,
     };
     node->config.seed = network_random(network, UINT64_MAX);
     node->raft = raft_create(&node->config, &restore, network->now_ms);
+    free(memberships);
     node->applied = node->disk.applied;
+    node->membership = node->disk.membership;
+    node->checked_commit = 0;
+    node->was_removed = false;
     node->persisted = 0;
     node->disk_busy_until_ms = 0;
     node->disk_hangs = false;
@@ -175,9 +71,10 @@ static inline void network_start_node(struct network *network, uint32_t i)
     node->log_reads_count = 0;
 }
 
-/* `config` may be NULL: defaults with small limits, so that every limit is met. */
-static inline struct network *network_create(uint32_t nodes_count, uint64_t seed,
-                                             const struct raft_config *config)
+/* Nodes 1 to `formed_count` form the cluster; the others, up to `nodes_count`, wait to be added. `config`
+ * may be NULL: defaults with small limits, so that every limit is met. */
+static inline struct network *network_create_with(uint32_t nodes_count, uint32_t formed_count, uint64_t seed,
+                                                  const struct raft_config *config)
 {
     struct network *network = calloc(1, sizeof *network);
     network->seed = seed;
@@ -189,6 +86,7 @@ static inline struct network *network_create(uint32_t nodes_count, uint64_t seed
     network->next_value = 1;
     network->delay_ms_max = 3;
     network->disk_ms_max = 3;
+    network->stream_ms_max = 50;
     struct raft_config defaults = {
         .election_timeout_ms = 100,
         .heartbeat_interval_ms = 20,
@@ -200,18 +98,30 @@ static inline struct network *network_create(uint32_t nodes_count, uint64_t seed
         .cache_bytes_max = 1500,
         .unstable_bytes_max = 2000,
     };
-    for (uint32_t i = 0; i < nodes_count; i++)
+    struct raft_membership membership = {0};
+    for (uint32_t i = 0; i < nodes_count; i++) {
         network->ids[i] = i + 1;
+        if (i < formed_count)
+            NETWORK_CHECK(network, raft_membership_set(&membership, i + 1, RAFT_MEMBER_VOTER));
+    }
+    struct raft_payload *formed = raft_membership_encode(&membership, NULL, 0);
+    network->committed_membership = network_keep_configuration(network, formed);
+    raft_payload_unref(formed);
     for (uint32_t i = 0; i < nodes_count; i++) {
         struct network_node *node = &network->nodes[i];
         node->config = config != NULL ? *config : defaults;
         node->config.id = network->ids[i];
-        node->config.voters = network->ids;
-        node->config.voters_count = nodes_count;
         node->disk.entries = calloc(NETWORK_LOG_MAX, sizeof *node->disk.entries);
+        node->disk.membership = i < formed_count ? network->committed_membership : 0;
         network_start_node(network, i);
     }
     return network;
+}
+
+static inline struct network *network_create(uint32_t nodes_count, uint64_t seed,
+                                             const struct raft_config *config)
+{
+    return network_create_with(nodes_count, nodes_count, seed, config);
 }
 
 static inline void network_drop_persists(struct network_node *node)
@@ -251,6 +161,9 @@ static inline void network_destroy(struct network *network)
     }
     for (uint32_t i = 0; i < network->queue_count; i++)
         raft_message_deinit(&network->queue[i].message);
+    for (uint32_t i = 0; i < network->configurations_count; i++)
+        raft_payload_unref(network->configurations[i].payload);
+    free(network->configurations);
     free(network->queue);
     free(network->committed);
     free(network->leaders);
@@ -260,110 +173,6 @@ static inline void network_destroy(struct network *network)
 static inline bool network_runs(const struct network *network, uint32_t i)
 {
     return network->nodes[i].raft != NULL && network->nodes[i].paused_until_ms <= network->now_ms;
-}
-
-/* ---- checks ---------------------------------------------------------------------------------- */
-
-static inline void network_check_durable(struct network *network, uint32_t i)
-{
-    struct network_node *node = &network->nodes[i];
-    uint64_t durable = raft_get_durable(node->raft);
-    NETWORK_CHECK(network, durable <= node->disk.last);
-    for (uint64_t index = node->disk.base.index + 1; index <= durable; index++) {
-        uint64_t term = 0;
-        if (raft_get_entry_term(node->raft, index, &term))
-            NETWORK_CHECK(network, node->disk.entries[index].term == term);
-    }
-}
-
-static inline void network_check_log_matching(struct network *network, uint32_t a, uint32_t b)
-{
-    const struct raft *left = network->nodes[a].raft;
-    const struct raft *right = network->nodes[b].raft;
-    struct raft_status status;
-    raft_get_status(left, &status);
-    bool must_match = false;
-    for (uint64_t index = status.last.index; index > 0; index--) {
-        uint64_t left_term;
-        uint64_t right_term;
-        if (!raft_get_entry_term(left, index, &left_term))
-            break;
-        if (!raft_get_entry_term(right, index, &right_term)) {
-            if (must_match)
-                break; /* compacted there */
-            continue;
-        }
-        if (left_term == right_term)
-            must_match = true;
-        NETWORK_CHECK(network, !must_match || left_term == right_term);
-    }
-}
-
-static inline void network_check_node(struct network *network, uint32_t i)
-{
-    struct network_node *node = &network->nodes[i];
-    raft_check_invariants(node->raft);
-    if (raft_get_role(node->raft) != RAFT_LEADER)
-        return;
-    uint64_t term = raft_get_term(node->raft);
-    NETWORK_CHECK(network, term < NETWORK_TERMS_MAX);
-    if (network->leaders[term] == RAFT_NODE_NONE)
-        network->leaders[term] = node->config.id;
-    NETWORK_CHECK(network, network->leaders[term] == node->config.id); /* election safety */
-    if (node->led_term == term)
-        return;
-    node->led_term = term;
-    NETWORK_CHECK(network, node->disk.hard_state.term >= term);
-    for (uint64_t index = 1; index <= network->committed_last; index++) { /* leader completeness */
-        uint64_t have;
-        if (raft_get_entry_term(node->raft, index, &have))
-            NETWORK_CHECK(network,
-                          have == network->committed[index].term || network->committed[index].term > term);
-        else
-            NETWORK_CHECK(network, index < node->disk.base.index || network->committed[index].term > term);
-    }
-}
-
-static inline void network_check_all(struct network *network)
-{
-    for (uint32_t i = 0; i < network->nodes_count; i++) {
-        if (network->nodes[i].raft == NULL)
-            continue;
-        network_check_durable(network, i);
-        for (uint32_t j = i + 1; j < network->nodes_count; j++) {
-            if (network->nodes[j].raft != NULL)
-                network_check_log_matching(network, i, j);
-        }
-    }
-}
-
-static inline uint64_t network_value(const struct raft_entry *entry)
-{
-    uint64_t value = 0;
-    if (entry->payload != NULL)
-        memcpy(&value, entry->payload->bytes, sizeof value);
-    return value;
-}
-
-static inline void network_check_committed(struct network *network, const struct raft_entry *entry)
-{
-    uint64_t index = entry->id.index;
-    NETWORK_CHECK(network, index < NETWORK_LOG_MAX);
-    if (index <= network->committed_last) {
-        NETWORK_CHECK(network, network->committed[index].term == entry->id.term);
-        NETWORK_CHECK(network, network->committed[index].value == network_value(entry));
-        return;
-    }
-    NETWORK_CHECK(network, index == network->committed_last + 1);
-    uint32_t holders = 0; /* crashed nodes' disks count too */
-    for (uint32_t i = 0; i < network->nodes_count; i++) {
-        const struct network_disk *disk = &network->nodes[i].disk;
-        holders += disk->last >= index && disk->entries[index].term == entry->id.term &&
-                   disk->entries[index].value == network_value(entry);
-    }
-    NETWORK_CHECK(network, holders > network->nodes_count / 2);
-    network->committed[index] = (struct network_entry){.term = entry->id.term, .value = network_value(entry)};
-    network->committed_last = index;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -390,28 +199,6 @@ static inline void network_enqueue(struct network *network, const struct raft_me
     uint64_t delay = network->delay_ms_max == 0 ? 0 : network_random(network, network->delay_ms_max);
     network->queue[network->queue_count++] =
         (struct network_message){.due_ms = network->now_ms + delay, .message = *message};
-}
-
-/* What a message reveals must be on the sender's disk when it leaves (pitfall 9). */
-static inline void network_check_promise(struct network *network, const struct raft_message *message)
-{
-    const struct network_disk *disk = &network->nodes[message->from - 1].disk;
-    bool pre_vote = message->type == RAFT_MESSAGE_PRE_VOTE ||
-                    (message->type == RAFT_MESSAGE_PRE_VOTE_RESPONSE && !message->reject);
-    if (pre_vote)
-        return;
-    NETWORK_CHECK(network, disk->hard_state.term >= message->term);
-    if (disk->hard_state.term > message->term)
-        return; /* has moved on since */
-    if (message->type == RAFT_MESSAGE_VOTE_RESPONSE && !message->reject)
-        NETWORK_CHECK(network, disk->hard_state.vote == message->to);
-    if (message->type == RAFT_MESSAGE_VOTE)
-        NETWORK_CHECK(network, disk->hard_state.vote == message->from);
-    if (message->type == RAFT_MESSAGE_APPEND_RESPONSE && !message->reject &&
-        message->log.index > disk->base.index) {
-        NETWORK_CHECK(network, disk->last >= message->log.index);
-        NETWORK_CHECK(network, disk->entries[message->log.index].term == message->log.term);
-    }
 }
 
 /* Takes the message over. */
@@ -458,7 +245,106 @@ static inline void network_deliver_due(struct network *network)
     }
 }
 
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+/* The configuration that a state machine holds which has applied everything up to `index`. */
+static inline uint64_t network_membership_at(const struct network *network, uint64_t index)
+{
+    for (; index > 0; index--) {
+        if ((network->committed[index].value & NETWORK_MEMBERSHIP) != 0)
+            return network->committed[index].value;
+    }
+    return network->configurations[0].value; /* in which the cluster was formed */
+}
+
+/* A leader begins to stream what its state machine has on disk. One that has been added, and has not got as
+ * far as to its own addition, has no configuration to send. */
+static inline void network_open_stream(struct network *network, uint32_t from, uint32_t to)
+{
+    struct network_node *node = &network->nodes[from];
+    uint64_t applied = node->disk.applied;
+    NETWORK_CHECK(network, to != from && network->streams_count < NETWORK_STREAMS_MAX);
+    NETWORK_CHECK(network, applied > 0 && applied <= network->committed_last);
+    struct network_stream *stream = &network->streams[network->streams_count++];
+    *stream = (struct network_stream){
+        .from = from,
+        .to = to,
+        .upto = {.term = network->committed[applied].term, .index = applied},
+        .membership = node->disk.membership,
+        .due_ms = network->now_ms + network_random(network, network->stream_ms_max),
+    };
+    if (stream->membership == 0)
+        stream->arrived = true;
+    else if (network_chance(network, 70))
+        raft_snapshot_started(node->raft, network->ids[to], stream->upto);
+}
+
+/* Offers a snapshot to a running node, be it the newest or an old one. False if it refuses. */
+static inline bool network_offer_snapshot(struct network *network, uint32_t i, struct raft_entry_id upto,
+                                          uint64_t membership)
+{
+    struct raft *raft = network->nodes[i].raft;
+    bool wanted = raft_wants_snapshot(raft, upto);
+    bool taken = raft_install_snapshot(raft, upto, network_find_configuration(network, membership));
+    NETWORK_CHECK(network, wanted == taken);
+    network->snapshots_installed += taken;
+    network->snapshots_refused += !taken;
+    network_check_node(network, i);
+    return taken;
+}
+
+/* The stream ends at the receiver's: loaded and offered to the core, or broken. */
+static inline void network_end_stream(struct network *network, struct network_stream *stream)
+{
+    struct network_node *to = &network->nodes[stream->to];
+    bool broken = to->raft == NULL || network->cut[stream->from][stream->to] ||
+                  network_chance(network, network->drop_percent / 2);
+    stream->arrived = true;
+    if (!broken) {
+        bool taken = network_offer_snapshot(network, stream->to, stream->upto, stream->membership);
+        stream->ok = taken || network_chance(network, 50);
+    }
+    /* The sender hears of it soon, or only when a time-out is over; perhaps before the receiver is done. */
+    stream->due_ms = network->now_ms + network_random(network, network_chance(network, 20) ? 200 : 5);
+}
+
+static inline void network_move_streams(struct network *network)
+{
+    for (uint32_t k = 0; k < network->streams_count;) {
+        struct network_stream *stream = &network->streams[k];
+        bool due = stream->due_ms <= network->now_ms;
+        if (due && !stream->arrived && network->nodes[stream->to].paused_until_ms <= network->now_ms) {
+            network_end_stream(network, stream);
+        } else if (due && stream->arrived &&
+                   network->nodes[stream->from].paused_until_ms <= network->now_ms) {
+            struct raft *sender = network->nodes[stream->from].raft;
+            if (sender != NULL)
+                raft_snapshot_done(sender, network->ids[stream->to], stream->upto, stream->ok);
+            network->streams[k] = network->streams[--network->streams_count];
+            continue;
+        }
+        k++;
+    }
+}
+
 /* ---- disks ----------------------------------------------------------------------------------- */
+
+/* The commit point of a snapshot. The core says what stays; the disk finds the same (raft_install). */
+static inline void network_install_on_disk(struct network *network, struct network_disk *disk,
+                                           const struct raft_install *install)
+{
+    uint64_t index = install->upto.index;
+    bool holds =
+        index <= disk->last && index > disk->base.index && disk->entries[index].term == install->upto.term;
+    NETWORK_CHECK(network, index > disk->applied);
+    NETWORK_CHECK(network, install->keeps == holds);
+    if (!holds)
+        disk->last = index;
+    disk->entries[index] = (struct network_entry){.term = install->upto.term};
+    disk->base = install->upto;
+    disk->applied = index;
+    disk->membership = network_membership_at(network, index);
+}
 
 static inline void network_write_persist(struct network *network, struct network_node *node,
                                          struct network_persist *persist)
@@ -468,7 +354,10 @@ static inline void network_write_persist(struct network *network, struct network
         NETWORK_CHECK(network, persist->hard_state.term >= disk->hard_state.term);
         disk->hard_state = persist->hard_state;
     }
+    if (persist->install.upto.index > 0)
+        network_install_on_disk(network, disk, &persist->install);
     if (persist->entries_count > 0) {
+        NETWORK_CHECK(network, persist->entries[0].id.index > disk->base.index);
         NETWORK_CHECK(network, persist->entries[0].id.index <= disk->last + 1);
         disk->last = persist->entries[0].id.index - 1;
     }
@@ -477,7 +366,7 @@ static inline void network_write_persist(struct network *network, struct network
         NETWORK_CHECK(network, entry->id.index == disk->last + 1 && entry->id.index < NETWORK_LOG_MAX);
         disk->last++;
         disk->entries[disk->last] = (struct network_entry){
-            .term = entry->id.term, .value = network_value(entry), .size = raft_entry_bytes(entry)};
+            .term = entry->id.term, .value = network_value(network, entry), .size = raft_entry_bytes(entry)};
     }
     persist->written = true;
 }
@@ -491,6 +380,10 @@ static inline void network_report_persist(struct network *network, uint32_t i, u
         node->persists_first = done->next;
         if (node->persists_first == NULL)
             node->persists_last = NULL;
+        if (done->install.upto.index > 0) { /* the state machine is exchanged */
+            node->applied = done->install.upto.index;
+            node->membership = network_membership_at(network, node->applied);
+        }
         for (uint32_t k = 0; k < done->entries_count; k++)
             raft_payload_unref(done->entries[k].payload);
         free(done->entries);
@@ -551,7 +444,10 @@ static inline void network_answer_log_read(struct network *network, uint32_t i,
         entry->id = (struct raft_entry_id){.term = stored->term, .index = index};
         entry->type = stored->value == 0 ? RAFT_ENTRY_NOOP : RAFT_ENTRY_COMMANDS;
         entry->payload = NULL;
-        if (stored->value != 0) {
+        if ((stored->value & NETWORK_MEMBERSHIP) != 0) {
+            entry->type = RAFT_ENTRY_MEMBERSHIP;
+            entry->payload = raft_payload_ref(network_find_configuration(network, stored->value));
+        } else if (stored->value != 0) {
             entry->payload = raft_payload_create(stored->size);
             memset(entry->payload->bytes, 0, stored->size);
             memcpy(entry->payload->bytes, &stored->value, sizeof stored->value);
@@ -590,8 +486,10 @@ static inline void network_apply(struct network *network, uint32_t i)
         NETWORK_CHECK(network, entry->id.index == node->applied + 1);
         network_check_committed(network, entry);
         node->applied = entry->id.index;
+        if (entry->type == RAFT_ENTRY_MEMBERSHIP)
+            node->membership = network_value(network, entry);
+        raft_applied(node->raft, node->applied);
     }
-    raft_applied(node->raft, node->applied);
 }
 
 static inline void network_end_turn(struct network *network, uint32_t i)
@@ -606,6 +504,7 @@ static inline void network_end_turn(struct network *network, uint32_t i)
     if (ready.sequence != 0) {
         struct network_persist *persist = calloc(1, sizeof *persist);
         persist->sequence = ready.sequence;
+        persist->install = ready.install;
         persist->hard_state_changed = ready.hard_state_changed;
         persist->hard_state = ready.hard_state;
         persist->entries = ready.entries;
@@ -638,9 +537,11 @@ static inline void network_end_turn(struct network *network, uint32_t i)
     ready.messages_after_persist_count = 0;
     network_finish_reads(network, node, &ready);
     for (uint32_t k = 0; k < ready.log_reads_count; k++) {
-        NETWORK_CHECK(network, node->log_reads_count < NETWORK_NODES_MAX);
+        NETWORK_CHECK(network, node->log_reads_count < NETWORK_LOG_READS_MAX);
         node->log_reads[node->log_reads_count++] = ready.log_reads[k];
     }
+    for (uint32_t k = 0; k < ready.snapshots_count; k++)
+        network_open_stream(network, i, (uint32_t)ready.snapshots[k] - 1);
     raft_ready_deinit(&ready);
 }
 
@@ -665,6 +566,7 @@ static inline void network_step(struct network *network)
     for (uint32_t i = 0; i < network->nodes_count; i++)
         network_step_node(network, i);
     network_deliver_due(network);
+    network_move_streams(network);
     for (uint32_t i = 0; i < network->nodes_count; i++) {
         if (network_runs(network, i))
             network_end_turn(network, i);
@@ -751,19 +653,23 @@ static inline void network_heal(struct network *network)
     }
 }
 
-/* Drops from the log on disk what the durable state machine has seen, but not what another node may
- * still need: there are no snapshots. */
-static inline void network_compact(struct network *network, uint32_t i)
+/* Drops from the log on disk what the durable state machine has seen: all that may go, or (`kind`) only
+ * what no node that is there may still need. */
+static inline void network_compact(struct network *network, uint32_t i, bool kind)
 {
     struct network_node *node = &network->nodes[i];
+    struct raft_status status;
+    raft_get_status(node->raft, &status);
     uint64_t least = node->disk.applied;
-    for (uint32_t j = 0; j < network->nodes_count; j++) {
+    for (uint32_t j = 0; kind && j < network->nodes_count; j++) {
         if (network->nodes[j].disk.applied < least)
             least = network->nodes[j].disk.applied;
     }
-    if (least > raft_get_durable(node->raft))
-        least = raft_get_durable(node->raft);
-    if (least <= node->disk.base.index)
+    if (least > status.durable_index)
+        least = status.durable_index;
+    if (least > status.needed_from)
+        least = status.needed_from;
+    if (least < status.first_index)
         return;
     node->disk.base = (struct raft_entry_id){.term = node->disk.entries[least].term, .index = least};
     raft_compacted(node->raft, node->disk.base);
@@ -775,8 +681,13 @@ static inline void network_checkpoint(struct network *network, uint32_t i)
     struct network_node *node = &network->nodes[i];
     uint64_t durable = raft_get_durable(node->raft);
     uint64_t applied = node->applied < durable ? node->applied : durable;
-    if (applied > node->disk.applied)
-        node->disk.applied = applied;
+    if (applied <= node->disk.applied)
+        return;
+    for (uint64_t index = node->disk.applied + 1; index <= applied; index++) {
+        if ((network->committed[index].value & NETWORK_MEMBERSHIP) != 0)
+            node->disk.membership = network->committed[index].value;
+    }
+    node->disk.applied = applied;
 }
 
 #endif

@@ -102,9 +102,12 @@ static void do_nodes(struct raft_script *script)
         script_fail(script, "nodes 1 to %d", SCRIPT_NODES_MAX);
         return;
     }
+    uint64_t waiting = 0;
     for (uint32_t i = 2; i < script->words_count; i += 2) {
         uint64_t value = script_number_at(script, i + 1, 0);
-        if (strcmp(script_word(script, i), "cache") == 0) {
+        if (strcmp(script_word(script, i), "waiting") == 0 && count + value <= SCRIPT_NODES_MAX) {
+            waiting = value;
+        } else if (strcmp(script_word(script, i), "cache") == 0) {
             config.cache_bytes_max = value;
         } else if (strcmp(script_word(script, i), "append") == 0 && value > 0) {
             config.append_bytes_max = (uint32_t)value;
@@ -113,12 +116,14 @@ static void do_nodes(struct raft_script *script)
         } else if (strcmp(script_word(script, i), "stall") == 0 && value > 0) {
             config.disk_stall_timeout_ms = (uint32_t)value;
         } else {
-            script_fail(script, "options: cache, append, inflight (bytes, bytes, messages), stall (ms)");
+            script_fail(
+                script,
+                "options: waiting (nodes), cache, append, inflight (bytes, bytes, messages), stall (ms)");
             return;
         }
     }
     script_world_deinit(&script->world);
-    script_world_init(&script->world, (uint32_t)count, &config);
+    script_world_init(&script->world, (uint32_t)(count + waiting), (uint32_t)count, &config);
 }
 
 /* disk 2 term 3 vote 1 commit 1 log 1 1 2: what it starts from; the numbers after "log" are terms. */
@@ -134,6 +139,8 @@ static void do_disk(struct raft_script *script)
     script_log_deinit(&node->disk);
     node->disk_hard_state = (struct raft_hard_state){0};
     node->disk_applied = 0;
+    raft_payload_unref(node->disk_membership);
+    node->disk_membership = raft_payload_ref(script->world.formed);
     for (uint32_t i = 2; i < script->words_count; i += 2) {
         uint64_t value = script_number_at(script, i + 1, 0);
         if (strcmp(script_word(script, i), "term") == 0) {
@@ -315,14 +322,10 @@ static void do_compact(struct raft_script *script)
                     most);
         return;
     }
-    node->disk_applied = node->disk_applied < most ? most : node->disk_applied;
+    script_node_checkpoint(node, most);
     struct raft_entry_id base = node->disk.entries[index].id;
-    for (struct script_log *log = &node->disk; log != NULL; log = log == &node->disk ? &node->memory : NULL) {
-        for (uint64_t i = log->base.index + 1; i <= index; i++) {
-            raft_payload_unref(log->entries[i].payload);
-        }
-        log->base = base;
-    }
+    script_log_cut(&node->disk, base, true);
+    script_log_cut(&node->memory, base, true);
     raft_compacted(node->raft, base);
     script_node_end_turn(&script->world, node);
 }
@@ -470,6 +473,10 @@ static const struct {
     {"propose", do_propose},
     {"read", do_read},
     {"transfer", do_transfer},
+    {"change", script_do_change},
+    {"members", script_do_members},
+    {"snapshot", script_do_snapshot},
+    {"snapshot-fails", script_do_snapshot_fails},
     {"status", do_status},
     {"log", do_log},
 };

@@ -1,4 +1,5 @@
-/* raft_script_internal.h: what the two files of commands share: raft_script.c and raft_script_network.c. */
+/* raft_script_internal.h: what the files of commands share: raft_script.c, raft_script_network.c and
+ * raft_script_members.c. */
 #ifndef RAFT_SCRIPT_INTERNAL_H
 #define RAFT_SCRIPT_INTERNAL_H
 
@@ -44,5 +45,12 @@ void script_do_delay(struct raft_script *script);
 void script_do_partition(struct raft_script *script);
 void script_do_heal(struct raft_script *script);
 void script_do_unreachable(struct raft_script *script);
+
+/* ---- commands: raft_script_members.c ----------------------------------------------------------- */
+
+void script_do_change(struct raft_script *script);
+void script_do_members(struct raft_script *script);
+void script_do_snapshot(struct raft_script *script);
+void script_do_snapshot_fails(struct raft_script *script);
 
 #endif

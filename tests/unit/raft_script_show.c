@@ -11,7 +11,7 @@ static const char *progress_name(enum raft_progress_state state)
     case RAFT_PROGRESS_REPLICATE:
         return "replicate";
     case RAFT_PROGRESS_SNAPSHOT:
-        return "needs more than the log has";
+        return "snapshot";
     }
     return "?";
 }

@@ -74,10 +74,33 @@ void script_text_add_id(struct script_text *text, struct raft_entry_id id)
     }
 }
 
+static void add_ids(struct script_text *text, const char *name, const raft_node_id *ids, uint32_t count)
+{
+    script_text_add(text, "%s", count == 0 ? "" : name);
+    for (uint32_t i = 0; i < count; i++) {
+        script_text_add(text, " %" PRIu64, ids[i]);
+    }
+}
+
+void script_text_add_membership(struct script_text *text, const struct raft_membership *membership)
+{
+    add_ids(text, "voters", membership->voters, membership->voters_count);
+    add_ids(text, " with outgoing", membership->outgoing, membership->outgoing_count);
+    add_ids(text, " learners", membership->learners, membership->learners_count);
+}
+
 void script_text_add_entry(struct script_text *text, const struct raft_entry *entry)
 {
     script_text_add_id(text, entry->id);
-    if (entry->payload == NULL) {
+    struct raft_membership membership;
+    uint32_t offset;
+    if (entry->type == RAFT_ENTRY_MEMBERSHIP &&
+        raft_membership_decode(entry->payload->bytes, entry->payload->size, &membership, &offset)) {
+        script_text_add(text, " ");
+        script_text_add_membership(text, &membership);
+        script_text_add(text, offset < entry->payload->size ? " \"%.*s\"" : "%.*s",
+                        (int)(entry->payload->size - offset), (const char *)entry->payload->bytes + offset);
+    } else if (entry->payload == NULL) {
         script_text_add(text, " noop");
     } else {
         script_text_add(text, " %.*s", (int)entry->payload->size, (const char *)entry->payload->bytes);

@@ -22,6 +22,7 @@ void script_text_deinit(struct script_text *text);
 const char *script_message_name(enum raft_message_type type); /* "append", "vote-response", ... */
 
 void script_text_add_id(struct script_text *text, struct raft_entry_id id);
+void script_text_add_membership(struct script_text *text, const struct raft_membership *membership);
 void script_text_add_entry(struct script_text *text, const struct raft_entry *entry);
 /* The type and all fields that it uses. `read`: the number by which the script knows the read that a
  * READ_INDEX or its response is about. */

@@ -5,40 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- logs and queues --------------------------------------------------------------------------- */
-
-/* Puts an entry at its index; whatever stands there and later goes. */
-void script_log_put(struct script_log *log, const struct raft_entry *entry)
-{
-    if (entry->id.index >= SCRIPT_LOG_MAX || entry->id.index > log->last + 1 ||
-        entry->id.index <= log->base.index) {
-        abort();
-    }
-    for (uint64_t index = entry->id.index; index <= log->last; index++) {
-        raft_payload_unref(log->entries[index].payload);
-    }
-    log->last = entry->id.index;
-    log->entries[log->last] = *entry;
-    raft_payload_ref(entry->payload);
-}
-
-void script_log_deinit(struct script_log *log)
-{
-    for (uint64_t index = log->base.index + 1; index <= log->last; index++) {
-        raft_payload_unref(log->entries[index].payload);
-    }
-    *log = (struct script_log){0};
-}
-
-void script_log_copy(struct script_log *to, const struct script_log *from)
-{
-    script_log_deinit(to);
-    to->base = from->base;
-    to->last = from->base.index;
-    for (uint64_t index = from->base.index + 1; index <= from->last; index++) {
-        script_log_put(to, &from->entries[index]);
-    }
-}
+/* ---- queues --------------------------------------------------------------------------- */
 
 void script_queue_push(struct script_queue *queue, uint64_t after_sequence,
                        const struct raft_message *message)
@@ -87,16 +54,23 @@ struct raft_message script_message_copy(const struct raft_message *message)
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-void script_world_init(struct script_world *world, uint32_t nodes_count, const struct raft_config *config)
+void script_world_init(struct script_world *world, uint32_t nodes_count, uint32_t formed_count,
+                       const struct raft_config *config)
 {
     struct script_text *output = world->output;
+    struct raft_membership formed = {0};
     *world = (struct script_world){.config = *config, .nodes_count = nodes_count, .output = output};
-    for (uint32_t i = 0; i < nodes_count; i++) {
-        world->ids[i] = i + 1;
+    for (raft_node_id id = 1; id <= formed_count; id++) {
+        if (!raft_membership_set(&formed, id, RAFT_MEMBER_VOTER)) {
+            abort();
+        }
     }
+    world->formed = raft_membership_encode(&formed, NULL, 0);
     for (uint32_t i = 0; i < nodes_count; i++) {
-        world->nodes[i].id = world->ids[i];
-        script_node_start(world, &world->nodes[i]);
+        struct script_node *node = &world->nodes[i];
+        node->id = i + 1;
+        node->disk_membership = i < formed_count ? raft_payload_ref(world->formed) : NULL;
+        script_node_start(world, node);
     }
 }
 
@@ -107,7 +81,10 @@ void script_world_deinit(struct script_world *world)
             script_node_crash(world, &world->nodes[i]);
         }
         script_log_deinit(&world->nodes[i].disk);
+        raft_payload_unref(world->nodes[i].disk_membership);
     }
+    raft_payload_unref(world->formed);
+    world->formed = NULL;
     script_log_deinit(&world->committed);
     queue_deinit(&world->network);
     world->nodes_count = 0;
@@ -130,9 +107,16 @@ void script_node_start(struct script_world *world, struct script_node *node)
     }
     struct raft_config config = world->config;
     config.id = node->id;
-    config.voters = world->ids;
-    config.voters_count = world->nodes_count;
     config.seed = 100 * node->id + node->starts++;
+    struct raft_membership_entry memberships[SCRIPT_LOG_MAX] = {{.payload = node->disk_membership}};
+    uint32_t memberships_count = node->disk_membership == NULL ? 0 : 1;
+    for (uint64_t index = node->disk_applied + 1; index <= node->disk.last; index++) {
+        const struct raft_entry *entry = &node->disk.entries[index];
+        if (entry->type == RAFT_ENTRY_MEMBERSHIP) {
+            memberships[memberships_count++] =
+                (struct raft_membership_entry){.id = entry->id, .payload = entry->payload};
+        }
+    }
     struct raft_restore restore = {
         .hard_state = node->disk_hard_state,
         .base = node->disk.base,
@@ -141,6 +125,8 @@ void script_node_start(struct script_world *world, struct script_node *node)
         .runs_count = runs_count,
         .commit = node->disk_applied,
         .applied = node->disk_applied,
+        .memberships = memberships,
+        .memberships_count = memberships_count,
     };
     node->raft = raft_create(&config, &restore, node->now_ms);
     node->applied = node->disk_applied;
@@ -150,7 +136,7 @@ void script_node_start(struct script_world *world, struct script_node *node)
     raft_get_status(node->raft, &node->shown);
 }
 
-static void forget_write(struct script_node *node)
+void script_node_forget_write(struct script_node *node)
 {
     struct script_write *first = &node->writes[0];
     for (uint32_t i = 0; i < first->entries_count; i++) {
@@ -167,10 +153,12 @@ void script_node_crash(struct script_world *world, struct script_node *node)
     raft_destroy(node->raft);
     node->raft = NULL;
     while (node->writes_count > 0) {
-        forget_write(node);
+        script_node_forget_write(node);
     }
     queue_deinit(&node->held);
     script_log_deinit(&node->memory);
+    raft_payload_unref(node->loaded_membership);
+    node->loaded_membership = NULL;
 }
 
 /* ---- what changed ------------------------------------------------------------------------------ */
@@ -215,7 +203,7 @@ static void check_leader(struct script_world *world, const struct script_node *n
     *leader = node->id;
 }
 
-static void tell_changes(struct script_world *world, struct script_node *node)
+void script_node_tell_changes(struct script_world *world, struct script_node *node)
 {
     struct raft_status status;
     raft_check_invariants(node->raft);
@@ -227,6 +215,9 @@ static void tell_changes(struct script_world *world, struct script_node *node)
                         status.transferee);
     } else if (status.transferee != node->shown.transferee && status.role == RAFT_LEADER) {
         tell(world, node, "goes on leading");
+    }
+    if (status.removed && !node->shown.removed) {
+        tell(world, node, "hears that it is out");
     }
     node->shown = status;
 }
@@ -324,7 +315,7 @@ static void hold(struct script_world *world, struct script_node *node, struct ra
     }
 }
 
-static void send_held(struct script_world *world, struct script_node *node)
+void script_node_send_held(struct script_world *world, struct script_node *node)
 {
     struct raft_message messages[SCRIPT_LOG_MAX];
     uint32_t count = 0;
@@ -333,113 +324,6 @@ static void send_held(struct script_world *world, struct script_node *node)
         messages[count++] = script_queue_take(&node->held, 0);
     }
     post(world, node, messages, count);
-}
-
-/* ---- disks ------------------------------------------------------------------------------------- */
-
-static void tell_write(struct script_world *world, const struct script_node *node,
-                       const struct raft_ready *ready)
-{
-    script_text_add(world->output, "  %" PRIu64 " %s %" PRIu64 ":", node->id,
-                    node->disk_held ? "begins write" : "does write", ready->sequence);
-    if (ready->hard_state_changed) {
-        script_text_add(world->output, " term %" PRIu64, ready->hard_state.term);
-        if (ready->hard_state.vote != RAFT_NODE_NONE) {
-            script_text_add(world->output, ", vote for %" PRIu64, ready->hard_state.vote);
-        }
-        script_text_add(world->output, ready->entries_count > 0 ? ";" : "");
-    }
-    for (uint32_t i = 0; i < ready->entries_count; i++) {
-        script_text_add(world->output, i == 0 ? " " : ", ");
-        script_text_add_entry(world->output, &ready->entries[i]);
-    }
-    if (ready->entries_count > 0 && ready->entries[0].id.index <= node->memory.last) {
-        script_text_add(world->output, ", instead of ");
-        script_text_add_id(world->output, node->memory.entries[ready->entries[0].id.index].id);
-        script_text_add(world->output, ready->entries[0].id.index < node->memory.last ? " and later" : "");
-    }
-    script_text_add(world->output, "\n");
-}
-
-static void begin_write(struct script_world *world, struct script_node *node, struct raft_ready *ready)
-{
-    if (node->writes_count == SCRIPT_WRITES_MAX) {
-        abort();
-    }
-    tell_write(world, node, ready);
-    node->writes[node->writes_count++] = (struct script_write){
-        .sequence = ready->sequence,
-        .hard_state_changed = ready->hard_state_changed,
-        .hard_state = ready->hard_state,
-        .entries = ready->entries,
-        .entries_count = ready->entries_count,
-    };
-    for (uint32_t i = 0; i < ready->entries_count; i++) {
-        script_log_put(&node->memory, &ready->entries[i]);
-    }
-    ready->entries = NULL;
-    ready->entries_count = 0;
-}
-
-bool script_node_write(struct script_world *world, struct script_node *node)
-{
-    for (uint32_t i = 0; i < node->writes_count; i++) {
-        struct script_write *write = &node->writes[i];
-        if (write->written) {
-            continue;
-        }
-        if (write->hard_state_changed) {
-            if (write->hard_state.term < node->disk_hard_state.term) {
-                script_text_add(world->output, "BROKEN: the term on disk goes back\n");
-            }
-            node->disk_hard_state = write->hard_state;
-        }
-        for (uint32_t k = 0; k < write->entries_count; k++) {
-            script_log_put(&node->disk, &write->entries[k]);
-        }
-        write->written = true;
-        return true;
-    }
-    return false;
-}
-
-bool script_node_persist(struct script_world *world, struct script_node *node)
-{
-    if (node->writes_count == 0) {
-        return false;
-    }
-    if (!node->writes[0].written) {
-        (void)script_node_write(world, node);
-    }
-    node->persisted = node->writes[0].sequence;
-    forget_write(node);
-    raft_persisted(node->raft, node->persisted);
-    tell_changes(world, node);
-    send_held(world, node);
-    return true;
-}
-
-static void answer_log_read(struct script_world *world, struct script_node *node,
-                            const struct raft_log_read *read)
-{
-    uint64_t last = read->first_index;
-    uint64_t bytes = 0;
-    for (uint64_t index = read->first_index; index <= read->last_index; index++) {
-        bytes += raft_entry_bytes(&node->disk.entries[index]);
-        if (index > read->first_index && bytes > read->bytes_max) {
-            break;
-        }
-        last = index;
-    }
-    script_text_add(world->output, "  %" PRIu64 " reads entries %" PRIu64 " to %" PRIu64 " from its disk",
-                    node->id, read->first_index, last);
-    if (read->peer == node->id) {
-        script_text_add(world->output, " to apply them\n");
-    } else {
-        script_text_add(world->output, " for %" PRIu64 "\n", read->peer);
-    }
-    raft_log_read_done(node->raft, read->read_id, &node->disk.entries[read->first_index],
-                       (uint32_t)(last - read->first_index + 1));
 }
 
 /* ---- turns ------------------------------------------------------------------------------------- */
@@ -463,7 +347,7 @@ static void take_ready(struct script_world *world, struct script_node *node)
     struct raft_ready ready;
     raft_take_ready(node->raft, &ready);
     if (ready.sequence != 0) {
-        begin_write(world, node, &ready);
+        script_node_begin_write(world, node, &ready);
     }
     post(world, node, ready.messages_now, ready.messages_now_count);
     ready.messages_now_count = 0;
@@ -471,21 +355,25 @@ static void take_ready(struct script_world *world, struct script_node *node)
         for (uint32_t i = 0; i < ready.messages_after_persist_count; i++) {
             script_queue_push(&node->held, ready.after_sequence, &ready.messages_after_persist[i]);
         }
-        send_held(world, node);
+        script_node_send_held(world, node);
     } else {
         hold(world, node, &ready);
     }
     ready.messages_after_persist_count = 0;
     tell_reads(world, node, &ready);
     for (uint32_t i = 0; i < ready.log_reads_count; i++) {
-        answer_log_read(world, node, &ready.log_reads[i]);
+        script_node_read_log(world, node, &ready.log_reads[i]);
+    }
+    for (uint32_t i = 0; i < ready.snapshots_count; i++) {
+        script_text_add(world->output, "  %" PRIu64 " wants a snapshot sent to %" PRIu64 "\n", node->id,
+                        ready.snapshots[i]);
     }
     raft_ready_deinit(&ready);
 }
 
 void script_node_end_turn(struct script_world *world, struct script_node *node)
 {
-    tell_changes(world, node);
+    script_node_tell_changes(world, node);
     bool busy = true;
     while (busy) {
         busy = apply(world, node);
@@ -496,7 +384,7 @@ void script_node_end_turn(struct script_world *world, struct script_node *node)
         while (!node->disk_held && script_node_persist(world, node)) {
             busy = true;
         }
-        tell_changes(world, node);
+        script_node_tell_changes(world, node);
     }
 }
 

@@ -37,6 +37,7 @@ struct script_log {
 
 struct script_write {
     uint64_t sequence;
+    struct raft_install install;
     bool hard_state_changed;
     struct raft_hard_state hard_state;
     struct raft_entry *entries;
@@ -66,7 +67,9 @@ struct script_node {
     struct script_log disk;
     struct script_log memory; /* the log with what is being written */
     uint64_t applied;
-    uint64_t disk_applied; /* the durable state machine holds the log up to here */
+    uint64_t disk_applied;                  /* the durable state machine holds the log up to here, */
+    struct raft_payload *disk_membership;   /* and this configuration; NULL: none */
+    struct raft_payload *loaded_membership; /* of the snapshot that is about to be installed */
 
     bool disk_held;
     uint64_t persisted; /* last write that the core was told of */
@@ -82,7 +85,7 @@ struct script_read {
 
 struct script_world {
     struct raft_config config;
-    raft_node_id ids[SCRIPT_NODES_MAX];
+    struct raft_payload *formed; /* the first configuration */
     uint32_t nodes_count;
     struct script_node nodes[SCRIPT_NODES_MAX];
     uint32_t group[SCRIPT_NODES_MAX]; /* nodes of different groups do not hear of each other */
@@ -94,8 +97,10 @@ struct script_world {
     struct script_text *output;
 };
 
-/* `config` gives the limits; id and voters are set here. Nodes are 1 to `nodes_count`, with empty disks. */
-void script_world_init(struct script_world *world, uint32_t nodes_count, const struct raft_config *config);
+/* `config` gives the limits; ids are set here. Nodes are 1 to `nodes_count`, with empty disks; the first of
+ * them form the cluster, the others wait to be added. */
+void script_world_init(struct script_world *world, uint32_t nodes_count, uint32_t formed_count,
+                       const struct raft_config *config);
 void script_world_deinit(struct script_world *world);
 
 struct script_node *script_world_node(struct script_world *world, raft_node_id id); /* NULL: no such node */
@@ -112,6 +117,9 @@ void script_node_end_turn(struct script_world *world, struct script_node *node);
 bool script_node_write(struct script_world *world, struct script_node *node);
 /* The oldest write is on disk and its node is told. False if there is none. */
 bool script_node_persist(struct script_world *world, struct script_node *node);
+
+/* The state machine's state up to `index` (applied, and durable in the log) is on disk. */
+void script_node_checkpoint(struct script_node *node, uint64_t index);
 
 /* The number by which the trace knows a read. 0: unknown. */
 unsigned script_read_number(const struct script_world *world, raft_node_id node, uint64_t id);
@@ -130,8 +138,17 @@ void script_queue_push(struct script_queue *queue, uint64_t after_sequence,
                        const struct raft_message *message);
 struct raft_message script_queue_take(struct script_queue *queue, uint32_t at);
 struct raft_message script_message_copy(const struct raft_message *message);
+void script_node_tell_changes(struct script_world *world, struct script_node *node);
+void script_node_begin_write(struct script_world *world, struct script_node *node, struct raft_ready *ready);
+void script_node_forget_write(struct script_node *node);
+void script_node_read_log(struct script_world *world, struct script_node *node,
+                          const struct raft_log_read *read);
+void script_node_send_held(struct script_world *world, struct script_node *node);
+
 void script_log_put(struct script_log *log, const struct raft_entry *entry);
 void script_log_copy(struct script_log *to, const struct script_log *from);
+/* The log begins after `base`; what follows stays, or goes. */
+void script_log_cut(struct script_log *log, struct raft_entry_id base, bool keeps);
 void script_log_deinit(struct script_log *log);
 
 #endif

@@ -138,7 +138,7 @@ static void fill_view(void *context, struct node_view *view)
 static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
 {
     struct cluster_node *node = context;
-    char *path = temp_directory_join(node->directory, "map-1");
+    char *path = cluster_map_path(node, log_store_map_generation(node->log));
     struct map_options options = {
         .directory = path,
         .map_bytes = node->cluster->data_map_bytes,
@@ -181,6 +181,13 @@ static void open_log(struct cluster_node *node, struct log_identity *identity)
     }
 }
 
+static struct replica_member member_at(uint64_t id)
+{
+    struct replica_member member = {.node_id = id, .bus_port = 17000};
+    (void)snprintf(member.bus_host, sizeof member.bus_host, "node%u", (unsigned)id);
+    return member;
+}
+
 bool cluster_start_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
@@ -190,12 +197,16 @@ bool cluster_start_node(struct cluster_node *node)
     open_log(node, &options.identity);
     struct replica_member members[CLUSTER_NODES_MAX];
     memset(members, 0, sizeof members);
-    uint32_t members_count = node->members_count == 0 ? cluster->nodes_count : node->members_count;
+    uint32_t members_count = node->members_count == 0 ? cluster->initial_count : node->members_count;
     for (uint32_t i = 0; i < members_count; i++) {
-        members[i].node_id = node->members_count == 0 ? i + 1 : node->members[i];
-        (void)snprintf(members[i].bus_host, sizeof members[i].bus_host, "node%u",
-                       (unsigned)members[i].node_id);
-        members[i].bus_port = 17000;
+        members[i] = member_at(node->members_count == 0 ? i + 1 : node->members[i]);
+    }
+    struct replica_member join = member_at(node->join);
+    if (node->join != 0) {
+        members[0] = member_at(node->id);
+        members_count = 1;
+        options.joins = &join;
+        options.joins_count = 1;
     }
     struct bus_listener_address listeners[CLUSTER_LISTENERS];
     memset(listeners, 0, sizeof listeners);
@@ -217,7 +228,16 @@ bool cluster_start_node(struct cluster_node *node)
     options.open_map = open_map;
     options.data_directory = node->directory;
     options.config_file = "";
-    struct replica_io io = {node, send_message, submit_job, client_ready, stop_node, log_event, fill_view};
+    struct replica_io io = {
+        .context = node,
+        .send = send_message,
+        .submit = submit_job,
+        .client_ready = client_ready,
+        .stop = stop_node,
+        .log = log_event,
+        .fill_view = fill_view,
+        .send_snapshot = cluster_send_snapshot,
+    };
     node->stopped = false;
     node->paused = false;
     node->has_input = true;
@@ -249,6 +269,7 @@ void cluster_close_node(struct cluster_node *node)
 {
     struct cluster *cluster = node->cluster;
     node->closing = true;
+    cluster_streams_of_node_end(node);
     for (int queue = 0; queue < DISK_QUEUES_COUNT; queue++) {
         while (node->jobs[queue] != NULL) {
             struct cluster_job *queued = node->jobs[queue];
@@ -315,7 +336,7 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed)
     } else {
         cluster->directory = temp_directory_create();
     }
-    cluster->nodes_count = nodes_count;
+    cluster->nodes_count = cluster->initial_count = nodes_count;
     cluster->now_ms = 1000;
     cluster->random = seed;
     cluster->delay_ms_min = cluster->delay_ms_max = 1;
@@ -354,6 +375,17 @@ struct cluster *cluster_create_led(uint32_t nodes_count, uint64_t seed)
     return cluster;
 }
 
+struct cluster *cluster_create_partly(uint32_t nodes_count, uint32_t initial_count, uint64_t seed)
+{
+    struct cluster *cluster = cluster_create(nodes_count, seed);
+    cluster->initial_count = initial_count;
+    for (uint32_t id = 1; id <= initial_count; id++) {
+        assert_true(cluster_start_node(cluster_node(cluster, id)));
+    }
+    (void)cluster_await_leader(cluster);
+    return cluster;
+}
+
 void cluster_destroy(struct cluster *cluster)
 {
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
@@ -362,6 +394,7 @@ void cluster_destroy(struct cluster *cluster)
         }
     }
     cluster_clients_destroy(cluster);
+    assert_null(cluster->streams);
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         free(cluster->nodes[i].directory);
         byte_buffer_deinit(&cluster->nodes[i].events);

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    CLUSTER_NODES_MAX = 5,
+    CLUSTER_NODES_MAX = 7,
     CLUSTER_LISTENERS = 2, /* "inside" announces node<id>:7000, "outside" 127.0.0.1:700<id> */
 };
 
@@ -67,6 +67,7 @@ struct cluster_node {
     struct storage_error start_error; /* when cluster_start_node() gave false */
     uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
+    uint64_t join;           /* not 0: its directory is new, and it asks the node with this id to be added */
     int64_t clock_offset_ms; /* wall clock: cluster_wall_ms() + this */
     struct replica *replica;
     struct log_store *log;
@@ -95,9 +96,14 @@ struct cluster_client {
 struct cluster {
     char *directory;
     uint32_t nodes_count;
+    uint32_t initial_count; /* nodes 1 to this one form the cluster */
     struct cluster_node nodes[CLUSTER_NODES_MAX];
     struct cluster_link links[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX]; /* [from - 1][to - 1] */
     struct cluster_client *clients;
+    struct cluster_stream *streams;
+    uint32_t streams_total;          /* that were begun */
+    uint32_t stream_chunk_ms;        /* for each chunk */
+    bool hold_streams;               /* after their first chunk */
     struct replica_options defaults; /* for every start of a node; a test may change them */
     size_t map_buffer_bytes_max, log_map_bytes, data_map_bytes;
     uint64_t now_ms;
@@ -123,6 +129,8 @@ struct cluster *cluster_create(uint32_t nodes_count, uint64_t seed);
 void cluster_destroy(struct cluster *cluster);
 /* The same, all nodes started, the cluster formed and led. */
 struct cluster *cluster_create_led(uint32_t nodes_count, uint64_t seed);
+/* The first `initial_count` of them; the others are not started. */
+struct cluster *cluster_create_partly(uint32_t nodes_count, uint32_t initial_count, uint64_t seed);
 
 uint64_t cluster_random_below(struct cluster *cluster, uint64_t limit);
 uint64_t cluster_wall_ms(const struct cluster *cluster);
@@ -155,6 +163,21 @@ void cluster_isolate(struct cluster *cluster, uint64_t id); /* both ways, from e
 void cluster_heal(struct cluster *cluster);                 /* everything */
 void cluster_reset_link(struct cluster *cluster, uint64_t from, uint64_t to); /* breaks; both sides notice */
 uint32_t cluster_count_messages(const struct cluster_link *link, enum raft_message_type type);
+
+/* ---- snapshots ---- */
+
+struct cluster_stream {
+    struct cluster_stream *next;
+    struct cluster_node *from, *to;
+    struct snapshot_order order;
+    struct raft_entry_id upto;
+    struct map_snapshot *snapshot;
+    struct map_loader *loader; /* NULL: not accepted yet */
+    struct map_meta meta;      /* of what is loaded */
+    uint64_t due_ms;
+    uint32_t chunks;
+    bool is_over;
+};
 
 /* ---- disks ---- */
 

@@ -284,7 +284,7 @@ static bool is_led(struct cluster *cluster, void *context)
         running++;
         following += cluster_status(node).leader == leader->id ? 1 : 0;
     }
-    return following == running && following > cluster->nodes_count / 2;
+    return following == running && following > cluster_status(leader).membership.voters_count / 2;
 }
 
 struct cluster_node *cluster_await_leader(struct cluster *cluster)

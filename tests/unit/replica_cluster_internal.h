@@ -31,4 +31,11 @@ void cluster_clients_end_closing(struct cluster_node *node);
 void cluster_clients_of_node_ended(struct cluster_node *node);
 void cluster_clients_destroy(struct cluster *cluster);
 
+/* replica_cluster_snapshots.c */
+char *cluster_map_path(const struct cluster_node *node, uint64_t generation); /* the caller's */
+void cluster_send_snapshot(void *context, const struct snapshot_order *order);
+/* What is due. True: something was done. */
+bool cluster_move_streams(struct cluster *cluster, uint64_t *next_ms);
+void cluster_streams_of_node_end(struct cluster_node *node);
+
 #endif

@@ -144,18 +144,84 @@ static bool dial(struct cluster_node *from, struct cluster_node *to)
     return true;
 }
 
-static bool is_member(const struct cluster_node *node, uint64_t id)
+/* A node that joins asks the one at this address. */
+static void ask_to_join(struct cluster_node *from, const struct replica_member *target)
 {
-    bool found = node->members_count == 0;
-    for (uint32_t i = 0; i < node->members_count; i++) {
-        found = found || node->members[i] == id;
+    struct cluster *cluster = from->cluster;
+    unsigned id = 0;
+    struct bus_hello hello;
+    struct bus_message refused, answer = {.type = BUS_MESSAGE_JOIN_ANSWER};
+    assert_int_equal(sscanf(target->bus_host, "node%u", &id), 1);
+    struct cluster_node *to = cluster_node(cluster, id);
+    bool open =
+        to != from && !cluster_link(cluster, from->id, id)->cut && !cluster_link(cluster, id, from->id)->cut;
+    if (!open || !cluster_can_talk(to)) {
+        replica_on_join_failed(from->replica, "cannot be reached");
+        return;
     }
-    return found;
+    replica_set_time(to->replica, cluster->now_ms, cluster_node_wall_ms(to));
+    to->has_input = true;
+    replica_fill_hello(from->replica, RAFT_NODE_NONE, &hello);
+    if (!replica_check_hello(to->replica, &hello, &refused)) {
+        replica_on_join_refused(from->replica, refused.refused.code, refused.refused.reason);
+        return;
+    }
+    replica_on_join_request(to->replica, &hello, &answer.join_answer);
+    struct byte_buffer bytes = {0};
+    bus_codec_encode(&bytes, &answer);
+    struct bus_message arrived = cluster_decode(byte_buffer_front(&bytes), byte_buffer_size(&bytes));
+    byte_buffer_deinit(&bytes);
+    replica_on_join_answer(from->replica, &arrived.join_answer);
+}
+
+static bool join_all(struct cluster *cluster)
+{
+    bool asked = false;
+    for (uint32_t i = 0; i < cluster->nodes_count; i++) {
+        struct cluster_node *node = &cluster->nodes[i];
+        struct replica_member target;
+        if (!cluster_can_talk(node)) {
+            continue;
+        }
+        replica_set_time(node->replica, cluster->now_ms, cluster_node_wall_ms(node));
+        if (replica_take_join_target(node->replica, &target)) {
+            node->has_input = asked = true;
+            ask_to_join(node, &target);
+        }
+    }
+    return asked;
+}
+
+/* As the bus does it: a node dials whom its replica wants to be connected with. */
+static bool is_peer(const struct cluster_node *node, uint64_t id)
+{
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    uint32_t count = replica_peers(node->replica, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (peers[i].node_id == id) {
+            return peers[i].bus_port != 0;
+        }
+    }
+    return false;
+}
+
+/* What stood with a node that its replica does not want to talk to any more. */
+static void hang_up_all(struct cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->nodes_count; i++) {
+        struct cluster_node *from = &cluster->nodes[i];
+        for (uint32_t j = 0; cluster_can_talk(from) && j < cluster->nodes_count; j++) {
+            if (i != j && cluster->links[i][j].connected && !is_peer(from, j + 1)) {
+                cluster_reset_link(cluster, from->id, j + 1);
+            }
+        }
+    }
 }
 
 bool cluster_dial_all(struct cluster *cluster)
 {
-    bool dialled = false;
+    bool dialled = join_all(cluster);
+    hang_up_all(cluster);
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         for (uint32_t j = 0; j < cluster->nodes_count; j++) {
             struct cluster_node *from = &cluster->nodes[i];
@@ -163,7 +229,7 @@ bool cluster_dial_all(struct cluster *cluster)
             struct cluster_link *there = &cluster->links[i][j];
             bool open = !there->cut && !cluster->links[j][i].cut;
             if (i != j && open && !there->connected && cluster_can_talk(from) && cluster_can_talk(to) &&
-                is_member(from, to->id) && cluster->now_ms >= there->next_dial_ms) {
+                is_peer(from, to->id) && cluster->now_ms >= there->next_dial_ms) {
                 dialled = dial(from, to) || dialled;
             }
         }

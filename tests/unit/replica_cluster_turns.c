@@ -140,6 +140,7 @@ static uint64_t settle(struct cluster *cluster)
     for (;;) {
         uint64_t next_ms = UINT64_MAX;
         bool did = cluster_dial_all(cluster);
+        did = cluster_move_streams(cluster, &next_ms) || did;
         for (uint32_t i = 0; i < cluster->nodes_count; i++) {
             if (cluster->nodes[i].stopped && cluster->nodes[i].running) {
                 cluster_close_node(&cluster->nodes[i]);

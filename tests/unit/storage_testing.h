@@ -86,7 +86,8 @@ static inline struct map *testing_open_map(const char *directory, size_t map_byt
 static inline uint64_t testing_begin(struct map *map)
 {
     uint64_t index = map_get_meta(map)->applied_index + 1;
-    map_begin_entry(map, index, 1, 0);
+    uint64_t term = map_get_meta(map)->applied_term;
+    map_begin_entry(map, index, term > 0 ? term : 1, 0);
     return index;
 }
 

@@ -317,6 +317,118 @@ static void the_oldest_silent_stranger_goes_when_there_are_too_many(void **state
     stop(&stage);
 }
 
+/* ---- joining and snapshots ------------------------------------------------------------------- */
+
+static void expect_join_answer(int file, enum bus_join_step step)
+{
+    struct bus_message message;
+
+    assert_true(hear(file, &message));
+    assert_int_equal(message.type, BUS_MESSAGE_JOIN_ANSWER);
+    assert_int_equal(message.join_answer.step, step);
+    assert_true(strlen(message.join_answer.reason) > 10);
+    expect_closed(file);
+}
+
+static void one_that_asks_to_join_gets_an_answer_and_no_more(void **state)
+{
+    struct stage stage;
+    struct bus_message hello, message;
+
+    (void)state;
+    start(&stage, NULL);
+    hello = good_hello(&stage);
+    hello.hello.from = 9;
+    hello.hello.to = 0;
+    hello.hello.joining = true;
+    int file = runtime_child_connect(stage.bus_port);
+
+    say(file, &hello);
+    assert_true(hear(file, &message));
+    assert_int_equal(message.type, BUS_MESSAGE_HELLO);
+    assert_int_equal(message.hello.from, 1);
+    assert_int_equal(message.hello.to, 9);
+    expect_join_answer(file, BUS_JOIN_WAIT); /* there is no cluster yet */
+    hello.hello.from = 1;
+    file = runtime_child_connect(stage.bus_port);
+    say(file, &hello);
+    expect_refused(file, BUS_REFUSAL_ADDRESS); /* the id is taken */
+    stop(&stage);
+}
+
+/* Also one that joins proves that it knows the secret, although it does not know whom it asks. */
+static void one_that_asks_to_join_proves_the_secret_first(void **state)
+{
+    struct stage stage;
+    struct bus_message hello, message, proof = {.type = BUS_MESSAGE_PROOF};
+    struct bus_proof_subject subject = {.dialler = 9, .acceptor = 0};
+
+    (void)state;
+    start(&stage, SECRET);
+    hello = good_hello(&stage);
+    hello.hello.from = 9;
+    hello.hello.to = 0;
+    hello.hello.joining = true;
+    int file = runtime_child_connect(stage.bus_port);
+
+    say(file, &hello);
+    expect_refused(file, BUS_REFUSAL_SECRET);
+    for (int right = 0; right < 2; right++) {
+        subject = (struct bus_proof_subject){.dialler = 9, .acceptor = 0};
+        memcpy(subject.dialler_nonce, hello.hello.nonce, BUS_NONCE_BYTES);
+        bus_proof_make((const uint8_t *)SECRET, strlen(SECRET), BUS_PROOF_MARK, &subject, hello.hello.proof);
+        file = runtime_child_connect(stage.bus_port);
+        say(file, &hello);
+        assert_true(hear(file, &message));
+        assert_int_equal(message.type, BUS_MESSAGE_HELLO);
+        subject.acceptor = 1;
+        memcpy(subject.acceptor_nonce, message.hello.nonce, BUS_NONCE_BYTES);
+        assert_true(bus_proof_check((const uint8_t *)SECRET, strlen(SECRET), BUS_PROOF_ACCEPTOR, &subject,
+                                    message.hello.proof));
+        bus_proof_make((const uint8_t *)SECRET, strlen(SECRET), BUS_PROOF_DIALLER, &subject, proof.proof);
+        proof.proof[0] = (uint8_t)(proof.proof[0] ^ (right ? 0 : 1));
+        say(file, &proof);
+        if (right) {
+            expect_join_answer(file, BUS_JOIN_WAIT);
+        } else {
+            expect_refused(file, BUS_REFUSAL_SECRET);
+        }
+    }
+    stop(&stage);
+}
+
+static void a_snapshot_that_is_not_wanted_is_ended_with_the_reason(void **state)
+{
+    struct stage stage;
+    struct bus_message hello, message, begin = {.type = BUS_MESSAGE_SNAPSHOT_BEGIN};
+
+    (void)state;
+    start(&stage, NULL);
+    hello = good_hello(&stage);
+    hello.hello.snapshot = true;
+    begin.snapshot_begin.upto = (struct raft_entry_id){.term = 1, .index = 10};
+    int file = runtime_child_connect(stage.bus_port), member = runtime_child_connect(stage.bus_port);
+
+    say(file, &begin); /* without a hello */
+    expect_closed(file);
+    file = runtime_child_connect(stage.bus_port);
+    say(file, &hello);
+    expect_hello(file, &message);
+    say(file, &begin);
+    assert_true(hear(file, &message));
+    assert_int_equal(message.type, BUS_MESSAGE_SNAPSHOT_END);
+    assert_false(message.snapshot_end.ok);
+    assert_true(strlen(message.snapshot_end.reason) > 10);
+    expect_closed(file);
+    /* On a member's own connection it is nonsense. */
+    hello.hello.snapshot = false;
+    say(member, &hello);
+    expect_hello(member, &message);
+    say(member, &begin);
+    expect_closed(member);
+    stop(&stage);
+}
+
 /* ---- the secret ------------------------------------------------------------------------------ */
 
 static int count_open_files(pid_t pid)
@@ -489,6 +601,9 @@ int main(void)
         cmocka_unit_test(strangers_are_refused_with_a_reason),
         cmocka_unit_test(garbage_and_large_frames_end_the_connection),
         cmocka_unit_test(a_member_may_not_speak_for_another),
+        cmocka_unit_test(one_that_asks_to_join_gets_an_answer_and_no_more),
+        cmocka_unit_test(one_that_asks_to_join_proves_the_secret_first),
+        cmocka_unit_test(a_snapshot_that_is_not_wanted_is_ended_with_the_reason),
         cmocka_unit_test(the_oldest_silent_stranger_goes_when_there_are_too_many),
         cmocka_unit_test(a_flood_of_refused_strangers_holds_few_files_open),
         cmocka_unit_test(who_does_not_know_the_secret_is_refused),

@@ -14,13 +14,13 @@ static const char STATUS[] =
     "test\n"
     "low_space:no\ndisk_free_bytes:0\nlog_room_bytes:0\nmap_room_bytes:0\nlow_space_nodes:\ndigest_differs:\n"
     "damage:\nscrubs_total:0\n"
-    "members:3\n"
+    "membership_index:0\nmembership:stable\nmembers:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
     "member_3:host=10.0.0.3,port=7002,bus_host=10.1.0.3,bus_port=17002,self=no,leader=no,connected=yes,"
-    "progress=replicate,match=7,next=8,active=yes\n";
+    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter\n";
 
 static void status_has_its_stable_form(void **state)
 {
@@ -31,12 +31,30 @@ static void status_has_its_stable_form(void **state)
     third->match_index = 7;
     third->next_index = 8;
     third->recently_active = true;
+    third->kind = "learner";
+    third->becomes_voter = true;
     char expected[4000];
     snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(STATUS), STATUS);
     expect(testing, "RAFT STATUS", expected);
     testing->client.protocol = 3;
     snprintf(expected, sizeof expected, "=%zu\r\ntxt:%s\r\n", strlen(STATUS) + 4, STATUS);
     expect(testing, "raft status", expected);
+}
+
+static void a_learner_shows_what_is_to_become_of_it(void **state)
+{
+    struct commands_testing *testing = *state;
+    struct node_view_member *third = &testing->node.members[2];
+    third->kind = "learner";
+    third->becomes_voter = true;
+    third->replaces = 2;
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=replace-2\n"));
+    third->disk_known = false;
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=join\n"));
+    third->disk_known = true;
+    third->becomes_voter = false;
+    third->replaces = 0;
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=\n"));
 }
 
 static void an_unknown_leader_has_no_address(void **state)
@@ -77,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         commands_test(status_has_its_stable_form),
+        commands_test(a_learner_shows_what_is_to_become_of_it),
         commands_test(an_unknown_leader_has_no_address),
         commands_test(members_that_are_in_trouble_are_named),
         commands_test(info_has_the_same_lines_with_a_prefix),

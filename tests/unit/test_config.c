@@ -327,9 +327,48 @@ static void members_are_sorted_and_the_bus_listens_at_the_own_address(void **sta
     assert_int_equal(reading.config.bus_bind_port, 17002);
     end(&reading);
     reading = read_with(FLAGS("--cluster=1=a:1,2=b:2", "--bus-listen", "0.0.0.0:99"), NULL);
+    assert_string_equal(reading.config.members[0].bus_host, "a");
+    assert_int_equal(reading.config.members[0].bus_port, 1);
     assert_true(reading.fine);
     assert_string_equal(reading.config.bus_bind_host, "0.0.0.0");
     assert_int_equal(reading.config.bus_bind_port, 99);
+    end(&reading);
+}
+
+static void expect_bus(const char *const *flags, const char *bind, uint16_t bind_port, const char *host,
+                       uint16_t port)
+{
+    struct reading reading = read_with(flags, NULL);
+
+    assert_true(reading.fine);
+    assert_string_equal(reading.config.bus_bind_host, bind);
+    assert_int_equal(reading.config.bus_bind_port, bind_port);
+    assert_string_equal(reading.config.members[0].bus_host, host);
+    assert_int_equal(reading.config.members[0].bus_port, port);
+    end(&reading);
+}
+
+static void a_node_that_joins_or_is_alone_has_a_bus_too(void **state)
+{
+    (void)state;
+    expect_bus(FLAGS("--join", "a:1"), "127.0.0.1", 17000, "127.0.0.1", 17000);
+    expect_bus(FLAGS("--join", "a:1,b:2", "--listen", "0.0.0.0:7003@node4:7000"), "0.0.0.0", 17003, "node4",
+               17003);
+    expect_bus(FLAGS("--join", "a:1", "--bus-listen", "h:5"), "h", 5, "h", 5);
+    expect_bus(FLAGS("--join", "a:1", "--bus-listen", "*:5@node4:6"), "", 5, "node4", 6);
+    expect_bus(FLAGS("--bus-listen", "h:5"), "h", 5, "h", 5); /* others may join it */
+    expect_bus(FLAGS("--cluster", "1=h:5"), "h", 5, "h", 5);
+    expect_bus(FLAGS("--cluster", "1=h:5", "--bus-listen", "[::]:9"), "::", 9, "h", 5);
+    expect_bus(FLAGS("--cluster", "1=h:5", "--bus-listen", "[::]:9@[fd00::1]:7"), "::", 9, "fd00::1", 7);
+    expect_bus(FLAGS("--id", "1"), "", 0, "", 0);
+    struct reading reading = read_with(FLAGS("--id", "7", "--join", "a:1", "--join", "[fd00::2]:2"), NULL);
+
+    assert_true(reading.fine);
+    assert_int_equal(reading.config.joins_count, 2);
+    assert_string_equal(reading.config.joins[1].bus_host, "fd00::2");
+    assert_int_equal(reading.config.joins[1].bus_port, 2);
+    assert_int_equal(reading.config.members_count, 1);
+    assert_int_equal(reading.config.members[0].node_id, 7);
     end(&reading);
 }
 
@@ -342,7 +381,13 @@ static void clusters_that_make_no_sense_are_refused(void **state)
     expect_error(FLAGS("--cluster", "1=a"), "is not of the form ID=HOST:PORT");
     expect_error(FLAGS("--cluster", "0=a:1"), "is not of the form ID=HOST:PORT");
     expect_error(FLAGS("--cluster", "1=:1"), "is not of the form ID=HOST:PORT");
-    expect_error(FLAGS("--bus-listen", "a:1"), "this node is alone");
+    expect_error(FLAGS("--bus-listen", "a"), "not of the form");
+    expect_error(FLAGS("--bus-listen", "a:1@0.0.0.0:1"), "does not tell where");
+    expect_error(FLAGS("--join", "a:1", "--cluster", "1=a:1"), "forms a cluster or joins one");
+    expect_error(FLAGS("--join", "a"), "join: \"a\" is not of the form");
+    expect_error(FLAGS("--join", ":17000"), "join: \":17000\" is not of the form");
+    expect_error(FLAGS("--join", "a:1", "--listen", "127.0.0.1:60000"), "is needed with join");
+    expect_error(FLAGS("--join", "a:1", "--listen", "127.0.0.1:0"), "is needed with join");
     expect_error(FLAGS("--cluster",
                        "1=a:1,2=a:2,3=a:3,4=a:4,5=a:5,6=a:6,7=a:7,8=a:8,9=a:9,10=a:10,11=a:11,12=a:12,"
                        "13=a:13,14=a:14,15=a:15,16=a:16"),
@@ -505,6 +550,7 @@ int main(void)
         cmocka_unit_test(what_is_printed_can_be_read_again),
         cmocka_unit_test(addresses_are_hosts_and_ports),
         cmocka_unit_test(members_are_sorted_and_the_bus_listens_at_the_own_address),
+        cmocka_unit_test(a_node_that_joins_or_is_alone_has_a_bus_too),
         cmocka_unit_test(clusters_that_make_no_sense_are_refused),
         cmocka_unit_test(listeners_announce_what_they_are_told_or_the_bound_address),
         cmocka_unit_test(listeners_that_make_no_sense_are_refused),

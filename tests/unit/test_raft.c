@@ -5,7 +5,16 @@ static void messages_of_strangers_are_ignored(void **state)
 {
     (void)state;
     struct fixture f = fixture_create(3);
-    struct raft_message message = fixture_message(RAFT_MESSAGE_HEARTBEAT, 9, 5); /* not a member */
+    struct raft_message message = fixture_message(RAFT_MESSAGE_APPEND_RESPONSE, 9, 5); /* not a member */
+    fixture_step(&f, &message);
+    message.type = RAFT_MESSAGE_READ_INDEX;
+    fixture_step(&f, &message);
+    message.type = RAFT_MESSAGE_VOTE_RESPONSE;
+    fixture_step(&f, &message);
+    message.type = (enum raft_message_type)99;
+    fixture_step(&f, &message);
+    message.type = RAFT_MESSAGE_HEARTBEAT;
+    message.from = RAFT_NODE_NONE;
     fixture_step(&f, &message);
     message.from = 2;
     message.to = 3; /* not for us */
@@ -27,12 +36,12 @@ static void messages_of_strangers_are_ignored(void **state)
 static void proposals_are_refused_with_a_reason(void **state)
 {
     (void)state;
-    struct raft_config config = fixture_config(3);
+    struct raft_config config = fixture_config();
     config.unstable_bytes_max = 100;
     struct fixture f = fixture_create(3);
     assert_int_equal(fixture_propose(&f, 10), RAFT_PROPOSE_NOT_LEADER);
     fixture_destroy(&f);
-    f = fixture_create_leader(&config);
+    f = fixture_create_leader(&config, 3);
     assert_int_equal(fixture_propose(&f, 60), RAFT_PROPOSE_OK);
     assert_int_equal(fixture_propose(&f, 60), RAFT_PROPOSE_OK);
     assert_int_equal(fixture_propose(&f, 1), RAFT_PROPOSE_FULL);
@@ -105,7 +114,7 @@ static void nothing_is_due_before_the_deadline(void **state)
 static void pitfall_09_a_restart_keeps_term_vote_and_log(void **state)
 {
     (void)state;
-    struct raft_config config = fixture_config(3);
+    struct raft_config config = fixture_config();
     struct raft_term_run runs[] = {{4, 2}, {6, 3}};
     struct raft_restore restore = {
         .hard_state = {.term = 5, .vote = 3},
@@ -116,7 +125,7 @@ static void pitfall_09_a_restart_keeps_term_vote_and_log(void **state)
         .commit = 6,
         .applied = 4,
     };
-    struct fixture f = fixture_create_with(&config, &restore);
+    struct fixture f = fixture_create_with(&config, 3, &restore);
     struct raft_message vote = fixture_message(RAFT_MESSAGE_VOTE, 2, 5);
     vote.log = fixture_id(4, 9);
     fixture_step(&f, &vote);

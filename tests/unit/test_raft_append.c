@@ -39,8 +39,8 @@ static void the_hint_skips_a_whole_term(void **state)
     struct raft_term_run runs[] = {{1, 1}, {4, 2}, {7, 5}};
     struct raft_restore restore = {
         .hard_state = {.term = 5}, .last_index = 20, .runs = runs, .runs_count = 3};
-    struct raft_config config = fixture_config(3);
-    struct fixture f = fixture_create_with(&config, &restore);
+    struct raft_config config = fixture_config();
+    struct fixture f = fixture_create_with(&config, 3, &restore);
     fixture_append(&f, 2, 6, fixture_id(4, 15), 6, 1, 0);
     const struct raft_message *answer = answer_to_append(&f, 2);
     assert_true(answer->reject);

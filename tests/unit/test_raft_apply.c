@@ -35,8 +35,8 @@ static void after_a_restart_entries_come_from_disk(void **state)
     struct raft_term_run run = {1, 1};
     struct raft_restore restore = {
         .hard_state = {.term = 1}, .last_index = 6, .runs = &run, .runs_count = 1, .commit = 5, .applied = 2};
-    struct raft_config config = fixture_config(3);
-    struct fixture f = fixture_create_with(&config, &restore);
+    struct raft_config config = fixture_config();
+    struct fixture f = fixture_create_with(&config, 3, &restore);
     expect(&f, RAFT_NEXT_NOT_HELD);
     expect(&f, RAFT_NEXT_NOT_HELD); /* asked once */
     fixture_turn(&f);
@@ -73,10 +73,10 @@ static void after_a_restart_entries_come_from_disk(void **state)
 static void entries_that_were_evicted_before_they_were_applied_come_from_disk(void **state)
 {
     (void)state;
-    struct raft_config config = fixture_config(3);
+    struct raft_config config = fixture_config();
     config.cache_bytes_max = 0;
     struct raft_restore nothing = {0};
-    struct fixture f = fixture_create_with(&config, &nothing);
+    struct fixture f = fixture_create_with(&config, 3, &nothing);
     fixture_append(&f, 2, 1, fixture_id(0, 0), 1, 3, 3);
     fixture_turn(&f);
     fixture_persist(&f); /* durable and committed: leaves the memory */

@@ -53,6 +53,8 @@ static void random_fault(struct network *network)
         network->duplicate_percent = (uint32_t)network_random(network, 20);
         network->delay_ms_max = (uint32_t)network_random(network, network_chance(network, 20) ? 120 : 8);
         network->disk_ms_max = (uint32_t)network_random(network, network_chance(network, 20) ? 100 : 10);
+        network->stream_ms_max =
+            1 + (uint32_t)network_random(network, network_chance(network, 20) ? 800 : 80);
         break;
     case 11:
         if (network_runs(network, i) && i != j)
@@ -61,7 +63,59 @@ static void random_fault(struct network *network)
     }
 }
 
-static void random_work(struct network *network)
+/* What a run does, drawn from its seed. */
+struct plan {
+    uint32_t work_percent;
+    uint32_t fault_permille;
+    uint32_t change_permille; /* of the steps: someone tries to change the membership */
+    uint32_t snapshot_permille;
+    uint32_t compact_percent; /* of the compactions: all that may go, whoever needs it */
+};
+
+/* A few nodes become something else: added, promoted, demoted, removed, replaced, or only the opaque bytes
+ * change. */
+static void random_change(struct network *network)
+{
+    uint32_t i = (uint32_t)network_random(network, network->nodes_count);
+    uint32_t leader = network_find_leader(network);
+    i = leader != UINT32_MAX && network_chance(network, 90) ? leader : i;
+    if (!network_runs(network, i))
+        return;
+    struct raft_membership target = *raft_get_membership(network->nodes[i].raft);
+    target.outgoing_count = 0;
+    uint64_t changes = network_random(network, 4);
+    for (uint64_t k = 0; k < changes; k++) {
+        raft_node_id id = 1 + network_random(network, network->nodes_count);
+        uint64_t draw = network_random(network, 10);
+        enum raft_member_kind kind = draw < 5   ? RAFT_MEMBER_VOTER
+                                     : draw < 7 ? RAFT_MEMBER_LEARNER
+                                                : RAFT_MEMBER_NONE;
+        NETWORK_CHECK(network, raft_membership_set(&target, id, kind));
+    }
+    uint64_t opaque = network_random(network, UINT64_MAX);
+    struct raft_entry_id id;
+    enum raft_membership_result result = raft_propose_membership(
+        network->nodes[i].raft, &target, (const uint8_t *)&opaque, sizeof opaque, &id);
+    NETWORK_CHECK(network, result != RAFT_MEMBERSHIP_INVALID || target.voters_count == 0);
+    network_check_node(network, i);
+}
+
+/* A snapshot of any age comes to any node, as from a leader of the past: older than what it has, twice,
+ * over entries that contradict it, into the middle of its log, while writes are with the disk (pitfalls 12,
+ * 13). */
+static void random_snapshot(struct network *network)
+{
+    uint32_t i = (uint32_t)network_random(network, network->nodes_count);
+    if (!network_runs(network, i) || network->committed_last == 0)
+        return;
+    uint64_t back = network_random(network, network_chance(network, 50) ? 10 : network->committed_last);
+    uint64_t index = back < network->committed_last ? network->committed_last - back : 1;
+    struct raft_entry_id upto = {.term = network->committed[index].term, .index = index};
+    for (uint64_t times = 1 + network_random(network, 2); times > 0; times--)
+        (void)network_offer_snapshot(network, i, upto, network_membership_at(network, index));
+}
+
+static void random_work(struct network *network, const struct plan *plan)
 {
     uint32_t i = (uint32_t)network_random(network, network->nodes_count);
     if (!network_runs(network, i))
@@ -81,8 +135,8 @@ static void random_work(struct network *network)
         break;
     case 6:
         network_checkpoint(network, i);
-        if (network_chance(network, 20))
-            network_compact(network, i);
+        if (network_chance(network, 20 + plan->compact_percent))
+            network_compact(network, i, !network_chance(network, plan->compact_percent));
         break;
     case 7:
         if (network_chance(network, 3))
@@ -99,40 +153,80 @@ static void check_liveness(struct network *network)
     network->disk_ms_max = 3;
     uint64_t before = network->committed_last;
     bool proposed = false;
+    uint64_t settled_term = 0;
     for (uint32_t i = 0; i < 4000; i++) {
         network_step(network);
         uint32_t leader = network_find_leader(network);
         if (i > 1000 && !proposed && leader != UINT32_MAX)
             proposed = network_propose(network, leader, 8) == RAFT_PROPOSE_OK;
+        if (i == 3000 && leader != UINT32_MAX)
+            settled_term = raft_get_term(network->nodes[leader].raft);
+        if (i % 100 == 0) /* a snapshot can only bring what is on disk */
+            network_checkpoint(network, i / 100 % network->nodes_count);
     }
     NETWORK_CHECK(network, proposed);
     NETWORK_CHECK(network, network->committed_last > before);
+    uint32_t leader = network_find_leader(network);
+    NETWORK_CHECK(network, leader != UINT32_MAX);
+    /* Nobody disturbs it, be it a node that was removed and does not know (thesis 4.2.3). */
+    NETWORK_CHECK(network, raft_get_term(network->nodes[leader].raft) == settled_term);
+    struct raft_status status;
+    raft_get_status(network->nodes[leader].raft, &status);
+    NETWORK_CHECK(network, status.kind == RAFT_MEMBER_VOTER);
+    NETWORK_CHECK(network, status.membership_committed && status.membership.outgoing_count == 0);
     for (uint32_t i = 0; i < network->nodes_count; i++) {
-        NETWORK_CHECK(network, network->nodes[i].applied == network->committed_last);
-        NETWORK_CHECK(network, raft_get_durable(network->nodes[i].raft) == network->committed_last);
+        const struct raft *raft = network->nodes[i].raft;
         NETWORK_CHECK(network, network->nodes[i].reads_count == 0);
+        if (raft_membership_find(&status.membership, network->ids[i]) == RAFT_MEMBER_NONE)
+            continue;
+        NETWORK_CHECK(network, network->nodes[i].applied == network->committed_last);
+        NETWORK_CHECK(network, raft_get_durable(raft) == network->committed_last);
+        NETWORK_CHECK(network, raft_membership_equals(raft_get_membership(raft), &status.membership));
     }
     network_check_all(network);
 }
 
-static void run_seed(uint64_t seed, uint64_t *reads_ok, uint64_t *committed)
+struct sums {
+    uint64_t reads_ok;
+    uint64_t committed;
+    uint64_t memberships;
+    uint64_t installed;
+    uint64_t refused;
+    uint64_t removals;
+};
+
+static void run_seed(uint64_t seed, struct sums *sums)
 {
     uint32_t sizes[] = {1, 3, 3, 3, 5, 4};
-    struct network *network = network_create(sizes[seed % 6], seed, NULL);
-    uint32_t work_percent = 5 + (uint32_t)network_random(network, 50);
-    uint32_t fault_permille = 1 + (uint32_t)network_random(network, 15);
+    uint32_t formed = sizes[seed % 6];
+    struct network *network = network_create_with(formed + (seed % 3 == 0 ? 0 : 2), formed, seed, NULL);
+    struct plan plan = {
+        .work_percent = 5 + (uint32_t)network_random(network, 50),
+        .fault_permille = 1 + (uint32_t)network_random(network, 15),
+        .change_permille = seed % 3 == 0 ? 0 : (uint32_t)network_random(network, 30),
+        .snapshot_permille = seed % 4 == 0 ? (uint32_t)network_random(network, 20) : 0,
+        .compact_percent = seed % 2 == 0 ? 0 : (uint32_t)network_random(network, 100),
+    };
     for (uint32_t i = 0; i < 8000; i++) {
         network_step(network);
-        if (network_chance(network, work_percent))
-            random_work(network);
-        if (network_random(network, 1000) < fault_permille)
+        if (network_chance(network, plan.work_percent))
+            random_work(network, &plan);
+        if (network_random(network, 1000) < plan.fault_permille)
             random_fault(network);
+        if (network_random(network, 1000) < plan.change_permille)
+            random_change(network);
+        if (network_random(network, 1000) < plan.snapshot_permille)
+            random_snapshot(network);
         if (i % 64 == 0)
             network_check_all(network);
     }
     check_liveness(network);
-    *reads_ok += network->reads_ok;
-    *committed += network->committed_last;
+    sums->reads_ok += network->reads_ok;
+    sums->committed += network->committed_last;
+    sums->memberships += network->memberships_committed;
+    sums->installed += network->snapshots_installed;
+    sums->refused += network->snapshots_refused;
+    sums->removals += network->removals_heard;
     network_destroy(network);
 }
 
@@ -143,12 +237,19 @@ static void random_clusters_are_safe_and_recover(void **state)
     const char *many = getenv("RAFT_SEEDS");
     uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
     uint64_t count = many != NULL ? strtoull(many, NULL, 10) : one != NULL ? 1 : 60;
-    uint64_t reads_ok = 0;
-    uint64_t committed = 0;
+    struct sums sums = {0};
     for (uint64_t seed = first; seed < first + count; seed++)
-        run_seed(seed, &reads_ok, &committed);
-    assert_true(committed > count * 20); /* the runs did something */
-    assert_true(reads_ok > count);
+        run_seed(seed, &sums);
+    print_message("%" PRIu64 " entries committed, %" PRIu64 " configurations; %" PRIu64
+                  " snapshots installed, %" PRIu64 " refused; %" PRIu64 " heard that they are out\n",
+                  sums.committed, sums.memberships, sums.installed, sums.refused, sums.removals);
+    assert_true(sums.committed > count * 20); /* the runs did something */
+    assert_true(sums.reads_ok > count);
+    if (one == NULL) {
+        assert_true(sums.memberships > count * 5);
+        assert_true(sums.installed > count && sums.refused > 0);
+        assert_true(sums.removals > count / 2);
+    }
 }
 
 static struct raft_config realistic_config(void)

@@ -224,10 +224,10 @@ static void a_hurried_node_always_lets_time_pass_before_it_asks_again(void **sta
 {
     (void)state;
     for (uint32_t delay_ms = 1; delay_ms <= 3; delay_ms++) {
-        struct raft_config config = fixture_config(3);
+        struct raft_config config = fixture_config();
         config.unreachable_delay_ms = delay_ms;
         struct raft_restore nothing = {0};
-        struct fixture f = fixture_create_with(&config, &nothing);
+        struct fixture f = fixture_create_with(&config, 3, &nothing);
         fixture_heartbeat(&f, 2, 1);
         raft_peer_unreachable(f.raft, 2);
         for (int i = 0; i < 100; i++) {

@@ -3,8 +3,8 @@
  *
  * Messages are drawn near what the core would take: terms round its own, indexes round the ends of its log.
  * In between the core is driven as the server drives it, with a disk that confirms late, compaction, reads
- * back from disk, proposals, reads and transfers. After each step its whole state is checked; what it holds
- * to be committed never changes.
+ * back from disk, proposals, reads, transfers, changes of the membership and snapshots. After each step its
+ * whole state is checked; what it holds to be committed never changes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +26,7 @@ struct hostile {
     uint64_t terms[LOG_MAX];     /* on disk, by index; as written, for writes are in order */
     uint64_t committed[LOG_MAX]; /* terms of what was handed out */
     uint64_t handed, applied, base;
+    uint64_t installed, changed;
     uint64_t sequence, persisted;
     struct raft_log_read reads[READS_MAX];
     uint32_t reads_count;
@@ -66,6 +67,32 @@ static struct raft_entry_id some_id(struct hostile *hostile, const struct raft_s
     return id;
 }
 
+static struct raft_membership some_membership(struct hostile *hostile)
+{
+    struct raft_membership membership = {.voters_count = 1, .voters = {1 + below(hostile, 3)}};
+    for (raft_node_id id = 1; id <= 5; id++) {
+        enum raft_member_kind kind = (enum raft_member_kind)below(hostile, RAFT_MEMBER_OUTGOING);
+        if (id != membership.voters[0]) {
+            assert_true(raft_membership_set(&membership, id, kind));
+        }
+    }
+    for (raft_node_id id = 1; below(hostile, 2) == 0 && id <= 3; id++) {
+        membership.outgoing[membership.outgoing_count++] = id;
+    }
+    return membership;
+}
+
+/* Now and then one that is none. */
+static struct raft_payload *some_configuration(struct hostile *hostile)
+{
+    struct raft_membership membership = some_membership(hostile);
+    struct raft_payload *payload = raft_membership_encode(&membership, NULL, 0);
+    if (below(hostile, 5) == 0) {
+        payload->bytes[below(hostile, payload->size)] ^= (uint8_t)below(hostile, 256);
+    }
+    return payload;
+}
+
 static void send_something(struct hostile *hostile)
 {
     struct raft_status status;
@@ -103,10 +130,59 @@ static void send_something(struct hostile *hostile)
             bool same = below(hostile, 2) == 0 && raft_get_entry_term(hostile->raft, index, &known);
             term = same ? known : term + below(hostile, 2);
             entries[i] = (struct raft_entry){.id = {.term = term, .index = index}, .type = RAFT_ENTRY_NOOP};
+            if (below(hostile, 6) == 0) {
+                entries[i].type = RAFT_ENTRY_MEMBERSHIP;
+                entries[i].payload = some_configuration(hostile);
+            }
         }
     }
     if (status.last.index + ENTRIES_MAX + 2 < LOG_MAX) {
         raft_step(hostile->raft, &message);
+    }
+    for (uint32_t i = 0; i < message.entries_count; i++) {
+        raft_payload_unref(entries[i].payload);
+    }
+}
+
+/* A snapshot that a broken peer has sent whole. The state machine is exchanged as the core says. */
+static void send_snapshot(struct hostile *hostile)
+{
+    struct raft_status status;
+    raft_get_status(hostile->raft, &status);
+    struct raft_entry_id upto = some_id(hostile, &status);
+    struct raft_payload *payload = some_configuration(hostile);
+    if (upto.index + ENTRIES_MAX + 2 < LOG_MAX && raft_install_snapshot(hostile->raft, upto, payload)) {
+        assert_true(upto.index > hostile->handed);
+        hostile->handed = hostile->applied = hostile->base = upto.index;
+        hostile->terms[upto.index] = hostile->committed[upto.index] = upto.term;
+        hostile->installed++;
+    }
+    raft_payload_unref(payload);
+}
+
+static void change_members(struct hostile *hostile)
+{
+    struct raft_membership target = some_membership(hostile);
+    struct raft_entry_id id;
+    enum raft_membership_result result = raft_propose_membership(hostile->raft, &target, NULL, 0, &id);
+    hostile->changed += result == RAFT_MEMBERSHIP_OK;
+}
+
+/* The ends of streams that were asked for, and of some that were not. */
+static void end_stream(struct hostile *hostile)
+{
+    struct raft_status status;
+    raft_get_status(hostile->raft, &status);
+    if (status.commit == 0) {
+        return;
+    }
+    struct raft_entry_id upto = {.index = 1 + below(hostile, status.commit)};
+    bool known = raft_get_entry_term(hostile->raft, upto.index, &upto.term);
+    raft_node_id peer = 1 + below(hostile, 6);
+    if (known && below(hostile, 2) == 0) {
+        raft_snapshot_started(hostile->raft, peer, upto);
+    } else {
+        raft_snapshot_done(hostile->raft, peer, upto, known && below(hostile, 3) != 0);
     }
 }
 
@@ -118,6 +194,7 @@ static void take_outputs(struct hostile *hostile)
         hostile->sequence = ready.sequence > 0 ? ready.sequence : hostile->sequence;
         for (uint32_t i = 0; i < ready.entries_count; i++) {
             struct raft_entry_id id = ready.entries[i].id;
+            assert_true(id.index > hostile->base);
             assert_true(id.index > hostile->handed || id.term == hostile->committed[id.index]);
             hostile->terms[id.index] = id.term;
         }
@@ -173,7 +250,7 @@ static void compact(struct hostile *hostile)
 static void drive(struct hostile *hostile)
 {
     struct raft_entry_id id;
-    switch (below(hostile, 9)) {
+    switch (below(hostile, 12)) {
     case 0:
         hostile->now_ms += below(hostile, below(hostile, 10) == 0 ? 3000 : 60);
         raft_tick(hostile->raft, hostile->now_ms);
@@ -208,6 +285,19 @@ static void drive(struct hostile *hostile)
         (void)read_id;
         break;
     }
+    case 9:
+        if (below(hostile, 60) == 0) {
+            send_snapshot(hostile);
+        }
+        break;
+    case 10:
+        if (below(hostile, 2) == 0) {
+            change_members(hostile);
+        }
+        break;
+    case 11:
+        end_stream(hostile);
+        break;
     case 8:
         if (below(hostile, 20) == 0) {
             (void)raft_transfer_leadership(hostile->raft, below(hostile, 4));
@@ -220,13 +310,12 @@ static void drive(struct hostile *hostile)
     }
 }
 
-static bool run(uint64_t seed)
+static bool run(uint64_t seed, uint64_t *installed, uint64_t *changed)
 {
-    static const raft_node_id voters[] = {1, 2, 3};
+    struct raft_membership membership = {.voters_count = 3, .voters = {1, 2, 3}};
+    struct raft_membership_entry formed = {.payload = raft_membership_encode(&membership, NULL, 0)};
     struct raft_config config = {
         .id = 1,
-        .voters = voters,
-        .voters_count = 3,
         .seed = seed,
         .election_timeout_ms = 1000,
         .heartbeat_interval_ms = 100,
@@ -238,11 +327,12 @@ static bool run(uint64_t seed)
         .cache_bytes_max = 64 * (1 + seed % 20),
         .unstable_bytes_max = 1 << 20,
     };
-    struct raft_restore restore = {0};
+    struct raft_restore restore = {.memberships = &formed, .memberships_count = 1};
     static struct hostile hostile;
     memset(&hostile, 0, sizeof hostile);
     hostile.random = seed;
     hostile.raft = raft_create(&config, &restore, 0);
+    raft_payload_unref(formed.payload);
     bool led = false;
     for (int step = 0; step < STEPS; step++) {
         if (below(&hostile, 2) == 0) {
@@ -259,6 +349,8 @@ static bool run(uint64_t seed)
         }
     }
     raft_destroy(hostile.raft);
+    *installed += hostile.installed;
+    *changed += hostile.changed;
     return led && hostile.base > 0;
 }
 
@@ -271,10 +363,15 @@ static void nothing_that_a_peer_sends_breaks_the_core(void **state)
     uint64_t first = one == NULL ? 1 : strtoull(one, NULL, 10);
     uint64_t last = one != NULL ? first : many == NULL ? 200 : strtoull(many, NULL, 10);
     uint64_t led = 0;
+    uint64_t installed = 0;
+    uint64_t changed = 0;
     for (uint64_t seed = first; seed <= last; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
-        led += run(seed) ? 1 : 0;
+        led += run(seed, &installed, &changed) ? 1 : 0;
     }
+    print_message("%llu snapshots installed, %llu changes begun\n", (unsigned long long)installed,
+                  (unsigned long long)changed);
+    assert_true(one != NULL || (installed > last && changed > last / 4));
     assert_true(one != NULL || led * 4 > last); /* the draws do reach what they should */
 }
 

@@ -42,6 +42,41 @@ static void break_transfer(struct raft *raft)
     raft->transfer.transferee = raft->config.id;
 }
 
+static void break_slot(struct raft *raft)
+{
+    raft->progress[2].id = 7;
+}
+
+static void break_quorum(struct raft *raft)
+{
+    raft->quorum.outgoing = 1;
+}
+
+static void break_left(struct raft *raft)
+{
+    raft->left_count = 1;
+}
+
+static void break_configuration(struct raft *raft)
+{
+    raft->configurations.items[0].id.index = raft->log.commit + 1;
+}
+
+static void break_stream(struct raft *raft)
+{
+    raft->progress[1].stream.under_way = true;
+}
+
+static void break_base(struct raft *raft)
+{
+    raft->log.install_unsaved = true;
+}
+
+static void break_install(struct raft *raft)
+{
+    raft->log.install_first = 1;
+}
+
 /* True if the check aborts, in a child process, on a leader damaged by `damage`. */
 static bool check_aborts(void (*damage)(struct raft *raft))
 {
@@ -73,6 +108,13 @@ static void a_sound_state_passes_and_a_broken_one_aborts(void **state)
     assert_true(check_aborts(break_progress));
     assert_true(check_aborts(break_term));
     assert_true(check_aborts(break_transfer));
+    assert_true(check_aborts(break_slot));
+    assert_true(check_aborts(break_quorum));
+    assert_true(check_aborts(break_left));
+    assert_true(check_aborts(break_configuration));
+    assert_true(check_aborts(break_stream));
+    assert_true(check_aborts(break_base));
+    assert_true(check_aborts(break_install));
 }
 
 int main(void)

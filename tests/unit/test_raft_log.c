@@ -212,6 +212,116 @@ static void a_restored_log_has_terms_but_no_entries_in_memory(void **state)
     raft_log_deinit(&log);
 }
 
+/* Pitfall 12: the log begins anew after a snapshot, at once in memory, on disk with the write that says
+ * so. */
+static void a_snapshot_over_other_entries_drops_them_all(void **state)
+{
+    (void)state;
+    struct raft_log log = create_log(1000);
+    append(&log, 1, 3, 8);
+    raft_log_commit_to(&log, 2);
+    raft_log_persisted(&log, issue(&log, 1, 3));
+    append(&log, 1, 2, 8);
+    uint64_t before = issue(&log, 4, 2); /* in flight when the snapshot comes */
+    append(&log, 1, 1, 8);               /* and one that is not even issued */
+    raft_log_install(&log, fixture_id(3, 8));
+    raft_log_check_invariants(&log);
+    assert_int_equal(raft_log_last(&log).index, 8);
+    assert_int_equal(raft_log_last(&log).term, 3);
+    assert_true(log.commit == 8 && log.handed == 8 && log.applied == 8);
+    assert_int_equal(log.durable, 2); /* committed: as good as before, whatever becomes of the snapshot */
+    assert_true(raft_log_has_unsaved(&log) && !raft_log_base_is_durable(&log));
+    assert_false(log.install_keeps);
+
+    assert_false(raft_log_persisted(&log, before)); /* the disk holds what is no log any more */
+    assert_int_equal(log.durable, 2);
+    uint64_t install = issue(&log, 0, 0);
+    append(&log, 3, 2, 8);
+    uint64_t after = issue(&log, 9, 2);
+    assert_false(raft_log_base_is_durable(&log));
+    assert_true(raft_log_persisted(&log, install));
+    assert_true(raft_log_base_is_durable(&log));
+    assert_int_equal(log.durable, 8);
+    assert_true(raft_log_persisted(&log, after));
+    assert_int_equal(log.durable, 10);
+    raft_log_check_invariants(&log);
+    raft_log_deinit(&log);
+}
+
+/* Pitfall 13: what follows a matching entry stays, on disk as well, where the entry is on disk. */
+static void a_snapshot_into_the_log_keeps_what_follows(void **state)
+{
+    (void)state;
+    struct raft_log log = create_log(1000);
+    append(&log, 1, 6, 8);
+    uint64_t first = issue(&log, 1, 6);
+    append(&log, 1, 2, 8);
+    raft_log_install(&log, fixture_id(1, 4));
+    raft_log_check_invariants(&log);
+    assert_true(log.install_keeps);
+    assert_int_equal(log.last_index, 8);
+    assert_int_equal(log.commit, 4);
+    assert_non_null(raft_log_cached(&log, 5));
+    assert_true(raft_log_persisted(&log, first));
+    assert_int_equal(log.durable, 6);
+    assert_true(raft_log_persisted(&log, issue(&log, 7, 2))); /* with the installation */
+    assert_int_equal(log.durable, 8);
+    assert_true(raft_log_base_is_durable(&log));
+    raft_log_deinit(&log);
+}
+
+/* The entry is in memory only, over others that are on the disk or on their way there: the disk drops all
+ * it has. What these writes bring is not durable, though the index is below the new base. */
+static void a_snapshot_at_an_unsaved_entry_does_not_trust_the_disk(void **state)
+{
+    (void)state;
+    struct raft_log log = create_log(1000);
+    append(&log, 1, 5, 8);
+    raft_log_commit_to(&log, 2);
+    uint64_t old = issue(&log, 1, 5);
+    raft_log_truncate(&log, 3);
+    append(&log, 2, 4, 8); /* 3 to 6, unsaved */
+    raft_log_install(&log, fixture_id(2, 4));
+    raft_log_check_invariants(&log);
+    assert_false(log.install_keeps);
+    assert_int_equal(log.last_index, 6);
+    assert_true(raft_log_persisted(&log, old));
+    assert_int_equal(log.durable, 2); /* 3 to 5 on disk are other ones */
+    uint64_t install = issue(&log, 5, 2);
+    assert_int_equal(log.durable, 2);
+    assert_true(raft_log_persisted(&log, install));
+    assert_int_equal(log.durable, 6);
+    raft_log_deinit(&log);
+}
+
+/* Pitfall 13: two in quick succession; the first is not even written. */
+static void the_second_of_two_snapshots_counts(void **state)
+{
+    (void)state;
+    struct raft_log log = create_log(1000);
+    append(&log, 1, 3, 8);
+    raft_log_persisted(&log, issue(&log, 1, 3));
+    raft_log_install(&log, fixture_id(2, 5));
+    raft_log_install(&log, fixture_id(2, 9));
+    raft_log_check_invariants(&log);
+    assert_int_equal(log.durable, 0);
+    assert_true(raft_log_persisted(&log, issue(&log, 0, 0)));
+    assert_int_equal(log.durable, 9);
+
+    raft_log_install(&log, fixture_id(2, 12)); /* and now while the first is in flight */
+    uint64_t first = issue(&log, 0, 0);
+    raft_log_install(&log, fixture_id(2, 15));
+    assert_false(raft_log_base_is_durable(&log));
+    assert_true(raft_log_persisted(&log, first));
+    assert_int_equal(log.durable, 12);
+    assert_false(raft_log_base_is_durable(&log));
+    assert_true(raft_log_persisted(&log, issue(&log, 0, 0)));
+    assert_int_equal(log.durable, 15);
+    assert_true(raft_log_base_is_durable(&log));
+    raft_log_check_invariants(&log);
+    raft_log_deinit(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +333,10 @@ int main(void)
         cmocka_unit_test(bytes_between_entries_are_counted),
         cmocka_unit_test(compaction_moves_the_base),
         cmocka_unit_test(a_restored_log_has_terms_but_no_entries_in_memory),
+        cmocka_unit_test(a_snapshot_over_other_entries_drops_them_all),
+        cmocka_unit_test(a_snapshot_into_the_log_keeps_what_follows),
+        cmocka_unit_test(a_snapshot_at_an_unsaved_entry_does_not_trust_the_disk),
+        cmocka_unit_test(the_second_of_two_snapshots_counts),
     };
     return FIXTURE_MAIN(tests);
 }

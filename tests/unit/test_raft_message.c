@@ -8,7 +8,7 @@ static void an_append_needs_consecutive_entries_and_rising_terms(void **state)
     struct raft_entry entries[3] = {
         {.id = {2, 5}, .type = RAFT_ENTRY_COMMANDS},
         {.id = {2, 6}, .type = RAFT_ENTRY_NOOP},
-        {.id = {3, 7}, .type = RAFT_ENTRY_MEMBERSHIP},
+        {.id = {3, 7}, .type = RAFT_ENTRY_COMMANDS},
     };
     struct raft_message good = fixture_message(RAFT_MESSAGE_APPEND, 2, 3);
     good.log = fixture_id(2, 4);
@@ -33,6 +33,26 @@ static void an_append_needs_consecutive_entries_and_rising_terms(void **state)
     assert_true(raft_message_is_well_formed(&good));
     good.entries = NULL;
     assert_false(raft_message_is_well_formed(&good));
+}
+
+static void a_configuration_in_an_entry_must_be_valid(void **state)
+{
+    (void)state;
+    struct raft_membership membership = fixture_membership(3);
+    struct raft_entry entry = {.id = {2, 5}, .type = RAFT_ENTRY_MEMBERSHIP};
+    struct raft_message message = fixture_message(RAFT_MESSAGE_APPEND, 2, 3);
+    message.log = fixture_id(2, 4);
+    message.entries = &entry;
+    message.entries_count = 1;
+    assert_false(raft_message_is_well_formed(&message)); /* no payload */
+    entry.payload = raft_membership_encode(&membership, (const uint8_t *)"x", 1);
+    assert_true(raft_message_is_well_formed(&message));
+    entry.payload->bytes[0]++; /* a version that we do not know */
+    assert_false(raft_message_is_well_formed(&message));
+    entry.payload->bytes[0]--;
+    entry.payload->size = 10;
+    assert_false(raft_message_is_well_formed(&message));
+    raft_payload_unref(entry.payload);
 }
 
 static void wild_numbers_are_refused(void **state)
@@ -114,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_append_needs_consecutive_entries_and_rising_terms),
+        cmocka_unit_test(a_configuration_in_an_entry_must_be_valid),
         cmocka_unit_test(wild_numbers_are_refused),
         cmocka_unit_test(nobody_leads_or_campaigns_in_term_zero),
         cmocka_unit_test(only_appends_carry_entries_and_types_are_known),

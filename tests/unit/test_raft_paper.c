@@ -393,14 +393,14 @@ static void thesis_3_5_a_refusal_moves_next_back(void **state)
 
 static struct fixture create_with_terms(const struct raft_term_run *runs, uint32_t runs_count, uint64_t last)
 {
-    struct raft_config config = fixture_config(3);
+    struct raft_config config = fixture_config();
     struct raft_restore restore = {
         .hard_state = {.term = 7},
         .last_index = last,
         .runs = runs,
         .runs_count = runs_count,
     };
-    return fixture_create_with(&config, &restore);
+    return fixture_create_with(&config, 3, &restore);
 }
 
 /* 3.5: one round trip for each term with conflicting entries, not for each entry. */

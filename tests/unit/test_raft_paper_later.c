@@ -125,9 +125,9 @@ static void thesis_3_8_acknowledgements_wait_for_the_disk(void **state)
 static void thesis_3_8_a_restart_keeps_term_and_vote(void **state)
 {
     (void)state;
-    struct raft_config config = fixture_config(3);
+    struct raft_config config = fixture_config();
     struct raft_restore restore = {.hard_state = {.term = 4, .vote = 2}};
-    struct fixture f = fixture_create_with(&config, &restore);
+    struct fixture f = fixture_create_with(&config, 3, &restore);
     struct raft_message vote = fixture_message(RAFT_MESSAGE_VOTE, 3, 4);
     fixture_step(&f, &vote);
     vote.from = 2;

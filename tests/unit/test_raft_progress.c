@@ -5,7 +5,7 @@
 static struct raft_progress create_progress(uint64_t next)
 {
     struct raft_progress progress;
-    raft_progress_init(&progress, 3);
+    raft_progress_init(&progress, 2, 3);
     raft_progress_reset(&progress, next, 0);
     return progress;
 }

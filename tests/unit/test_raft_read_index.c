@@ -287,10 +287,10 @@ static void pitfall_02_an_answer_to_a_question_from_before_a_restart_confirms_no
     (void)state;
     uint64_t rounds[8];
     for (uint64_t life = 0; life < 8; life++) {
-        struct raft_config config = fixture_config(3);
+        struct raft_config config = fixture_config();
         config.seed = life;
         struct raft_restore nothing = {0};
-        struct fixture f = fixture_create_with(&config, &nothing);
+        struct fixture f = fixture_create_with(&config, 3, &nothing);
         fixture_heartbeat(&f, 2, 1);
         fixture_turn(&f);
         fixture_persist(&f);

@@ -1,24 +1,5 @@
 /* test_raft_replication.c: the leader's side of the log. */
 #include "raft_fixture.h"
-#include "raft_replication.h"
-
-static void the_value_that_a_majority_reaches(void **state)
-{
-    (void)state;
-    const struct {
-        uint64_t values[5];
-        uint32_t count;
-        uint64_t expected;
-    } cases[] = {
-        {{7}, 1, 7},          {{1, 9}, 2, 1},          {{5, 9, 1}, 3, 5},
-        {{1, 2, 3, 4}, 4, 2}, {{5, 4, 3, 2, 1}, 5, 3}, {{9, 9, 0, 0, 0}, 5, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uint64_t values[5];
-        memcpy(values, cases[i].values, sizeof values);
-        assert_int_equal(raft_replication_majority_value(values, cases[i].count), cases[i].expected);
-    }
-}
 
 static void proposals_of_one_turn_travel_together(void **state)
 {
@@ -81,8 +62,8 @@ static void a_new_leader_probes_until_the_logs_match(void **state)
     struct raft_term_run runs[] = {{1, 1}, {4, 4}, {11, 6}};
     struct raft_restore restore = {
         .hard_state = {.term = 6}, .last_index = 20, .runs = runs, .runs_count = 3};
-    struct raft_config config = fixture_config(3);
-    struct fixture f = fixture_create_with(&config, &restore);
+    struct raft_config config = fixture_config();
+    struct fixture f = fixture_create_with(&config, 3, &restore);
     fixture_win(&f); /* term 7, no-op at 21 */
     assert_int_equal(fixture_now(&f, RAFT_MESSAGE_APPEND, 2)->log.index, 20);
     assert_int_equal(fixture_peer(&f, 2)->state, RAFT_PROGRESS_PROBE);
@@ -444,7 +425,6 @@ static void an_acknowledgement_of_what_was_never_sent_is_ignored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_value_that_a_majority_reaches),
         cmocka_unit_test(proposals_of_one_turn_travel_together),
         cmocka_unit_test(an_append_is_limited_in_bytes_but_carries_one_entry),
         cmocka_unit_test(the_pipeline_is_limited_and_acknowledgements_open_it),

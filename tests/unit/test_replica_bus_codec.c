@@ -58,6 +58,10 @@ static struct bus_message hello_message(void)
         .members_hash = 99,
         .listeners_count = 2,
         .listeners = {{"client", "node1.example.org", 7000}, {"inside", "fd00::1", 7001}},
+        .membership_index = 1234567,
+        .joining = true,
+        .bus_host = "node1",
+        .bus_port = 17000,
     };
     for (int i = 0; i < BUS_NONCE_BYTES; i++) {
         hello->nonce[i] = (uint8_t)i;
@@ -216,7 +220,148 @@ static void a_hello_comes_back_whole(void **state)
     assert_string_equal(got.hello.listeners[0].host, "node1.example.org");
     assert_int_equal(got.hello.listeners[0].port, 7000);
     assert_string_equal(got.hello.listeners[1].host, "fd00::1");
+    assert_int_equal(got.hello.membership_index, 1234567);
+    assert_true(got.hello.joining);
+    assert_string_equal(got.hello.bus_host, "node1");
+    assert_int_equal(got.hello.bus_port, 17000);
     byte_buffer_deinit(&frame);
+}
+
+/* A node of the first version ends it after the listeners. */
+static void a_hello_of_version_1_is_understood(void **state)
+{
+    struct bus_message sent = hello_message(), got;
+
+    (void)state;
+    sent.hello.protocol_version = 1;
+    struct byte_buffer frame = encode(sent);
+
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.hello.protocol_version, 1);
+    assert_string_equal(got.hello.listeners[1].host, "fd00::1");
+    assert_int_equal(got.hello.membership_index, 0);
+    assert_false(got.hello.joining);
+    assert_string_equal(got.hello.bus_host, "");
+    byte_buffer_append(&frame, "more", 4);
+    expect_refused(&frame);
+}
+
+static struct bus_message snapshot_begin_message(uint32_t membership_bytes)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_SNAPSHOT_BEGIN};
+
+    message.snapshot_begin.upto = (struct raft_entry_id){.term = 3, .index = UINT64_MAX};
+    message.snapshot_begin.keys_count = 77;
+    if (membership_bytes > 0) {
+        message.snapshot_begin.membership = raft_payload_create(membership_bytes);
+        memset(message.snapshot_begin.membership->bytes, 'm', membership_bytes);
+        message.snapshot_begin.membership->size = membership_bytes;
+    }
+    return message;
+}
+
+static void announcements_of_snapshots_come_back(void **state)
+{
+    static const uint32_t sizes[] = {0, 1, RAFT_MEMBERSHIP_BYTES_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct byte_buffer frame = encode(snapshot_begin_message(sizes[i]));
+        struct bus_message got;
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.snapshot_begin.upto.term, 3);
+        assert_true(got.snapshot_begin.upto.index == UINT64_MAX);
+        assert_int_equal(got.snapshot_begin.keys_count, 77);
+        assert_int_equal(got.snapshot_begin.membership == NULL, sizes[i] == 0);
+        if (sizes[i] > 0) {
+            assert_int_equal(got.snapshot_begin.membership->size, sizes[i]);
+            assert_int_equal(got.snapshot_begin.membership->bytes[sizes[i] - 1], 'm');
+        }
+        bus_message_deinit(&got);
+        byte_buffer_deinit(&frame);
+    }
+    struct byte_buffer frame = encode(snapshot_begin_message(9));
+
+    body(&frame)[24] = 10; /* one more than there are */
+    expect_refused(&frame);
+    frame = encode(snapshot_begin_message(RAFT_MEMBERSHIP_BYTES_MAX));
+    byte_buffer_append(&frame, "m", 1);
+    body(&frame)[24] = 1; /* over the limit, and there */
+    expect_refused(&frame);
+}
+
+static void ends_of_snapshots_come_back(void **state)
+{
+    (void)state;
+    for (int ok = 0; ok < 2; ok++) {
+        struct bus_message sent = {.type = BUS_MESSAGE_SNAPSHOT_END}, got;
+
+        sent.snapshot_end.ok = ok == 1;
+        strcpy(sent.snapshot_end.reason, "why");
+        struct byte_buffer frame = encode(sent);
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.snapshot_end.ok, ok == 1);
+        assert_string_equal(got.snapshot_end.reason, "why");
+        body(&frame)[0] = 2;
+        expect_refused(&frame);
+    }
+}
+
+static struct bus_message join_answer_message(enum bus_join_step step)
+{
+    struct bus_message message = {.type = BUS_MESSAGE_JOIN_ANSWER};
+
+    message.join_answer = (struct bus_join_answer){.step = step, .cluster_id = {5, 6}};
+    strcpy(message.join_answer.reason, "because");
+    if (step == BUS_JOIN_ASK) {
+        strcpy(message.join_answer.bus_host, "node2");
+        message.join_answer.bus_port = 17001;
+    }
+    return message;
+}
+
+static void answers_to_those_that_join_come_back(void **state)
+{
+    (void)state;
+    for (int step = BUS_JOIN_ADDED; step <= BUS_JOIN_ASK; step++) {
+        struct bus_message sent = join_answer_message((enum bus_join_step)step), got;
+        struct byte_buffer frame = encode(sent);
+
+        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(got.type, BUS_MESSAGE_JOIN_ANSWER);
+        assert_int_equal(got.join_answer.step, step);
+        assert_int_equal(got.join_answer.cluster_id[1], 6);
+        assert_string_equal(got.join_answer.bus_host, sent.join_answer.bus_host);
+        assert_int_equal(got.join_answer.bus_port, sent.join_answer.bus_port);
+        assert_string_equal(got.join_answer.reason, "because");
+        byte_buffer_deinit(&frame);
+    }
+}
+
+static void strange_answers_to_those_that_join_are_refused(void **state)
+{
+    struct byte_buffer frame;
+
+    (void)state;
+    for (int step = 0; step <= 4; step += 4) {
+        frame = encode(join_answer_message(BUS_JOIN_WAIT));
+        body(&frame)[0] = (uint8_t)step;
+        expect_refused(&frame);
+    }
+    frame = encode(join_answer_message(BUS_JOIN_WAIT));
+    body(&frame)[0] = BUS_JOIN_ASK; /* whom? */
+    expect_refused(&frame);
+    frame = encode(join_answer_message(BUS_JOIN_ASK));
+    body(&frame)[0] = BUS_JOIN_WAIT;
+    expect_refused(&frame);
+    frame = encode(join_answer_message(BUS_JOIN_ASK));
+    body(&frame)[19] = '\n'; /* in the host */
+    expect_refused(&frame);
+    frame = encode(join_answer_message(BUS_JOIN_WAIT));
+    body(&frame)[21] = 200; /* a reason that is not there */
+    expect_refused(&frame);
 }
 
 static void refusals_proofs_and_formation_come_back(void **state)
@@ -573,7 +718,7 @@ static void reports_survive_and_strange_ones_are_refused(void **state)
 static void strange_refusals_are_refused(void **state)
 {
     struct bus_message message = {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "because"}};
-    static const uint8_t codes[] = {0, 8, 255};
+    static const uint8_t codes[] = {0, 9, 255};
 
     (void)state;
     for (size_t i = 0; i < sizeof codes; i++) {
@@ -594,6 +739,11 @@ int main(void)
         cmocka_unit_test(an_append_with_entries_comes_back_whole),
         cmocka_unit_test(every_raft_message_type_and_flag_comes_back),
         cmocka_unit_test(a_hello_comes_back_whole),
+        cmocka_unit_test(a_hello_of_version_1_is_understood),
+        cmocka_unit_test(announcements_of_snapshots_come_back),
+        cmocka_unit_test(ends_of_snapshots_come_back),
+        cmocka_unit_test(answers_to_those_that_join_come_back),
+        cmocka_unit_test(strange_answers_to_those_that_join_are_refused),
         cmocka_unit_test(refusals_proofs_and_formation_come_back),
         cmocka_unit_test(a_frame_in_pieces_is_understood_when_its_last_byte_is_there),
         cmocka_unit_test(two_frames_in_a_row_are_taken_one_by_one),

@@ -302,7 +302,7 @@ static void test_differently_configured_members_do_not_form(void **state)
     cluster_destroy(cluster);
 }
 
-static void test_a_formed_node_is_not_started_with_other_members(void **state)
+static void test_the_members_of_a_formed_node_are_the_stored_ones(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_create_led(3, 31);
@@ -311,8 +311,16 @@ static void test_a_formed_node_is_not_started_with_other_members(void **state)
     node->members_count = 2;
     node->members[0] = 2;
     node->members[1] = 3;
-    assert_false(cluster_start_node(node));
-    assert_non_null(strstr(node->start_error.text, "members"));
+    assert_true(cluster_start_node(node));
+    assert_true(cluster_has_event(node, "cluster-setting-not-used"));
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    assert_int_equal(replica_peers(node->replica, peers), 2);
+    assert_int_equal(peers[0].node_id, 1);
+    assert_int_not_equal(peers[0].disk_id, 0);
+    (void)cluster_await_leader(cluster);
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k v"), "+OK\r\n");
+    cluster_run(cluster, 500);
+    cluster_assert_equal(cluster);
     cluster_destroy(cluster);
 }
 
@@ -505,7 +513,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_28_a_wiped_member_is_refused_and_stops),
         cmocka_unit_test(test_pitfall_28_an_old_disk_of_another_cluster_is_refused),
         cmocka_unit_test(test_differently_configured_members_do_not_form),
-        cmocka_unit_test(test_a_formed_node_is_not_started_with_other_members),
+        cmocka_unit_test(test_the_members_of_a_formed_node_are_the_stored_ones),
         cmocka_unit_test(test_pitfall_28_a_second_node_with_the_same_id_is_refused),
         cmocka_unit_test(test_a_connection_that_breaks_one_way_does_not_stop_it),
         cmocka_unit_test(test_an_answer_to_another_proposal_does_not_count),

@@ -72,7 +72,7 @@ static void a_record_of_a_wrong_size_is_refused_at_start(void **state)
 static void a_log_of_a_later_format_is_refused_at_start(void **state)
 {
     struct storage_error error = {{0}};
-    const uint8_t body[4] = {2};
+    const uint8_t body[4] = {LOG_FORMAT + 1};
     log_store_close(open_with_entries(*state));
     testing_damage_record(*state, "state", LOG_STATE_FORMAT, body, sizeof body);
     assert_int_equal(open_status(*state, &error), STORAGE_INCOMPATIBLE);

@@ -1,9 +1,10 @@
 /* test_storage_map_model.c: random histories, applied to a plain model and to two maps that freeze, write,
- * crash and replay at different moments. All three must agree on every answer after every entry: content,
- * meta, expiry order, purged keys, scans (pitfalls 11 and 30).
+ * crash, are replaced by what is loaded from a snapshot of themselves, and replay, at different moments. All
+ * three must agree on every answer after every entry: content, meta, expiry order, purged keys, scans
+ * (pitfalls 11 and 30).
  */
 #include "map_record.h"
-#include "storage_testing.h"
+#include "storage_snapshots.h"
 #include "write_buffer.h"
 
 #include <assert.h>
@@ -52,6 +53,7 @@ struct node {
     bool written;
     uint64_t random;
     uint64_t written_index;
+    uint64_t loads_count;
 };
 
 struct keys {
@@ -207,7 +209,39 @@ static void node_apply(struct node *node, const struct keys *keys, const struct 
     map_end_entry(node->map, 100);
 }
 
-/* Freezes, writes, finishes or crashes, as chance has it. */
+/* Opens the node's map anew and applies what it had applied. */
+static void node_replay(struct node *node, const struct keys *keys, const struct entry *entries,
+                        uint64_t applied)
+{
+    node->checkpoint = NULL;
+    node->map = testing_open_map(node->directory, TESTING_MAP_BYTES);
+    assert_int_equal(map_get_meta(node->map)->applied_index, node->written_index);
+    testing_assert_counts(node->map);
+    for (uint64_t index = node->written_index + 1; index <= applied; index++) {
+        node_apply(node, keys, &entries[index], index);
+    }
+}
+
+/* What is durable of the map is streamed and loaded, in chunks and with memory of any size, and takes its
+ * place. */
+static void node_load(struct node *node, const struct keys *keys, const struct entry *entries)
+{
+    uint64_t applied = map_get_meta(node->map)->applied_index;
+    size_t capacity = 64 + testing_random_below(&node->random, 5000);
+    struct testing_chunks *chunks = testing_take_snapshot(node->map, capacity);
+    map_close(node->map);
+    char name[16];
+    snprintf(name, sizeof name, "-%d", (int)++node->loads_count);
+    char *directory = malloc(strlen(node->directory) + sizeof name);
+    sprintf(directory, "%s%s", node->directory, name);
+    testing_load(chunks, directory, testing_random_below(&node->random, 3) * 5000);
+    testing_chunks_free(chunks);
+    free(node->directory);
+    node->directory = directory;
+    node_replay(node, keys, entries, applied);
+}
+
+/* Freezes, writes, finishes, crashes or loads, as chance has it. */
 static void node_disturb(struct node *node, const struct keys *keys, const struct entry *entries)
 {
     struct storage_error error = {{0}};
@@ -226,13 +260,9 @@ static void node_disturb(struct node *node, const struct keys *keys, const struc
     } else if (choice < 37) {
         uint64_t applied = map_get_meta(node->map)->applied_index;
         map_close(node->map);
-        node->checkpoint = NULL;
-        node->map = testing_open_map(node->directory, TESTING_MAP_BYTES);
-        assert_int_equal(map_get_meta(node->map)->applied_index, node->written_index);
-        testing_assert_counts(node->map);
-        for (uint64_t index = node->written_index + 1; index <= applied; index++) {
-            node_apply(node, keys, &entries[index], index);
-        }
+        node_replay(node, keys, entries, applied);
+    } else if (choice < 38) {
+        node_load(node, keys, entries);
     }
 }
 

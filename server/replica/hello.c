@@ -1,0 +1,232 @@
+/* hello.c: who this node says it is, and whether it believes who others say they are.
+ *
+ * Identity (pitfall 28): a member is its node id *and* its disk. A node that comes with the id of a member
+ * but another disk has lost what it promised, and is refused; so is a node of another cluster.
+ *
+ * Members change. Whether one that is no member by our book is refused depends on whose book is newer: who
+ * goes by a newer one is heard; who goes by one that is older than what is committed here was removed, and is
+ * told.
+ */
+#include "replica_internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* FNV-1a over the ids, ascending: says whether two nodes were configured with the same members. */
+uint64_t hello_hash_members(const struct members *members)
+{
+    uint64_t hash = 14695981039346656037ULL;
+    for (uint32_t i = 0; i < members->count; i++) {
+        for (int byte = 0; byte < 8; byte++) {
+            hash = (hash ^ ((members->list[i].node_id >> (8 * byte)) & 0xff)) * 1099511628211ULL;
+        }
+    }
+    return hash;
+}
+
+void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus_hello *hello)
+{
+    const struct replica_member *self = members_find_const(&replica->configured, replica->options.node_id);
+    memset(hello, 0, sizeof *hello);
+    hello->protocol_version = BUS_PROTOCOL_VERSION;
+    hello->protocol_version_min = BUS_PROTOCOL_VERSION_MIN;
+    hello->rules_version = COMMAND_RULES_VERSION;
+    hello->from = replica->options.node_id;
+    hello->to = peer;
+    hello->disk_id = replica->identity.disk_id;
+    hello->cluster_id[0] = replica->identity.cluster_id[0];
+    hello->cluster_id[1] = replica->identity.cluster_id[1];
+    hello->formation = (enum bus_formation_state)replica->identity.formation;
+    hello->members_hash = replica->members_hash;
+    hello->listeners_count = replica->options.listeners_count;
+    memcpy(hello->listeners, replica->listeners, sizeof hello->listeners);
+    hello->membership_index = membership_index(replica);
+    hello->joining = peer == RAFT_NODE_NONE;
+    memcpy(hello->bus_host, self->bus_host, sizeof hello->bus_host);
+    hello->bus_port = self->bus_port;
+}
+
+/* ---- judging ------------------------------------------------------------------------------------- */
+
+bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char *format, ...)
+{
+    memset(refused, 0, sizeof *refused);
+    refused->type = BUS_MESSAGE_REFUSED;
+    refused->refused.code = code;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(refused->refused.reason, sizeof refused->refused.reason, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool check_cluster(const struct replica *replica, const struct bus_hello *hello,
+                          struct bus_message *refused)
+{
+    const struct log_identity *identity = &replica->identity;
+    if (hello->formation == BUS_FORMATION_FORMED && (hello->cluster_id[0] != identity->cluster_id[0] ||
+                                                     hello->cluster_id[1] != identity->cluster_id[1])) {
+        return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
+                            "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
+                            ": its data directory is of another cluster",
+                            hello->from, hello->cluster_id[0], identity->cluster_id[0]);
+    }
+    return true;
+}
+
+static bool check_disk(const struct replica_member *member, const struct bus_hello *hello,
+                       struct bus_message *refused)
+{
+    if (member->disk_id == hello->disk_id) {
+        return true;
+    }
+    return hello_refuse(
+        refused, BUS_REFUSAL_DISK,
+        "node %" PRIu64 " is known with disk %016" PRIx64 " but came with disk %016" PRIx64
+        ": its data directory was emptied or replaced, so it may have forgotten votes and writes that it "
+        "confirmed. Put the old one back to rejoin, or start the empty one under a new id with --join and "
+        "send the leader RAFT REPLACE %" PRIu64 " NEW-ID HOST:PORT",
+        hello->from, member->disk_id, hello->disk_id, hello->from);
+}
+
+/* It is no member by our book, but it belongs to the cluster. */
+static bool check_stranger(const struct replica *replica, const struct bus_hello *hello,
+                           struct bus_message *refused)
+{
+    uint64_t cluster = replica->identity.cluster_id[0];
+    if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
+        return true; /* it goes by a newer one */
+    }
+    uint64_t committed_index = membership_committed_index(replica);
+    if (hello->formation == BUS_FORMATION_FORMED && committed_index > 0 &&
+        hello->membership_index <= committed_index) {
+        return hello_refuse(refused, BUS_REFUSAL_REMOVED,
+                            "node %" PRIu64 " was removed from cluster %016" PRIx64
+                            ". It can come back with an empty data directory: kvd --join",
+                            hello->from, cluster);
+    }
+    return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
+                        "node %" PRIu64 " is not among the members of cluster %016" PRIx64 " (yet)",
+                        hello->from, cluster);
+}
+
+static bool check_against_formed(const struct replica *replica, const struct bus_hello *hello,
+                                 struct bus_message *refused)
+{
+    if (!check_cluster(replica, hello, refused)) {
+        return false;
+    }
+    const struct peer *peer = peers_find_const(replica, hello->from);
+    if (peer == NULL) {
+        return check_stranger(replica, hello, refused);
+    }
+    if (peer->standing == PEER_MEMBER && peer->member.disk_id == 0) {
+        return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
+                            "node %" PRIu64 " has not asked to join yet: start it with --join", hello->from);
+    }
+    return check_disk(&peer->member, hello, refused);
+}
+
+/* Whether it may ask; what it is told is another matter (join.c). */
+static bool check_joining(const struct replica *replica, const struct bus_hello *hello,
+                          struct bus_message *refused)
+{
+    if (hello->from == replica->options.node_id) {
+        return hello_refuse(refused, BUS_REFUSAL_ADDRESS,
+                            "the node that it asks has the id %" PRIu64 " too: choose another one (id)",
+                            hello->from);
+    }
+    if (replica->identity.formation != LOG_FORMATION_FORMED) {
+        return true;
+    }
+    const struct peer *peer = peers_find_const(replica, hello->from);
+    return check_cluster(replica, hello, refused) &&
+           (peer == NULL || peer->standing != PEER_MEMBER || peer->member.disk_id == 0 ||
+            check_disk(&peer->member, hello, refused));
+}
+
+/* Initial members among themselves. */
+static bool check_forming(const struct replica *replica, const struct bus_hello *hello,
+                          struct bus_message *refused)
+{
+    const struct peer *peer = peers_find_const(replica, hello->from);
+    if (replica->options.joins_count > 0) {
+        return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
+                            "node %" PRIu64 " waits to be told that it may join", replica->options.node_id);
+    }
+    if (peer == NULL) {
+        return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
+                            "node %" PRIu64 " is not among the members that node %" PRIu64
+                            " was configured with",
+                            hello->from, replica->options.node_id);
+    }
+    if (hello->formation == BUS_FORMATION_FORMED) {
+        return true; /* it judges whether we belong to its cluster */
+    }
+    if (hello->members_hash != replica->members_hash) {
+        return hello_refuse(
+            refused, BUS_REFUSAL_MEMBERS,
+            "node %" PRIu64 " and node %" PRIu64
+            " were configured with different initial members: they must be the same on all nodes",
+            hello->from, replica->options.node_id);
+    }
+    if (peer->hello_known && (peer->accepted || peer->dialled) && peer->hello.disk_id != hello->disk_id) {
+        return hello_refuse(refused, BUS_REFUSAL_DISK,
+                            "another node with id %" PRIu64 " is already connected: ids must be different",
+                            hello->from);
+    }
+    return true;
+}
+
+bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
+                         struct bus_message *refused)
+{
+    if (hello->protocol_version < BUS_PROTOCOL_VERSION_MIN ||
+        hello->protocol_version_min > BUS_PROTOCOL_VERSION) {
+        return hello_refuse(refused, BUS_REFUSAL_VERSION,
+                            "node %" PRIu64 " speaks bus versions %u to %u, this node %d to %d", hello->from,
+                            (unsigned)hello->protocol_version_min, (unsigned)hello->protocol_version,
+                            BUS_PROTOCOL_VERSION_MIN, BUS_PROTOCOL_VERSION);
+    }
+    if (hello->joining && hello->to == RAFT_NODE_NONE) {
+        return check_joining(replica, hello, refused);
+    }
+    if (hello->to != replica->options.node_id || hello->from == replica->options.node_id) {
+        return hello_refuse(refused, BUS_REFUSAL_ADDRESS,
+                            "this is node %" PRIu64 "; node %" PRIu64 " came looking for node %" PRIu64
+                            " here: check the addresses and ids",
+                            replica->options.node_id, hello->from, hello->to);
+    }
+    if (replica->identity.formation == LOG_FORMATION_FORMED) {
+        return check_against_formed(replica, hello, refused);
+    }
+    return check_forming(replica, hello, refused);
+}
+
+/* ---- being judged -------------------------------------------------------------------------------- */
+
+/* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
+ * only when a majority of the others says so: one that errs must not stop it. "Removed" is said only by one
+ * that knows it from a committed entry that is newer than all we know. */
+void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
+{
+    struct peer *peer = peers_find(replica, node_id);
+    if (peer == NULL ||
+        (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER && code != BUS_REFUSAL_REMOVED) ||
+        (code == BUS_REFUSAL_REMOVED && join_is_wanted(replica))) {
+        return; /* one that joins has not been a member yet: what made it one was undone, and it asks again */
+    }
+    peer->refused_us = true;
+    uint32_t refusals = 0, members = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        bool counts = replica->peers[i].standing == PEER_MEMBER;
+        refusals += counts && replica->peers[i].refused_us ? 1 : 0;
+        members += counts ? 1 : 0;
+    }
+    if (code == BUS_REFUSAL_REMOVED || replica->identity.formation != LOG_FORMATION_FORMED ||
+        refusals > members / 2) {
+        replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
+    }
+}

@@ -1,0 +1,231 @@
+/* members.c: see members.h. The encoded form (little-endian, no padding):
+ *
+ *   u16 version (1) | u16 members
+ *   | { u64 node | u64 disk | u8 goal | u64 replaces | u8 host bytes | host | u16 port }*
+ *
+ * Invariant: whatever decodes, encodes to the same bytes.
+ */
+#include "members.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { MEMBERS_VERSION = 1 };
+
+/* ---- looking ------------------------------------------------------------------------------------- */
+
+struct replica_member *members_find(struct members *members, uint64_t node_id)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (members->list[i].node_id == node_id) {
+            return &members->list[i];
+        }
+    }
+    return NULL;
+}
+
+const struct replica_member *members_find_const(const struct members *members, uint64_t node_id)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (members->list[i].node_id == node_id) {
+            return &members->list[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- changing ------------------------------------------------------------------------------------ */
+
+bool members_put(struct members *members, const struct replica_member *member)
+{
+    assert(member->node_id != RAFT_NODE_NONE);
+    uint32_t place = 0;
+    while (place < members->count && members->list[place].node_id < member->node_id) {
+        place++;
+    }
+    bool is_there = place < members->count && members->list[place].node_id == member->node_id;
+    if (!is_there) {
+        if (members->count == RAFT_NODES_MAX) {
+            return false;
+        }
+        memmove(&members->list[place + 1], &members->list[place],
+                (members->count - place) * sizeof members->list[0]);
+        members->count++;
+    }
+    members->list[place] = *member;
+    return true;
+}
+
+void members_remove(struct members *members, uint64_t node_id)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (members->list[i].node_id == node_id) {
+            members->count--;
+            memmove(&members->list[i], &members->list[i + 1], (members->count - i) * sizeof members->list[0]);
+            return;
+        }
+    }
+}
+
+/* ---- addresses ----------------------------------------------------------------------------------- */
+
+static bool is_host(const uint8_t *host, size_t size)
+{
+    if (size == 0 || size > BUS_HOST_BYTES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (host[i] <= 0x20 || host[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool members_host_is_valid(const char *host)
+{
+    return is_host((const uint8_t *)host, strnlen(host, BUS_HOST_BYTES_MAX + 1));
+}
+
+static bool parse_port(const uint8_t *text, size_t size, uint16_t *port)
+{
+    uint32_t number = 0;
+    if (size == 0 || size > 5) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    }
+    *port = (uint16_t)number;
+    return number >= 1 && number <= UINT16_MAX;
+}
+
+bool members_parse_address(const uint8_t *text, size_t size, char host[BUS_HOST_BYTES_MAX + 1],
+                           uint16_t *port)
+{
+    size_t colon = size;
+    while (colon > 0 && text[colon - 1] != ':') {
+        colon--;
+    }
+    if (colon == 0 || !parse_port(text + colon, size - colon, port)) {
+        return false;
+    }
+    size_t host_size = colon - 1;
+    bool has_brackets = host_size >= 2 && text[0] == '[' && text[host_size - 1] == ']';
+    if (has_brackets) {
+        text++;
+        host_size -= 2;
+    } else if (memchr(text, ':', host_size) != NULL) {
+        return false; /* which colon is which cannot be told */
+    }
+    if (!is_host(text, host_size)) {
+        return false;
+    }
+    memcpy(host, text, host_size);
+    host[host_size] = '\0';
+    return true;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+static uint8_t *put_number(uint8_t *to, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        *to++ = (uint8_t)(value >> (8 * i));
+    }
+    return to;
+}
+
+size_t members_encode(const struct members *members, uint8_t *bytes)
+{
+    assert(members->count <= RAFT_NODES_MAX);
+    uint8_t *to = put_number(bytes, MEMBERS_VERSION, 2);
+    to = put_number(to, members->count, 2);
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct replica_member *member = &members->list[i];
+        size_t host_size = strlen(member->bus_host);
+        assert(host_size <= BUS_HOST_BYTES_MAX);
+        to = put_number(to, member->node_id, 8);
+        to = put_number(to, member->disk_id, 8);
+        to = put_number(to, (uint64_t)member->goal, 1);
+        to = put_number(to, member->replaces, 8);
+        to = put_number(to, host_size, 1);
+        memcpy(to, member->bus_host, host_size);
+        to = put_number(to + host_size, member->bus_port, 2);
+    }
+    size_t size = (size_t)(to - bytes);
+    assert(size <= MEMBERS_BYTES_MAX);
+    return size;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------- */
+
+/* Reads beyond the end give zeros and set `failed`, which is looked at before a result is used. */
+struct cursor {
+    const uint8_t *bytes;
+    size_t left;
+    bool failed;
+};
+
+static const uint8_t *take_bytes(struct cursor *cursor, size_t size)
+{
+    if (cursor->failed || size > cursor->left) {
+        cursor->failed = true;
+        return NULL;
+    }
+    const uint8_t *bytes = cursor->bytes;
+    cursor->bytes += size;
+    cursor->left -= size;
+    return bytes;
+}
+
+static uint64_t take_number(struct cursor *cursor, size_t bytes)
+{
+    const uint8_t *from = take_bytes(cursor, bytes);
+    uint64_t value = 0;
+    for (size_t i = 0; from != NULL && i < bytes; i++) {
+        value |= (uint64_t)from[i] << (8 * i);
+    }
+    return value;
+}
+
+static bool read_member(struct cursor *cursor, struct replica_member *member)
+{
+    member->node_id = take_number(cursor, 8);
+    member->disk_id = take_number(cursor, 8);
+    uint64_t goal = take_number(cursor, 1);
+    member->replaces = take_number(cursor, 8);
+    size_t host_size = (size_t)take_number(cursor, 1);
+    const uint8_t *host = take_bytes(cursor, host_size);
+    member->bus_port = (uint16_t)take_number(cursor, 2);
+    if (cursor->failed || member->node_id == RAFT_NODE_NONE || goal > MEMBER_GOAL_VOTER ||
+        (goal == MEMBER_GOAL_NONE && member->replaces != 0) || (host_size == 0) != (member->bus_port == 0) ||
+        (host_size > 0 && !is_host(host, host_size))) {
+        return false;
+    }
+    member->goal = (enum member_goal)goal;
+    memcpy(member->bus_host, host, host_size);
+    return true;
+}
+
+bool members_decode(const uint8_t *bytes, size_t size, struct members *members)
+{
+    struct cursor cursor = {bytes, size, false};
+    memset(members, 0, sizeof *members);
+    uint64_t version = take_number(&cursor, 2);
+    uint64_t count = take_number(&cursor, 2);
+    if (cursor.failed || version != MEMBERS_VERSION || count > RAFT_NODES_MAX) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        struct replica_member *member = &members->list[i];
+        if (!read_member(&cursor, member) || (i > 0 && member[-1].node_id >= member->node_id)) {
+            return false;
+        }
+    }
+    members->count = (uint32_t)count;
+    return cursor.left == 0;
+}

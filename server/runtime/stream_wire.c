@@ -1,0 +1,183 @@
+/* stream_wire.c: see stream_wire.h. Waits in short slices, to notice that it is aborted. */
+#include "stream_wire.h"
+
+#include "socket.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SLICE_MS = 50, READ_BYTES = 256 * 1024 };
+
+bool stream_wire_fail(struct stream_wire *wire, const char *format, ...)
+{
+    va_list arguments;
+
+    if (wire->problem[0] == '\0') {
+        va_start(arguments, format);
+        (void)vsnprintf(wire->problem, sizeof wire->problem, format, arguments);
+        va_end(arguments);
+    }
+    return false;
+}
+
+/* Until the socket is ready for it. */
+static bool wait_for(struct stream_wire *wire, short what, uint32_t silence_ms)
+{
+    for (uint32_t waited_ms = 0; waited_ms <= silence_ms; waited_ms += SLICE_MS) {
+        struct pollfd poll_file = {wire->file, what, 0};
+
+        if (atomic_load(&wire->aborted)) {
+            return stream_wire_fail(wire, "it was given up");
+        }
+        if (poll(&poll_file, 1, SLICE_MS) > 0) {
+            return true;
+        }
+    }
+    return stream_wire_fail(wire, "nothing moved for %u s", silence_ms / 1000);
+}
+
+static bool finish_connecting(struct stream_wire *wire)
+{
+    int problem = 0;
+    socklen_t size = sizeof problem;
+
+    if (!wait_for(wire, POLLOUT, STREAM_SILENCE_MS_MAX)) {
+        return false;
+    }
+    if (getsockopt(wire->file, SOL_SOCKET, SO_ERROR, &problem, &size) != 0) {
+        problem = errno;
+    }
+    return problem == 0 || stream_wire_fail(wire, "%s", strerror(problem));
+}
+
+bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t port)
+{
+    struct resolved known = {0};
+    bool in_progress = false;
+
+    resolver_resolve_now(host, port, false, &known);
+    if (known.problem != 0 || known.count == 0) {
+        return stream_wire_fail(wire, "its name is not known (%s)", gai_strerror(known.problem));
+    }
+    wire->file = socket_connect(&known.addresses[0], &in_progress);
+    if (wire->file < 0) {
+        return stream_wire_fail(wire, "%s", strerror(errno));
+    }
+    socket_prepare_member(wire->file, STREAM_USER_TIMEOUT_MS);
+    return finish_connecting(wire);
+}
+
+bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+
+    while (size > 0) {
+        ssize_t sent = send(wire->file, at, size, MSG_NOSIGNAL);
+
+        if (sent > 0) {
+            at += sent;
+            size -= (size_t)sent;
+        } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            return stream_wire_fail(wire, "%s", strerror(errno));
+        } else if (!wait_for(wire, POLLOUT, STREAM_SILENCE_MS_MAX)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool stream_wire_send_frame(struct stream_wire *wire, const struct bus_message *message)
+{
+    struct byte_buffer bytes = {0};
+
+    bus_codec_encode(&bytes, message);
+    bool sent = stream_wire_send(wire, byte_buffer_front(&bytes), byte_buffer_size(&bytes));
+
+    byte_buffer_deinit(&bytes);
+    return sent;
+}
+
+/* Waits for some bytes. */
+static bool read_some(struct stream_wire *wire, uint32_t silence_ms)
+{
+    for (;;) {
+        ssize_t got = read(wire->file, byte_buffer_reserve(&wire->input, READ_BYTES), READ_BYTES);
+
+        if (got > 0) {
+            byte_buffer_commit(&wire->input, (size_t)got);
+            return true;
+        }
+        if (got == 0) {
+            return stream_wire_fail(wire, "closed by the other side");
+        }
+        if (errno != EAGAIN && errno != EINTR) {
+            return stream_wire_fail(wire, "%s", strerror(errno));
+        }
+        if (!wait_for(wire, POLLIN, silence_ms)) {
+            return false;
+        }
+    }
+}
+
+bool stream_wire_await(struct stream_wire *wire, size_t size)
+{
+    while (byte_buffer_size(&wire->input) < size) {
+        if (!read_some(wire, STREAM_SILENCE_MS_MAX)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool stream_wire_receive_frame(struct stream_wire *wire, uint32_t silence_ms, struct bus_message *message)
+{
+    for (;;) {
+        size_t consumed = 0, wanted = 0;
+
+        switch (bus_codec_decode(byte_buffer_front(&wire->input), byte_buffer_size(&wire->input),
+                                 STREAM_FRAME_BYTES_MAX, message, &consumed, &wanted)) {
+        case BUS_CODEC_MESSAGE:
+            byte_buffer_consume(&wire->input, consumed);
+            return true;
+        case BUS_CODEC_ERROR:
+            return stream_wire_fail(wire, "these bytes are no frame of the bus");
+        case BUS_CODEC_NEED_MORE:
+            if (!read_some(wire, silence_ms)) {
+                return false;
+            }
+        }
+    }
+}
+
+bool stream_wire_has_input(struct stream_wire *wire)
+{
+    struct pollfd poll_file = {wire->file, POLLIN, 0};
+
+    return byte_buffer_size(&wire->input) > 0 || poll(&poll_file, 1, 0) > 0;
+}
+
+void stream_wire_sleep(struct stream_wire *wire, uint64_t ms)
+{
+    while (ms > 0 && !atomic_load(&wire->aborted)) {
+        uint64_t slice_ms = ms < SLICE_MS ? ms : SLICE_MS;
+        const struct timespec slice = {0, (long)slice_ms * 1000000};
+
+        (void)nanosleep(&slice, NULL);
+        ms -= slice_ms;
+    }
+}
+
+void stream_wire_close(struct stream_wire *wire)
+{
+    if (wire->file >= 0) {
+        (void)close(wire->file);
+        wire->file = -1;
+    }
+    byte_buffer_deinit(&wire->input);
+}

@@ -1,0 +1,46 @@
+/* stream_wire.h: a socket as a thread of its own uses it: bytes and frames of the bus, waiting for each.
+ *
+ * A call ends early when the stream is aborted, and when nothing moves for some seconds: that is the least
+ * rate of a stream. After a failure `problem` says what happened, once.
+ */
+#ifndef STREAM_WIRE_H
+#define STREAM_WIRE_H
+
+#include "bus_codec.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STREAM_SILENCE_MS_MAX = 10000,
+    STREAM_USER_TIMEOUT_MS = 30000,
+    STREAM_FRAME_BYTES_MAX = 64 * 1024,
+};
+
+struct stream_wire {
+    int file;                 /* non-blocking; -1: none */
+    atomic_bool aborted;      /* set by any thread */
+    struct byte_buffer input; /* arrived, not used yet */
+    char problem[200];
+};
+
+/* Keeps the first problem. Returns false. */
+bool stream_wire_fail(struct stream_wire *wire, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Resolves and connects, which may take long. */
+bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t port);
+bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size);
+bool stream_wire_send_frame(struct stream_wire *wire, const struct bus_message *message);
+/* At least `size` bytes stand in `input` then. */
+bool stream_wire_await(struct stream_wire *wire, size_t size);
+/* The next frame; within `silence_ms`. bus_message_deinit() it. */
+bool stream_wire_receive_frame(struct stream_wire *wire, uint32_t silence_ms, struct bus_message *message);
+/* Something has arrived that was not used yet. */
+bool stream_wire_has_input(struct stream_wire *wire);
+/* Sleeps, unless aborted. */
+void stream_wire_sleep(struct stream_wire *wire, uint64_t ms);
+void stream_wire_close(struct stream_wire *wire);
+
+#endif
