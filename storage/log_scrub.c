@@ -51,7 +51,8 @@ static void ignore_stretch(void *context, uint64_t first_index, uint64_t term)
 static void check_records(struct walk *walk)
 {
     static const char *const names[] = {LOG_STATE_FORMAT,      LOG_STATE_HARD_STATE,     LOG_STATE_BASE,
-                                        LOG_STATE_COMMIT_HINT, LOG_STATE_MAP_GENERATION, LOG_STATE_IDENTITY};
+                                        LOG_STATE_COMMIT_HINT, LOG_STATE_MAP_GENERATION, LOG_STATE_IDENTITY,
+                                        LOG_STATE_LEFT_OVER};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const uint8_t *body = NULL;
         size_t size = 0;
@@ -61,31 +62,35 @@ static void check_records(struct walk *walk)
             found(walk, &error);
         }
     }
-    int result = log_terms_visit(walk->transaction, walk->store->terms, ignore_stretch, NULL);
-    if (result != 0) {
-        found_failure(walk, result);
+    const MDB_dbi tables[] = {walk->store->terms, walk->store->memberships};
+    for (size_t i = 0; i < 2; i++) {
+        int result = log_terms_visit(walk->transaction, tables[i], ignore_stretch, NULL);
+        if (result != 0) {
+            found_failure(walk, result);
+        }
     }
 }
 
 /* ---- entries ------------------------------------------------------------------------------------- */
 
-/* The entry before the first one; false: not to be read. */
-static bool read_base(struct walk *walk, uint64_t *index)
+/* The number at `offset` of a record of `size_wanted` bytes; false: not to be read. */
+static bool read_number(struct walk *walk, const char *name, size_t size_wanted, size_t offset,
+                        uint64_t *number)
 {
     const uint8_t *body = NULL;
     size_t size = 0;
     struct storage_error error;
     enum storage_status status =
-        log_store_get_state_record(walk->store, walk->transaction, LOG_STATE_BASE, &body, &size, &error);
-    if (status == STORAGE_OK && size != 16) {
-        status = storage_fail(&error, STORAGE_CORRUPT, "%s/data.mdb: the record \"base\" is missing",
-                              walk->store->directory);
+        log_store_get_state_record(walk->store, walk->transaction, name, &body, &size, &error);
+    if (status == STORAGE_OK && size != size_wanted) {
+        status = storage_fail(&error, STORAGE_CORRUPT, "%s/data.mdb: the record \"%s\" is missing",
+                              walk->store->directory, name);
     }
     if (status != STORAGE_OK) {
         found(walk, &error);
         return false;
     }
-    *index = storage_get_u64(body + 8);
+    *number = storage_get_u64(body + offset);
     return true;
 }
 
@@ -130,9 +135,12 @@ static void walk_entries(struct walk *walk, MDB_cursor *cursor, uint64_t first, 
 static void scrub(struct walk *walk, uint64_t from_index, uint64_t work_bytes_max)
 {
     uint64_t base = 0;
+    uint64_t left_over =
+        0; /* where entries below the base start that are still there (log_store_install.c) */
     MDB_stat statistics;
     MDB_cursor *cursor = NULL;
-    if (!read_base(walk, &base)) {
+    if (!read_number(walk, LOG_STATE_BASE, 16, 8, &base) ||
+        !read_number(walk, LOG_STATE_LEFT_OVER, 8, 0, &left_over)) {
         return;
     }
     int result = mdb_stat(walk->transaction, walk->store->entries, &statistics);
@@ -142,7 +150,8 @@ static void scrub(struct walk *walk, uint64_t from_index, uint64_t work_bytes_ma
         return;
     }
     uint64_t first = from_index > base ? from_index : base + 1;
-    walk_entries(walk, cursor, first, base + statistics.ms_entries, work_bytes_max);
+    uint64_t before = left_over != 0 ? left_over - 1 : base;
+    walk_entries(walk, cursor, first, before + statistics.ms_entries, work_bytes_max);
     mdb_cursor_close(cursor);
 }
 

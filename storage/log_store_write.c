@@ -14,8 +14,8 @@
 #include "storage_record.h"
 
 enum {
-    LEFT_OVER_ENTRIES_PER_WRITE = 256,    /* about a tenth of a millisecond */
     ENTRY_HEAD_BYTES_MAX = 64,            /* an entry's own head, and LMDB's before it */
+    LEFT_OVER_ENTRIES_PER_WRITE = 256,    /* about a tenth of a millisecond */
     ENTRY_ROOM_BYTES = 4096,              /* an entry is rounded up to whole pages */
     RESERVE_SHARE = 8,                    /* entries leave this part of the map free ... */
     RESERVE_BYTES_MAX = 64 * 1024 * 1024, /* ... or this much of a large one */
@@ -83,6 +83,7 @@ static struct space_need log_store_need(const struct log_store *store, const str
     uint64_t held = store->cached.last.index - store->cached.base.index;
     uint64_t deleted = write->compact_to > 0 ? write->compact_entries_max : 0;
     deleted = deleted < held ? deleted : held;
+    deleted += store->left_over != 0 ? LEFT_OVER_ENTRIES_PER_WRITE : 0;
     if (write->entries_count > 0 && write->entries[0].id.index <= store->cached.last.index) {
         deleted += store->cached.last.index - write->entries[0].id.index + 1;
     }

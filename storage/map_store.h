@@ -107,14 +107,6 @@ enum storage_status map_store_write(struct map_store *store, const struct write_
                                     const struct map_meta *meta, const struct space_need *need,
                                     struct storage_error *error) STORAGE_MUST_CHECK;
 
-/* Opens the tables, creates those that are missing; an LMDB result. */
-int map_store_open_tables(struct map_store *store, MDB_txn *transaction);
-
-/* Reads meta as `transaction` sees it; a new map has none. */
-enum storage_status map_store_read_meta(const struct map_store *store, MDB_txn *transaction,
-                                        struct map_meta *meta, bool *found,
-                                        struct storage_error *error) STORAGE_MUST_CHECK;
-
 /* Sees that there is room on the disk for what will be written later. Anything but OK and FULL fails every
  * later write. The thread that writes. */
 enum storage_status map_store_reserve(struct map_store *store, const struct space_need *need,
@@ -124,6 +116,13 @@ enum storage_status map_store_reserve(struct map_store *store, const struct spac
  * changed. */
 struct space_need map_store_need(const struct map_store *store, const struct write_buffer *buffer);
 
+/* Opens the tables, creates those that are missing; an LMDB result. */
+int map_store_open_tables(struct map_store *store, MDB_txn *transaction);
+
+/* Reads meta as `transaction` sees it. */
+enum storage_status map_store_read_meta(const struct map_store *store, MDB_txn *transaction,
+                                        struct map_meta *meta, bool *found,
+                                        struct storage_error *error) STORAGE_MUST_CHECK;
 /* Puts meta; an LMDB result. */
 int map_store_put_meta(struct map_store *store, MDB_txn *transaction, const struct map_meta *meta);
 

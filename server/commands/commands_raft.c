@@ -18,8 +18,6 @@
  *   key_count
  *   digest             16 hex digits
  *   log_time_ms, clock_skew_ms, rules_version, uptime_ms, version, build
- *   membership_index   of the entry that set the members; 0: those that formed the cluster
- *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
  *   disk_free_bytes    of the filesystem, for anybody
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
@@ -27,6 +25,8 @@
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
  *   damage             what the scrub found on this node's disk; empty: nothing
  *   scrubs_total       passes of the scrub since the start
+ *   membership_index   of the entry that set the members; 0: those that formed the cluster
+ *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
  *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=
@@ -165,8 +165,6 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_number(&writer, "uptime_ms", node->uptime_ms);
     write_text(&writer, "version", node->version);
     write_text(&writer, "build", node->build);
-    write_number(&writer, "membership_index", node->membership_index);
-    write_text(&writer, "membership", node->membership);
     write_text(&writer, "low_space", yes_no(node->low_space));
     write_number(&writer, "disk_free_bytes", node->disk_free_bytes);
     write_number(&writer, "log_room_bytes", node->log_room_bytes);
@@ -175,6 +173,8 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_members(&writer, "digest_differs", node, differs);
     write_text(&writer, "damage", node->damage);
     write_number(&writer, "scrubs_total", node->scrubs_total);
+    write_number(&writer, "membership_index", node->membership_index);
+    write_text(&writer, "membership", node->membership);
     write_number(&writer, "members", node->members_count);
     for (uint32_t i = 0; i < node->members_count; i++) {
         write_member(&writer, &node->members[i]);

@@ -37,10 +37,10 @@ enum {
     ENTRY_FIXED_BYTES = 16,
     FLAG_REJECT = 1,
     FLAG_FORCE = 2,
+    FLAG_LOW_SPACE = 1,
     FLAG_JOINING = 1,
     FLAG_SNAPSHOT = 2,
     HELLO_VERSION_WITH_ADDRESS = 2,
-    FLAG_LOW_SPACE = 1,
 };
 
 _Static_assert(BUS_HOST_BYTES_MAX <= UINT8_MAX && BUS_NAME_BYTES_MAX <= UINT8_MAX, "lengths are one byte");
@@ -174,6 +174,14 @@ static void encode_raft(struct byte_buffer *out, const struct bus_message *messa
     }
 }
 
+static void encode_report(struct byte_buffer *out, const struct bus_report *report)
+{
+    put_number(out, report->low_space ? FLAG_LOW_SPACE : 0, 4);
+    put_number(out, 0, 4);
+    put_number(out, report->digest_index, 8);
+    put_number(out, report->digest, 8);
+}
+
 static void encode_snapshot_begin(struct byte_buffer *out, const struct bus_snapshot_begin *begin)
 {
     uint32_t size = begin->membership == NULL ? 0 : begin->membership->size;
@@ -194,14 +202,6 @@ static void encode_snapshot_end(struct byte_buffer *out, const struct bus_snapsh
     put_reason(out, end->reason);
 }
 
-static void encode_report(struct byte_buffer *out, const struct bus_report *report)
-{
-    put_number(out, report->low_space ? FLAG_LOW_SPACE : 0, 4);
-    put_number(out, 0, 4);
-    put_number(out, report->digest_index, 8);
-    put_number(out, report->digest, 8);
-}
-
 static void encode_body(struct byte_buffer *out, const struct bus_message *message)
 {
     switch (message->type) {
@@ -220,6 +220,9 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
     case BUS_MESSAGE_RAFT:
         encode_raft(out, message);
         return;
+    case BUS_MESSAGE_REPORT:
+        encode_report(out, &message->report);
+        return;
     case BUS_MESSAGE_JOIN_ANSWER:
         encode_join_answer(out, &message->join_answer);
         return;
@@ -228,9 +231,6 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
         return;
     case BUS_MESSAGE_SNAPSHOT_END:
         encode_snapshot_end(out, &message->snapshot_end);
-        return;
-    case BUS_MESSAGE_REPORT:
-        encode_report(out, &message->report);
         return;
     }
     abort();
@@ -599,14 +599,14 @@ static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message
         return decode_formation(cursor, &message->formation);
     case BUS_MESSAGE_RAFT:
         return decode_raft(cursor, message);
+    case BUS_MESSAGE_REPORT:
+        return decode_report(cursor, &message->report);
     case BUS_MESSAGE_JOIN_ANSWER:
         return decode_join_answer(cursor, &message->join_answer);
     case BUS_MESSAGE_SNAPSHOT_BEGIN:
         return decode_snapshot_begin(cursor, &message->snapshot_begin);
     case BUS_MESSAGE_SNAPSHOT_END:
         return decode_snapshot_end(cursor, &message->snapshot_end);
-    case BUS_MESSAGE_REPORT:
-        return decode_report(cursor, &message->report);
     }
     return false;
 }

@@ -14,10 +14,11 @@
 #include <stdint.h>
 
 enum {
-    BUS_PROTOCOL_VERSION = 2, /* 2: hellos tell the node's address and how new its membership is; joining */
+    /* 2: hellos tell the node's address and how new its membership is; joining. 3: reports */
+    BUS_PROTOCOL_VERSION = 3,
     BUS_PROTOCOL_VERSION_OF_CHANGES = 2, /* nodes of an older one take no notice of membership entries */
+    BUS_PROTOCOL_VERSION_OF_REPORTS = 3, /* sent to nodes of this version and later */
     BUS_PROTOCOL_VERSION_MIN = 1,        /* the oldest that we still understand */
-    BUS_REPORT_VERSION = 2,              /* REPORT is sent to members of this version and later */
     BUS_LISTENERS_MAX = 4,
     BUS_NAME_BYTES_MAX = 31,
     BUS_HOST_BYTES_MAX = 255,
@@ -121,6 +122,13 @@ struct bus_formation {
     struct bus_member members[RAFT_NODES_MAX];
 };
 
+/* What a member says of itself, to everybody, again and again. */
+struct bus_report {
+    bool low_space;        /* its disk is nearly full: it wants no data that grows */
+    uint64_t digest_index; /* an entry that it has applied, 0: none yet ... */
+    uint64_t digest;       /* ... and the digest of its map at that entry */
+};
+
 struct bus_snapshot_begin {
     struct raft_entry_id upto;
     uint64_t keys_count; /* about: for people */
@@ -131,13 +139,6 @@ struct bus_snapshot_begin {
 struct bus_snapshot_end {
     bool ok; /* all of it is on the receiver's disk */
     char reason[BUS_REASON_BYTES_MAX + 1];
-};
-
-/* What a member says of itself, to everybody, again and again. */
-struct bus_report {
-    bool low_space;        /* its disk is nearly full: it wants no data that grows */
-    uint64_t digest_index; /* an entry that it has applied, 0: none yet ... */
-    uint64_t digest;       /* ... and the digest of its map at that entry */
 };
 
 struct bus_message {
@@ -151,10 +152,10 @@ struct bus_message {
         } refused;
         uint8_t proof[BUS_PROOF_BYTES];
         struct bus_formation formation;
+        struct bus_report report;
         struct bus_join_answer join_answer;
         struct bus_snapshot_begin snapshot_begin;
         struct bus_snapshot_end snapshot_end;
-        struct bus_report report;
         struct raft_message raft; /* decoded: owns its entries, raft_message_deinit() */
     };
 };

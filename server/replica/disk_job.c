@@ -65,13 +65,12 @@ static void run_log_write(struct disk_job *job)
     }
     job->write.entries = job->log_entries;
     job->write.entries_count = job->entries_count;
-    job->status = STORAGE_OK;
-    if (job->installs && !job->is_installed) {
+    if (job->installs && !job->installed) {
         job->install.hard_state = job->write.hard_state;
         job->status = log_store_install(job->log, &job->install, &job->error);
-        job->is_installed = job->status == STORAGE_OK;
+        job->installed = job->status == STORAGE_OK;
     }
-    if (job->status == STORAGE_OK) {
+    if (!job->installs || job->installed) {
         job->status = log_store_write(job->log, &job->write, &job->error);
     }
     if (job->status == STORAGE_OK) {

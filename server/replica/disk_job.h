@@ -46,8 +46,8 @@ struct disk_job {
     uint32_t entries_count, entries_capacity;
     struct log_hard_state hard_state;
     uint64_t sequence; /* of the last raft_ready in it; 0: it only makes room */
-    bool installs;     /* first of all ... */
-    bool is_installed; /* ... but not again when the rest found no room */
+    bool installs;     /* first of all */
+    bool installed;    /* ... which is done, if the rest of it found no room and is tried again */
     struct log_install install;
     /* IDENTITY */
     struct log_identity identity;

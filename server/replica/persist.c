@@ -88,17 +88,14 @@ static void drop_overwritten(struct replica *replica, struct disk_job *job, uint
     }
 }
 
-static struct disk_job *open_write(struct replica *replica)
+static void put_last(struct replica *replica, struct disk_job *job)
 {
-    struct disk_job *job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
-    struct disk_job **end = &replica->writes;
-    while (*end != NULL) {
-        end = &(*end)->next;
+    struct disk_job **link = &replica->log_waiting_first;
+    while (*link != NULL) {
+        link = &(*link)->next;
     }
-    *end = job;
-    replica->gathering_job = job;
-    replica->gathering_bytes = 0;
-    return job;
+    job->next = NULL;
+    *link = job;
 }
 
 static void gather(struct replica *replica, struct raft_ready *ready)
@@ -107,12 +104,17 @@ static void gather(struct replica *replica, struct raft_ready *ready)
         assert(ready->entries_count == 0 && !ready->hard_state_changed);
         return;
     }
-    bool installs = ready->install.upto.index > 0;
-    struct disk_job *job = replica->gathering_job;
-    if (job == NULL || installs) { /* what came before an install is written before */
-        job = open_write(replica);
+    if (ready->install.upto.index > 0 && replica->gathering_job != NULL) {
+        put_last(replica, replica->gathering_job); /* what came before is written before */
+        replica->gathering_job = NULL;
     }
-    if (installs) {
+    struct disk_job *job = replica->gathering_job;
+    if (job == NULL) {
+        job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+        replica->gathering_job = job;
+        replica->gathering_bytes = 0;
+    }
+    if (ready->install.upto.index > 0) {
         job->installs = true;
         snapshot_fill_install(replica, job);
     }
@@ -173,7 +175,7 @@ void persist_take_ready(struct replica *replica)
 
 static bool is_log_short(const struct replica *replica)
 {
-    return replica->space.log.low || replica->write_found_no_room;
+    return replica->space.log.low || replica->space.log_is_full;
 }
 
 /* A member that is only a little behind is never cut off, whoever leads; one that holds up several tails is,
@@ -220,24 +222,27 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     }
 }
 
-/* Writes are made durable in the order of their sequences, one at a time. Before one that found no room is
- * tried again, and now and then while the log is low, one that writes nothing tries to make room. */
+/* A write that found no room goes first: sequences are made durable in their order. Before it is tried again,
+ * and now and then while the log is low, one that writes nothing tries to make room. */
 static struct disk_job *take_next_write(struct replica *replica)
 {
+    bool waits_for_room = replica->space.log_is_full;
     bool check = space_is_log_check_due(replica);
-    if (check && !(replica->write_found_no_room && replica->log_room_was_tried)) {
-        replica->log_room_was_tried = replica->write_found_no_room;
+    if (check && !(waits_for_room && replica->log_room_was_tried)) {
+        replica->log_room_was_tried = waits_for_room;
         return disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
     }
-    if (replica->write_found_no_room && !check) {
+    if (waits_for_room && !check) {
         return NULL;
     }
-    struct disk_job *job = replica->writes;
+    replica->log_room_was_tried = false;
+    struct disk_job *job = replica->log_waiting_first;
     if (job != NULL) {
-        replica->writes = job->next;
+        replica->log_waiting_first = job->next;
         job->next = NULL;
-        replica->gathering_job = replica->gathering_job == job ? NULL : replica->gathering_job;
-        replica->write_found_no_room = replica->log_room_was_tried = false;
+    } else {
+        job = replica->gathering_job;
+        replica->gathering_job = NULL;
     }
     return job;
 }
@@ -245,13 +250,13 @@ static struct disk_job *take_next_write(struct replica *replica)
 void persist_submit(struct replica *replica)
 {
     struct disk_job *job = NULL;
-    if (!replica->log_job_out && !replica->identity_job_out) {
+    if (replica->log_jobs_out == 0 && !replica->identity_job_out) {
         job = take_next_write(replica);
     }
     if (job == NULL) {
         return;
     }
-    replica->log_job_out = true;
+    replica->log_jobs_out++;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
     job->write.commit_hint = commit < durable ? commit : durable;
@@ -267,26 +272,16 @@ static void stop_on_failure(struct replica *replica, const struct disk_job *job)
                  job->error.text);
 }
 
-/* Nothing of it was written: it goes first when there is room. Later ones gather behind it. */
-static void keep_for_later(struct replica *replica, struct disk_job *job)
-{
-    job->next = replica->writes;
-    replica->writes = job;
-    replica->write_found_no_room = true;
-}
-
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
-    replica->log_job_out = false;
+    assert(replica->log_jobs_out > 0);
+    replica->log_jobs_out--;
     if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
         stop_on_failure(replica, job);
         return;
     }
     space_note_log(replica, job);
-    if (job->status == STORAGE_FULL) {
-        return;
-    }
-    if (job->installs && !snapshot_on_installed(replica)) {
+    if (job->status == STORAGE_FULL || (job->installs && !snapshot_on_installed(replica))) {
         return;
     }
     if (job->sequence > 0) {
@@ -340,7 +335,8 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
     case DISK_JOB_LOG_WRITE:
         on_log_write_done(replica, job);
         if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->stopping) {
-            keep_for_later(replica, job);
+            job->next = replica->log_waiting_first; /* tried again, before all others */
+            replica->log_waiting_first = job;
             return;
         }
         break;
@@ -373,11 +369,12 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 
 void persist_destroy(struct replica *replica)
 {
-    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(replica->log_jobs_out == 0 && !replica->checkpoint_out && replica->reads_out == 0);
     assert(!replica->space.map_job_out && !replica->scrub.is_out);
-    while (replica->writes != NULL) {
-        struct disk_job *job = replica->writes;
-        replica->writes = job->next;
+    disk_job_destroy(replica->gathering_job);
+    while (replica->log_waiting_first != NULL) {
+        struct disk_job *job = replica->log_waiting_first;
+        replica->log_waiting_first = job->next;
         disk_job_destroy(job);
     }
     while (replica->held_first != NULL) {

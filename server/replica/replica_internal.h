@@ -7,14 +7,14 @@
  * reads.c          reads that wait for a read index
  * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
  * apply.c          committed entries into the map; checkpoints; purging
+ * space.c          what a node does when its disk runs full
+ * scrub.c          slow walks over log and map that find what the disk has altered
+ * report.c         what members tell one another of themselves; digests are compared
  * peers.c          what is known of the nodes that this one talks to; clocks
  * hello.c          who nodes say they are, and whether they are believed
  * members.c        the address book of the members
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
- * space.c          what a node does when its disk runs full
- * scrub.c          slow walks over log and map that find what the disk has altered
- * report.c         what members tell one another of themselves; digests are compared
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
  * join.c           how a node becomes a member of a cluster that exists
@@ -357,12 +357,13 @@ struct replica {
     struct read_round rounds[READ_ROUNDS_MAX * 2]; /* asked for or waiting to be applied; read_id 0: free */
 
     /* disk */
-    struct disk_job *writes;        /* LOG_WRITEs that are not with the disk, in order */
-    struct disk_job *gathering_job; /* the last of them, if it may still get more */
+    struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
     uint64_t gathering_bytes;
-    bool log_job_out;
-    bool write_found_no_room; /* the first of `writes` was with the disk */
-    bool log_room_was_tried;  /* room for it was sought since it came back */
+    uint32_t log_jobs_out; /* 1 at most */
+    /* LOG_WRITEs to be done before `gathering_job`, in this order: one that found no room; one that was
+     * gathered before an install. */
+    struct disk_job *log_waiting_first;
+    bool log_room_was_tried; /* room for the first was sought since it came back */
     struct replica_space space;
     struct replica_scrub scrub;
     struct reports reports;
@@ -499,6 +500,8 @@ void space_start(struct replica *replica);
 bool space_is_low(const struct replica *replica);
 /* Why a command that makes the data grow must not be taken now, as an error for the client; NULL: it may. */
 const char *space_refuses_growth(const struct replica *replica);
+/* What the live map's disk has, now that it is another one. */
+void space_on_map_replaced(struct replica *replica);
 /* What a job found. */
 void space_note_log(struct replica *replica, const struct disk_job *job);
 void space_note_map(struct replica *replica, const struct disk_job *job);
@@ -509,7 +512,6 @@ void space_tick(struct replica *replica);
 /* Time to look whether the log has room again. */
 bool space_is_log_check_due(const struct replica *replica);
 /* Low: what was deleted should leave the file soon. */
-void space_on_map_replaced(struct replica *replica);
 bool space_wants_checkpoint(const struct replica *replica);
 bool space_may_try_checkpoint(const struct replica *replica);
 uint64_t space_deadline_ms(const struct replica *replica);
@@ -517,9 +519,10 @@ uint64_t space_deadline_ms(const struct replica *replica);
 /* scrub.c */
 void scrub_start(struct replica *replica);
 void scrub_tick(struct replica *replica);
+/* A pass that was in the map begins anew. */
+void scrub_on_map_replaced(struct replica *replica);
 void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
 void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
-void scrub_on_map_replaced(struct replica *replica);
 uint64_t scrub_deadline_ms(const struct replica *replica);
 
 /* report.c */

@@ -30,7 +30,7 @@ static void fill_report(const struct replica *replica, struct bus_report *report
 void report_send(struct replica *replica, const struct peer *peer)
 {
     if (replica->raft == NULL || peer->is_self || !peer->hello_known ||
-        peer->hello.protocol_version < BUS_REPORT_VERSION) {
+        peer->hello.protocol_version < BUS_PROTOCOL_VERSION_OF_REPORTS) {
         return;
     }
     struct bus_message message = {.type = BUS_MESSAGE_REPORT};
@@ -78,30 +78,26 @@ static struct digest_row *find_row(struct replica *replica, uint64_t index)
     return oldest;
 }
 
-static bool is_member(const struct replica *replica, uint64_t node_id)
+static bool is_voter(const struct replica *replica, uint64_t node_id)
 {
-    const struct peer *peer = peers_find_const(replica, node_id);
-    return peer != NULL && peer->standing == PEER_MEMBER;
-}
-
-static uint32_t count_members(const struct replica *replica)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        count += replica->peers[i].standing == PEER_MEMBER ? 1 : 0;
+    const struct raft_membership *members = raft_get_membership(replica->raft);
+    for (uint32_t i = 0; i < members->voters_count; i++) {
+        if (members->voters[i] == node_id) {
+            return true;
+        }
     }
-    return count;
+    return false;
 }
 
-/* The digest that more than half of the members have at this entry. */
+/* The digest that more than half of the voters have at this entry. */
 static bool find_agreed(const struct replica *replica, const struct digest_row *row, uint64_t *agreed)
 {
     for (uint32_t i = 0; i < row->count; i++) {
         uint32_t same = 0;
         for (uint32_t j = 0; j < row->count; j++) {
-            same += row->said[j].digest == row->said[i].digest && is_member(replica, row->said[j].node_id);
+            same += row->said[j].digest == row->said[i].digest && is_voter(replica, row->said[j].node_id);
         }
-        if (same > count_members(replica) / 2) {
+        if (same > raft_get_membership(replica->raft)->voters_count / 2) {
             *agreed = row->said[i].digest;
             return true;
         }
@@ -112,7 +108,7 @@ static bool find_agreed(const struct replica *replica, const struct digest_row *
 /* With two members nobody can say which of them is right: both differ. */
 static bool is_split(const struct replica *replica, const struct digest_row *row)
 {
-    return count_members(replica) == 2 && row->count == 2;
+    return raft_get_membership(replica->raft)->voters_count == 2 && row->count == 2;
 }
 
 static void judge(struct replica *replica, struct digest_row *row)

@@ -124,14 +124,13 @@ void scrub_on_map_done(struct replica *replica, const struct disk_job *job)
     }
 }
 
-/* The pass begins anew. */
 void scrub_on_map_replaced(struct replica *replica)
 {
-    struct replica_scrub *scrub = &replica->scrub;
-    assert(!scrub->is_out);
-    scrub->is_in_map = scrub->pass_found_damage = false;
-    scrub->log_index = 0;
-    scrub->damage.text[0] = '\0';
+    assert(!replica->scrub.is_out);
+    replica->scrub.is_in_map = false;
+    replica->scrub.log_index = 0;
+    replica->scrub.damage.text[0] = '\0'; /* it was of another map, or of a log that is gone */
+    replica->scrub.pass_found_damage = false;
 }
 
 uint64_t scrub_deadline_ms(const struct replica *replica)

@@ -222,10 +222,9 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
 void snapshot_tick(struct replica *replica)
 {
     struct snapshots *snapshots = &replica->snapshots;
-    bool map_is_used = replica->checkpoint_out || replica->application.active || replica->space.map_job_out ||
-                       replica->scrub.is_out;
-    if (snapshots->state != SNAPSHOT_LOADED || map_is_used || replica->reads_out > 0) {
-        return;
+    if (snapshots->state != SNAPSHOT_LOADED || replica->checkpoint_out || replica->application.active ||
+        replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out) {
+        return; /* jobs read the map that goes */
     }
     if (!raft_install_snapshot(replica->raft, snapshots->upto, snapshots->membership)) {
         replica_log(replica, REPLICA_LOG_INFO, "snapshot-not-needed", "index=%" PRIu64,
@@ -255,8 +254,6 @@ bool snapshot_on_installed(struct replica *replica)
     assert(snapshots->state == SNAPSHOT_INSTALLING && !replica->checkpoint_out &&
            !replica->application.active);
     replica->checkpoint = NULL; /* frozen, but never to be written */
-    space_on_map_replaced(replica);
-    scrub_on_map_replaced(replica);
     snapshots->retired[snapshots->retired_count++] = replica->map;
     replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &error);
     if (replica->map == NULL) {
@@ -266,6 +263,8 @@ bool snapshot_on_installed(struct replica *replica)
     const struct map_meta *meta = map_get_meta(replica->map);
     assert(meta->applied_index == snapshots->upto.index);
     close_retired(replica);
+    space_on_map_replaced(replica);
+    scrub_on_map_replaced(replica);
     if (replica->io.map_replaced != NULL) {
         replica->io.map_replaced(replica->io.context);
     }

@@ -68,11 +68,12 @@ void space_note_log(struct replica *replica, const struct disk_job *job)
         replica_log(replica, REPLICA_LOG_WARNING, "log-write-waits",
                     "reason=\"no room for it\" room_bytes=%llu", (unsigned long long)job->space.room_bytes);
     }
-    replica->space.log_is_full =
-        job->status == STORAGE_FULL || (replica->space.log_is_full && job->sequence == 0);
+    if (job->sequence > 0) {
+        replica->space.log_is_full = job->status == STORAGE_FULL;
+    }
     note(replica, &replica->space.log, &job->space, "log");
     /* One that made room is followed at once, by the next such or by the write that waits. */
-    bool made_room = job->sequence == 0 && (job->write.compact_to > 0 || replica->write_found_no_room);
+    bool made_room = job->sequence == 0 && (job->write.compact_to > 0 || replica->space.log_is_full);
     replica->space.log_check_ms = replica->now_ms + (made_room ? 0 : CHECK_INTERVAL_MS);
 }
 
@@ -80,6 +81,15 @@ void space_note_map(struct replica *replica, const struct disk_job *job)
 {
     note(replica, &replica->space.map, &job->space, "map");
     replica->space.map_check_ms = replica->now_ms + CHECK_INTERVAL_MS;
+}
+
+void space_on_map_replaced(struct replica *replica)
+{
+    struct storage_space found;
+    replica->space.checkpoint_is_full = false;
+    replica->space.room_asked = (struct map_room){0};
+    map_get_space(replica->map, &found);
+    note(replica, &replica->space.map, &found, "map");
 }
 
 /* ---- commands ------------------------------------------------------------------------------------ */
@@ -95,32 +105,28 @@ static bool is_map_short(const struct replica *replica)
     return usage.used_bytes + 2 * (usage.buffer_bytes + replica->pending_bytes) > usage.map_bytes / 3;
 }
 
-static bool has_room(const struct replica *replica, raft_node_id node_id)
+static bool is_low(const struct replica *replica, raft_node_id id)
 {
-    if (node_id == replica->options.node_id) {
-        return !space_is_low(replica);
-    }
-    const struct peer *peer = peers_find_const(replica, node_id);
-    return peer == NULL || !peer->report.low_space;
+    const struct peer *peer = peers_find_const(replica, id);
+    return id == replica->options.node_id ? space_is_low(replica) : peer != NULL && peer->report.low_space;
 }
 
-/* A majority of the voters, in a joint configuration of either half, is not low, as far as this node knows.
- */
+static bool has_room(const struct replica *replica, const raft_node_id *voters, uint32_t count)
+{
+    uint32_t with_room = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        with_room += is_low(replica, voters[i]) ? 0 : 1;
+    }
+    return with_room > count / 2;
+}
+
+/* More than half of the voters are not low, as far as this node knows; while they change, of the old and of
+ * the new ones. */
 static bool has_majority_room(const struct replica *replica)
 {
-    const struct raft_membership *membership = raft_get_membership(replica->raft);
-    const raft_node_id *const halves[] = {membership->voters, membership->outgoing};
-    const uint32_t counts[] = {membership->voters_count, membership->outgoing_count};
-    for (int half = 0; half < 2; half++) {
-        uint32_t with_room = 0;
-        for (uint32_t i = 0; i < counts[half]; i++) {
-            with_room += has_room(replica, halves[half][i]) ? 1 : 0;
-        }
-        if (counts[half] > 0 && with_room <= counts[half] / 2) {
-            return false;
-        }
-    }
-    return true;
+    const struct raft_membership *members = raft_get_membership(replica->raft);
+    return has_room(replica, members->voters, members->voters_count) &&
+           (members->outgoing_count == 0 || has_room(replica, members->outgoing, members->outgoing_count));
 }
 
 const char *space_refuses_growth(const struct replica *replica)
@@ -143,20 +149,18 @@ static uint64_t match_of(const struct raft_status *status, uint64_t node_id)
     return 0;
 }
 
-/* Of those that have room and are there the one that has most of the log. */
+/* Of the voters that have room and are there the one that has most of the log. */
 static uint64_t find_successor(const struct replica *replica)
 {
+    const struct raft_membership *members = raft_get_membership(replica->raft);
     struct raft_status status;
     raft_get_status(replica->raft, &status);
     uint64_t best = RAFT_NODE_NONE;
     uint64_t best_match = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        const struct peer *peer = &replica->peers[i];
-        uint64_t match = match_of(&status, peer->member.node_id);
-        bool votes = raft_membership_find(raft_get_membership(replica->raft), peer->member.node_id) ==
-                     RAFT_MEMBER_VOTER;
-        if (!peer->is_self && votes && !peer->report.low_space && match > best_match) {
-            best = peer->member.node_id;
+    for (uint32_t i = 0; i < members->voters_count; i++) {
+        uint64_t match = match_of(&status, members->voters[i]); /* 0 of this node itself */
+        if (match > best_match && !is_low(replica, members->voters[i])) {
+            best = members->voters[i];
             best_match = match;
         }
     }
@@ -228,16 +232,6 @@ void space_note_checkpoint(struct replica *replica, bool written)
     }
 }
 
-void space_on_map_replaced(struct replica *replica)
-{
-    assert(!replica->space.map_job_out);
-    replica->space.checkpoint_is_full = false;
-    replica->space.room_asked = (struct map_room){0};
-    struct storage_space found;
-    map_get_space(replica->map, &found);
-    note(replica, &replica->space.map, &found, "map");
-}
-
 bool space_wants_checkpoint(const struct replica *replica)
 {
     return space_is_low(replica) && replica->now_ms >= replica->space.checkpoint_ms;
@@ -256,7 +250,7 @@ void space_tick(struct replica *replica)
 
 bool space_is_log_check_due(const struct replica *replica)
 {
-    return (replica->space.log.low || replica->write_found_no_room) &&
+    return (replica->space.log.low || replica->space.log_is_full) &&
            replica->now_ms >= replica->space.log_check_ms;
 }
 
@@ -270,16 +264,16 @@ uint64_t space_deadline_ms(const struct replica *replica)
 {
     const struct replica_space *space = &replica->space;
     uint64_t deadline_ms = UINT64_MAX;
-    if ((space->log.low || replica->write_found_no_room) && !replica->log_job_out) {
+    if ((space->log.low || replica->space.log_is_full) && replica->log_jobs_out == 0) {
         deadline_ms = space->log_check_ms;
     }
     bool waits_for_map = space->map.low || space->checkpoint_is_full;
-    if (waits_for_map && !space->map_job_out && !replica->checkpoint_out &&
-        space->map_check_ms < deadline_ms) {
+    if (waits_for_map && !snapshot_is_taking_over(replica) && !space->map_job_out &&
+        !replica->checkpoint_out && space->map_check_ms < deadline_ms) {
         deadline_ms = space->map_check_ms;
     }
     if (space_is_low(replica) && !map_is_clean(replica->map) && replica->checkpoint == NULL &&
-        space->checkpoint_ms < deadline_ms) {
+        !snapshot_is_taking_over(replica) && space->checkpoint_ms < deadline_ms) {
         deadline_ms = space->checkpoint_ms;
     }
     if (space_is_low(replica) && replica_leads(replica) && has_majority_room(replica) &&

@@ -48,9 +48,9 @@ struct config {
     uint64_t parking_ms, command_timeout_ms;
     uint64_t entries_in_flight, entry_bytes;
     uint64_t checkpoint_log_bytes, checkpoint_idle_ms, log_tail_bytes, write_buffer_bytes;
-    uint64_t snapshot_rate_bytes, snapshot_pinned_bytes;
     uint64_t log_map_bytes, data_map_bytes, disk_reserve_bytes;
     uint64_t scrub_rate_bytes, scrub_pause_ms;
+    uint64_t snapshot_rate_bytes, snapshot_pinned_bytes;
     uint64_t clients_max, client_pending_bytes, pending_bytes, client_memory_bytes;
     uint64_t follower_reads; /* 0 linearizable, 1 stale */
     uint64_t log_level;      /* enum replica_log_level */

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.skipif(REASONS["tmpfs"] is not None, reason="full disk
 
 SETTINGS = {
     **STEADY,
-    "disk-reserve": "4MiB",
+    "disk-reserve": "8MiB",
     "checkpoint-log-bytes": "512KiB",
     "checkpoint-idle": "300ms",
     "log-tail-bytes": "1MiB",
@@ -39,9 +39,12 @@ def cluster_on(disks, size=3, settings=None):
 
 
 class Load:
-    """Writes keys of its own, and remembers what was acknowledged."""
+    """Writes keys of its own, and remembers what was acknowledged. Slower once a disk is low: while others have room that
+    node goes on with its reserve, and one that has used it up waits for room on its disk. Here they are to be low
+    together."""
 
     def __init__(self, cluster):
+        self.cluster = cluster
         self.client = FollowingClient(cluster.addresses(), 30.0, seed=1)
         self.acknowledged = {}
         self.count = 0
@@ -60,8 +63,12 @@ class Load:
 
     def write_until_refused(self, seconds=120):
         deadline = time.monotonic() + seconds
+        pause = 0
         while time.monotonic() < deadline:
             error = self.write()
+            if self.count % 20 == 0 and low_nodes(self.cluster):
+                pause = 0.01
+            time.sleep(pause)
             if error is not None:
                 assert error.startswith("OOM command not allowed: too few nodes have room left on their disks"), error
                 return

@@ -26,7 +26,8 @@ struct disk_job *cluster_first_job(struct cluster_node *node, enum disk_queue qu
 
 static bool needs_room(const struct disk_job *job)
 {
-    return job->kind == DISK_JOB_CHECKPOINT || job->kind == DISK_JOB_MAP_ROOM || job->entries_count > 0;
+    return job->kind == DISK_JOB_CHECKPOINT || job->kind == DISK_JOB_MAP_ROOM || job->entries_count > 0 ||
+           job->installs;
 }
 
 static void run_one(const struct cluster_node *node, struct cluster_job *queued)

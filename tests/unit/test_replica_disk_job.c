@@ -161,6 +161,38 @@ static void test_a_failure_is_told_with_its_reason(void **state)
     log_store_close(log);
 }
 
+/* What was installed before the rest found no room is not installed again. */
+static void test_a_job_that_installs_may_be_done_again(void **state)
+{
+    char *directory = *state;
+    struct log_store *log = testing_open_log(directory, 256 << 10);
+    struct disk_job *job = disk_job_create(DISK_JOB_LOG_WRITE, log);
+    job->installs = true;
+    job->install = (struct log_install){.map_generation = 2, .base = {.term = 3, .index = 10}};
+    job->hard_state = (struct log_hard_state){.term = 3, .vote = 0};
+    job->write.hard_state = &job->hard_state;
+    job->entries = calloc(1, sizeof *job->entries);
+    assert_non_null(job->entries);
+    job->entries_count = job->entries_capacity = 1;
+    job->entries[0] = (struct raft_entry){.id = {3, 11}, .type = RAFT_ENTRY_COMMANDS};
+    job->entries[0].payload = raft_payload_create(300 << 10);
+    job->entries[0].payload->size = 300 << 10;
+    memset(job->entries[0].payload->bytes, 1, 300 << 10);
+    for (int i = 0; i < 3; i++) {
+        disk_job_run(job);
+        assert_int_equal(job->status, STORAGE_FULL);
+        assert_true(job->installed);
+        assert_int_equal(log_store_map_generation(log), 2);
+    }
+    job->entries[0].payload->size = 100;
+    disk_job_run(job);
+    assert_int_equal(job->status, STORAGE_OK);
+    assert_int_equal(job->log_state.base.index, 10);
+    assert_int_equal(job->log_state.last.index, 11);
+    disk_job_destroy(job);
+    log_store_close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +202,7 @@ int main(void)
         testing_in_directory(test_an_identity_is_stored),
         testing_in_directory(test_a_checkpoint_is_written),
         testing_in_directory(test_a_failure_is_told_with_its_reason),
+        testing_in_directory(test_a_job_that_installs_may_be_done_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,7 @@ static void test_reports_go_only_to_members_that_know_them(void **state)
     assert_true(count > 0);
     struct bus_hello old;
     replica_fill_hello(cluster_node(cluster, 2)->replica, 1, &old);
-    old.protocol_version = BUS_REPORT_VERSION - 1;
+    old.protocol_version = BUS_PROTOCOL_VERSION_OF_REPORTS - 1;
     replica_on_peer_connected(cluster_node(cluster, 1)->replica, 2, &old);
     cluster_run(cluster, 1500);
     assert_int_equal(count_reports(link), count);

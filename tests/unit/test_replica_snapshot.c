@@ -226,6 +226,42 @@ static void test_a_snapshot_of_the_first_membership_can_be_installed(void **stat
 }
 
 /* A member that is away does not keep the log from being cut, nor for ever. */
+static bool is_loaded(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_has_event(node, "snapshot-loaded");
+}
+
+/* Pitfall 19: the install finds no room, waits, and is done when there is some; the walks over the old map
+ * that the scrub makes meanwhile end before it. */
+static void test_an_install_without_room_waits_for_it(void **state)
+{
+    (void)state;
+    int waited = 0;
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        struct cluster *cluster = make_cluster(3, 3, seed);
+        struct cluster_node *away = leave_behind(cluster);
+        cluster->defaults.scrub_rate = 4 << 20;
+        cluster->defaults.scrub_pause_ms = 20;
+        cluster->disk_ms_max = (uint32_t)seed * 3;
+        assert_true(cluster_start_node(away));
+        cluster_run_until(cluster, is_loaded, away, 20000);
+        away->room = CLUSTER_DISK_FULL;
+        cluster_run(cluster, 2000);
+        assert_false(away->stopped);
+        waited += is_installed(cluster, away) ? 0 : 1;
+        away->room = CLUSTER_DISK_ROOMY;
+        cluster_run_until(cluster, is_installed, away, 20000);
+        write_values(cluster, "late", 5);
+        cluster_run(cluster, 2000);
+        assert_false(cluster_has_event(away, "damage-found"));
+        assert_false(away->stopped);
+        cluster_assert_equal(cluster);
+        cluster_destroy(cluster);
+    }
+    assert_true(waited > 0);
+}
+
 static void test_an_absent_member_does_not_hold_the_log(void **state)
 {
     (void)state;
@@ -252,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_14_what_it_needs_next_is_kept_while_it_loads),
         cmocka_unit_test(test_a_stream_that_breaks_is_begun_again),
         cmocka_unit_test(test_a_snapshot_of_the_first_membership_can_be_installed),
+        cmocka_unit_test(test_an_install_without_room_waits_for_it),
         cmocka_unit_test(test_an_absent_member_does_not_hold_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
