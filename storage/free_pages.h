@@ -5,7 +5,8 @@
  * takes one page from anywhere, but several that belong together (a large value, a long list of free pages)
  * only where they lie side by side; and it takes them from the low end of a stretch, so that stretches
  * shrink and are never cut in two. So while fewer than `usable` pages (below) were taken in pieces of at
- * most `run`, there is a place for the next piece. */
+ * most `run`, there is a place for the next piece.
+ */
 #ifndef FREE_PAGES_H
 #define FREE_PAGES_H
 

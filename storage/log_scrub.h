@@ -2,9 +2,10 @@
  * 27).
  *
  * A slice reads some entries in a read transaction of its own and checks their checksums and that none is
- * missing; the last one of a pass also the table of terms and the single records. What is found is named,
+ * missing; the last one of a pass also the other tables. What is found is named,
  * and the walk goes on: whoever needs an entry or a record learns of it there too, and an old entry may go
- * by compaction before. */
+ * by compaction before.
+ */
 #ifndef LOG_SCRUB_H
 #define LOG_SCRUB_H
 

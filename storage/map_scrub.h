@@ -6,8 +6,8 @@
  * transaction of its own:
  * - each value's checksum, over key, header and bytes;
  * - each hash of `scan`, which is that of its key; each key of `expiry`, which has that expiry in `data`;
- * - at the end of `data` the sum of all checksums, which is the digest, and how many keys and expiries
- * there are.
+ * - at the end of `data` the sum of all checksums, which is the digest, and how many keys and expiries there
+ *   are.
  *
  * The map changes between slices, by checkpoints only. So a checkpoint tells the pass what it changed among
  * the keys that the pass has gone by, when it is committed: at the end the sum is that of one moment, and
@@ -17,7 +17,8 @@
  * What is found: a damaged value, or entry of an index, is named and the walk goes on: whoever needs it
  * learns of it there too, and stops. A sum that is not the digest although every value is sound, or a tree
  * that cannot be walked, means that keys are missing or too many, which nobody would notice:
- * STORAGE_CORRUPT, the process must stop. */
+ * STORAGE_CORRUPT, the process must stop.
+ */
 #ifndef MAP_SCRUB_H
 #define MAP_SCRUB_H
 

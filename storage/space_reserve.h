@@ -15,7 +15,8 @@
  * fallocate() is not supported at all: then the free space of the filesystem is compared with what is
  * needed.
  *
- * One thread: the one that writes to the environment. `space` may be read by any (space_reserve_get()). */
+ * One thread: the one that writes to the environment. `space` may be read by any (space_reserve_get()).
+ */
 #ifndef SPACE_RESERVE_H
 #define SPACE_RESERVE_H
 

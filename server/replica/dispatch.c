@@ -156,8 +156,11 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     if (!replica_leads(replica)) {
         return redirect(replica, request);
     }
-    const char *refusal =
-        (request->command->flags & COMMAND_GROWS) != 0 ? space_refuses_growth(replica) : NULL;
+    bool grows = (request->command->flags & COMMAND_GROWS) != 0;
+    if (grows && space_may_hand_over(replica)) {
+        return WAIT_ORDER;
+    }
+    const char *refusal = grows ? space_refuses_growth(replica) : NULL;
     if (refusal != NULL) {
         client_answer_error(replica, client, request->number, refusal);
         return BEGUN;

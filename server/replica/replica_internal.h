@@ -498,6 +498,9 @@ uint64_t apply_deadline_ms(const struct replica *replica);
 /* space.c */
 void space_start(struct replica *replica);
 bool space_is_low(const struct replica *replica);
+/* Leadership goes to somebody with room at the end of this turn, if it can: what makes the data grow waits.
+ */
+bool space_may_hand_over(const struct replica *replica);
 /* Why a command that makes the data grow must not be taken now, as an error for the client; NULL: it may. */
 const char *space_refuses_growth(const struct replica *replica);
 /* What the live map's disk has, now that it is another one. */

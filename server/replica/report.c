@@ -2,13 +2,14 @@
  * digest of their map at certain entries (pitfall 27).
  *
  * A report goes to everybody when something in it changes, when a connection stands, and again and again in
- * case one was lost. Only to members that understand it: it came with version 2 of the bus.
+ * case one was lost. Only to members that understand it: it came with version 3 of the bus.
  *
  * Digests. All members that have applied the same entries have the same digest; at multiples of an interval
- * each says what its is. Every node collects them, the leader judges: when more than half of the members
+ * each says what it has. Every node collects them, the leader judges: when more than half of the members
  * agree at an entry, and one says something else, that one differs: its map is not what the log says, by a
  * fault of its memory, its disk or of kvd. The leader says so, in its log and in RAFT STATUS, and nothing
- * more: the way back is a replaced node, and who takes that step is a person. */
+ * more: the way back is a replaced node, and who takes that step is a person.
+ */
 #include "replica_internal.h"
 
 #include <inttypes.h>

@@ -9,7 +9,8 @@
  * used, and the node stops there (exit code 6); stopping before would take a healthy copy of everything
  * else away from the cluster, and perhaps from two nodes at once. The way back is a replaced node. Only
  * where the map has other keys than it should, which no check of a single value sees, the node stops at
- * once. */
+ * once.
+ */
 #include "replica_internal.h"
 
 #include <stdio.h>

@@ -1,17 +1,19 @@
 /* space.c: what a node does when its disk runs full (design section 4, "Disk faults"; pitfall 19).
  *
  * Log and map keep room on the disk ahead of what they write, and a reserve (storage/space_reserve.h). When
- * the reserve of one is not whole any more, the node is *low on space*: it goes on as before, with the
- * reserve, but
- * - a leader takes no commands that grow: neither when it is low itself, nor when fewer than a majority of
- * the
- *   members are not. Deletions go on, and checkpoints follow them soon, so that they make room;
- * - a leader that is low hands leadership over, if a majority of the members is not;
- * - compaction leaves no tail but what members lack. What finds no room at all waits, and is tried again:
- * nothing is lost, what it promises is not said before it is written. While a node is low it looks again
- * and again, so that all of this ends by itself.
+ * the reserve of one is not whole any more, the node is *low on space*: it goes on, with the reserve, but
+ * - a leader takes no commands that make the data grow: neither when it is low itself, nor when fewer than
+ *   a majority of the voters are not. Deletions go on, and checkpoints follow soon, so that they make room;
+ * - a leader that is low hands leadership over, if a majority of the voters is not;
+ * - compaction leaves no tail but what members lack.
  *
- * The one place that says "no" to commands for want of room, on the disk or in the map's file. */
+ * What finds no room at all waits, and is tried again: nothing is lost, and what it promises is not said
+ * before it is written. A follower that is low goes on as long as others have room; when its reserve is used
+ * up it waits for room on its disk, for deletions come after what it has no room for. While a node is low it
+ * looks again and again, so that all of this ends by itself.
+ *
+ * The one place that says "no" to commands for want of room, on the disk or in the map's file.
+ */
 #include "replica_internal.h"
 
 #include <stdio.h>
@@ -167,12 +169,18 @@ static uint64_t find_successor(const struct replica *replica)
     return best;
 }
 
+bool space_may_hand_over(const struct replica *replica)
+{
+    return space_is_low(replica) && replica_leads(replica) && has_majority_room(replica) &&
+           replica->now_ms >= replica->space.hand_over_ms;
+}
+
 static void maybe_hand_over(struct replica *replica)
 {
-    if (!space_is_low(replica) || !replica_leads(replica) || !has_majority_room(replica) ||
-        replica->now_ms < replica->space.hand_over_ms) {
+    if (!space_may_hand_over(replica)) {
         return;
     }
+    replica->redispatch = true; /* what waited for this */
     replica->space.hand_over_ms = replica->now_ms + 2 * (uint64_t)replica->options.election_timeout_ms;
     uint64_t successor = find_successor(replica);
     if (successor != RAFT_NODE_NONE && raft_transfer_leadership(replica->raft, successor)) {

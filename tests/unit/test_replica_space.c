@@ -84,6 +84,27 @@ static void test_pitfall_19_a_leader_that_is_low_hands_over_and_nobody_sees_an_e
     cluster_destroy(cluster);
 }
 
+/* Neither do those whose requests come in the very turn in which it notices. */
+static void test_pitfall_19_no_write_is_refused_while_leadership_goes_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 12);
+    struct cluster_node *old = cluster_find_leader(cluster);
+    struct cluster_client *first = cluster_connect(old, 0);
+    struct cluster_client *second = cluster_connect(old, 0);
+    cluster_hold_reports(old, DISK_QUEUE_LOG, true);
+    set_room(cluster, old->id, CLUSTER_DISK_LOW);
+    cluster_send(first, "SET k 1");
+    cluster_run(cluster, 20);
+    assert_true(cluster_report_job(old, DISK_QUEUE_LOG));
+    cluster_send(second, "SET k 2");
+    cluster_hold_reports(old, DISK_QUEUE_LOG, false);
+    cluster_expect_prefix(second, "-MOVED ");
+    cluster_expect(first, "+OK\r\n");
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 static void test_pitfall_19_without_room_on_a_majority_growth_is_refused_and_deletions_go_on(void **state)
 {
     (void)state;
@@ -295,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pitfall_19_a_leader_that_is_low_hands_over_and_nobody_sees_an_error),
+        cmocka_unit_test(test_pitfall_19_no_write_is_refused_while_leadership_goes_over),
         cmocka_unit_test(test_pitfall_19_without_room_on_a_majority_growth_is_refused_and_deletions_go_on),
         cmocka_unit_test(test_a_follower_that_is_low_changes_nothing),
         cmocka_unit_test(test_a_node_alone_refuses_what_grows_until_there_is_room),

@@ -2,7 +2,8 @@
  * section 7, "Torn disks"; pitfalls 10, 11, 17, 18). Afterwards nothing acknowledged is missing, and no
  * node serves what is not so.
  *
- * Jobs are done one by one, so that a node whose power went in the middle of one says nothing after it. */
+ * Jobs are done one by one, so that a node whose power went in the middle of one says nothing after it.
+ */
 #include "replica_cluster.h"
 #include "torn_disk.h"
 

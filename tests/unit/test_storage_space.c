@@ -3,7 +3,8 @@
  *
  * fallocate() and fstatvfs() below are those of a small disk that the test fills and empties. pwrite() and
  * writev() see that nothing is ever written to data.mdb where it has no blocks: there a full disk would be
- * a failed commit. */
+ * a failed commit.
+ */
 #include "free_pages.h"
 #include "log_store_internal.h"
 #include "map_internal.h"
