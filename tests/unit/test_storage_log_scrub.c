@@ -136,6 +136,25 @@ static void what_is_written_between_slices_is_not_taken_for_damage(void **state)
     log_store_close(store);
 }
 
+static void what_an_install_left_over_is_not_taken_for_damage(void **state)
+{
+    struct log_store *store = make_log(*state);
+    struct storage_error error = {{0}};
+    int slices = 0;
+    const struct log_hard_state hard_state = {.term = 9, .vote = 0};
+    const struct log_install install = {
+        .map_generation = 2, .base = {.term = 2, .index = 30}, .hard_state = &hard_state};
+    assert_ok(log_store_install(store, &install, &error), error);
+    assert_int_equal(testing_log_state(store).base.index, 30);
+    assert_int_equal(testing_log_state(store).last.index, ENTRIES); /* those after it stay */
+    assert_true(store->left_over > 0);
+    assert_string_equal(scrub_all(store, 500, &slices), "");
+    append(store, ENTRIES + 1); /* drops what was left over */
+    assert_int_equal(store->left_over, 0);
+    assert_string_equal(scrub_all(store, 500, &slices), "");
+    log_store_close(store);
+}
+
 static void pitfall_27_a_bit_that_flips_in_an_entry_is_found_and_named(void **state)
 {
     struct log_store *store = make_log(*state);
@@ -284,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         testing_in_directory(a_sound_log_is_walked_to_its_end_in_slices),
         testing_in_directory(what_is_written_between_slices_is_not_taken_for_damage),
+        testing_in_directory(what_an_install_left_over_is_not_taken_for_damage),
         testing_in_directory(pitfall_27_a_bit_that_flips_in_an_entry_is_found_and_named),
         testing_in_directory(pitfall_27_damaged_records_are_found),
         testing_in_directory(pitfall_27_an_entry_that_vanished_is_named),
