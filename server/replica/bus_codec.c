@@ -25,6 +25,8 @@
  */
 #include "bus_codec.h"
 
+#include "byte_cursor.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,40 +268,6 @@ void bus_codec_encode(struct byte_buffer *out, const struct bus_message *message
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-/* Reads beyond the end give zeros and set `failed`, which is looked at before a result is used. */
-struct cursor {
-    const uint8_t *bytes;
-    size_t left;
-    bool failed;
-};
-
-static const uint8_t *take_bytes(struct cursor *cursor, size_t size)
-{
-    if (cursor->failed || size > cursor->left) {
-        cursor->failed = true;
-        return NULL;
-    }
-    const uint8_t *bytes = cursor->bytes;
-
-    cursor->bytes += size;
-    cursor->left -= size;
-    return bytes;
-}
-
-static uint64_t take_number(struct cursor *cursor, size_t bytes)
-{
-    const uint8_t *from = take_bytes(cursor, bytes);
-    uint64_t value = 0;
-
-    if (from == NULL) {
-        return 0;
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        value |= (uint64_t)from[i] << (8 * i);
-    }
-    return value;
-}
 
 /* A short text of visible ASCII; `to` has room for bytes_max + 1. */
 static bool take_text(struct cursor *cursor, char *to, size_t bytes_max)

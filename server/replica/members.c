@@ -7,6 +7,8 @@
  */
 #include "members.h"
 
+#include "byte_cursor.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -162,35 +164,6 @@ size_t members_encode(const struct members *members, uint8_t *bytes)
 }
 
 /* ---- reading ------------------------------------------------------------------------------------- */
-
-/* Reads beyond the end give zeros and set `failed`, which is looked at before a result is used. */
-struct cursor {
-    const uint8_t *bytes;
-    size_t left;
-    bool failed;
-};
-
-static const uint8_t *take_bytes(struct cursor *cursor, size_t size)
-{
-    if (cursor->failed || size > cursor->left) {
-        cursor->failed = true;
-        return NULL;
-    }
-    const uint8_t *bytes = cursor->bytes;
-    cursor->bytes += size;
-    cursor->left -= size;
-    return bytes;
-}
-
-static uint64_t take_number(struct cursor *cursor, size_t bytes)
-{
-    const uint8_t *from = take_bytes(cursor, bytes);
-    uint64_t value = 0;
-    for (size_t i = 0; from != NULL && i < bytes; i++) {
-        value |= (uint64_t)from[i] << (8 * i);
-    }
-    return value;
-}
 
 static bool read_member(struct cursor *cursor, struct replica_member *member)
 {

@@ -63,6 +63,11 @@ struct raft_payload *membership_encode(const struct raft_membership *membership,
     return raft_membership_encode(membership, book, (uint32_t)size);
 }
 
+bool membership_is_voter(const struct replica *replica, uint64_t node_id)
+{
+    return raft_membership_find(raft_get_membership(replica->raft), node_id) == RAFT_MEMBER_VOTER;
+}
+
 struct raft_payload *membership_first(const struct replica *replica)
 {
     struct raft_membership membership = {0};

@@ -250,13 +250,13 @@ static struct disk_job *take_next_write(struct replica *replica)
 void persist_submit(struct replica *replica)
 {
     struct disk_job *job = NULL;
-    if (replica->log_jobs_out == 0 && !replica->identity_job_out) {
+    if (!replica->log_job_out && !replica->identity_job_out) {
         job = take_next_write(replica);
     }
     if (job == NULL) {
         return;
     }
-    replica->log_jobs_out++;
+    replica->log_job_out = true;
     uint64_t commit = raft_get_commit(replica->raft);
     uint64_t durable = raft_get_durable(replica->raft);
     job->write.commit_hint = commit < durable ? commit : durable;
@@ -274,8 +274,8 @@ static void stop_on_failure(struct replica *replica, const struct disk_job *job)
 
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
-    assert(replica->log_jobs_out > 0);
-    replica->log_jobs_out--;
+    assert(replica->log_job_out);
+    replica->log_job_out = false;
     if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
         stop_on_failure(replica, job);
         return;
@@ -369,7 +369,7 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
 
 void persist_destroy(struct replica *replica)
 {
-    assert(replica->log_jobs_out == 0 && !replica->checkpoint_out && replica->reads_out == 0);
+    assert(!replica->log_job_out && !replica->checkpoint_out && replica->reads_out == 0);
     assert(!replica->space.map_job_out && !replica->scrub.is_out);
     disk_job_destroy(replica->gathering_job);
     while (replica->log_waiting_first != NULL) {

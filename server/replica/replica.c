@@ -351,9 +351,8 @@ static bool can_hand_over(const struct replica *replica)
     }
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         const struct peer *peer = &replica->peers[i];
-        bool votes = raft_membership_find(raft_get_membership(replica->raft), peer->member.node_id) ==
-                     RAFT_MEMBER_VOTER;
-        if (!peer->is_self && votes && (peer->dialled || peer->accepted)) {
+        if (!peer->is_self && membership_is_voter(replica, peer->member.node_id) &&
+            (peer->dialled || peer->accepted)) {
             return true;
         }
     }

@@ -359,7 +359,7 @@ struct replica {
     /* disk */
     struct disk_job *gathering_job; /* LOG_WRITE being filled; NULL: nothing waits */
     uint64_t gathering_bytes;
-    uint32_t log_jobs_out; /* 1 at most */
+    bool log_job_out;
     /* LOG_WRITEs to be done before `gathering_job`, in this order: one that found no room; one that was
      * gathered before an install. */
     struct disk_job *log_waiting_first;
@@ -571,6 +571,8 @@ void membership_start(struct replica *replica);
 bool membership_restore(const struct replica *replica, struct membership_list *list,
                         struct storage_error *error) STORAGE_MUST_CHECK;
 void membership_list_deinit(struct membership_list *list);
+/* In the membership in effect; while voters change: of the new ones. */
+bool membership_is_voter(const struct replica *replica, uint64_t node_id);
 /* With which the cluster was formed; NULL: not known. A reference for the caller, as of the next two. */
 struct raft_payload *membership_first(const struct replica *replica);
 /* The one that a map holds, and its entry. NULL: it cannot be read. */

@@ -79,24 +79,14 @@ static struct digest_row *find_row(struct replica *replica, uint64_t index)
     return oldest;
 }
 
-static bool is_voter(const struct replica *replica, uint64_t node_id)
-{
-    const struct raft_membership *members = raft_get_membership(replica->raft);
-    for (uint32_t i = 0; i < members->voters_count; i++) {
-        if (members->voters[i] == node_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The digest that more than half of the voters have at this entry. */
 static bool find_agreed(const struct replica *replica, const struct digest_row *row, uint64_t *agreed)
 {
     for (uint32_t i = 0; i < row->count; i++) {
         uint32_t same = 0;
         for (uint32_t j = 0; j < row->count; j++) {
-            same += row->said[j].digest == row->said[i].digest && is_voter(replica, row->said[j].node_id);
+            same += row->said[j].digest == row->said[i].digest &&
+                    membership_is_voter(replica, row->said[j].node_id);
         }
         if (same > raft_get_membership(replica->raft)->voters_count / 2) {
             *agreed = row->said[i].digest;

@@ -272,7 +272,7 @@ uint64_t space_deadline_ms(const struct replica *replica)
 {
     const struct replica_space *space = &replica->space;
     uint64_t deadline_ms = UINT64_MAX;
-    if ((space->log.low || replica->space.log_is_full) && replica->log_jobs_out == 0) {
+    if ((space->log.low || replica->space.log_is_full) && !replica->log_job_out) {
         deadline_ms = space->log_check_ms;
     }
     bool waits_for_map = space->map.low || space->checkpoint_is_full;
