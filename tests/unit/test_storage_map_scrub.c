@@ -1,11 +1,9 @@
 /* Unit tests of map_scrub.c: what a disk altered is found and named, and nothing else is (pitfall 27). */
+#include "flipped_bit.h"
 #include "map_internal.h"
 #include "map_scrub_internal.h"
-#include "storage_testing.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static uint8_t bytes[30000];
@@ -222,15 +220,13 @@ static void pitfall_27_a_bit_that_flips_in_a_key_or_an_index_is_found(void **sta
     assert_string_equal(scrub_all(*state), "");
 }
 
-/* In a child, for LMDB may crash over what it reads. 0: found; 1: not found, and all is as it was; 2: not
- * found, and something is not. */
-static int try_flip(const char *directory)
+static enum flipped_bit try_flip(const char *directory)
 {
-    int result = 0;
+    enum flipped_bit result = FLIPPED_BIT_FOUND;
     if (scrub_all(directory)[0] == '\0') {
         struct storage_error error;
         struct map *map = try_open(directory, &error);
-        result = 1;
+        result = FLIPPED_BIT_HARMLESS;
         for (int i = 0; i < KEYS; i++) {
             char key[32];
             struct map_value value;
@@ -238,11 +234,11 @@ static int try_flip(const char *directory)
             memset(bytes, 'A' + i % 20, sizeof bytes);
             if (!map_get(map, (const uint8_t *)key, (size_t)length, &value) || value.size != value_size(i) ||
                 memcmp(value.bytes, bytes, value.size) != 0) {
-                result = 2;
+                result = FLIPPED_BIT_UNNOTICED;
             }
         }
         uint64_t expiry = 0;
-        result = map_next_expiry(map, &expiry) && expiry == 5000 ? result : 2;
+        result = map_next_expiry(map, &expiry) && expiry == 5000 ? result : FLIPPED_BIT_UNNOTICED;
     }
     return result;
 }
@@ -261,26 +257,13 @@ static void pitfall_27_any_bit_that_flips_is_found_or_does_no_harm(void **state)
         off_t offset = (off_t)(8192 + testing_random_below(&random, usage.file_bytes - 8192));
         int bit = (int)testing_random_below(&random, 8);
         flip(*state, offset, bit);
-        pid_t child = fork();
-        if (child == 0) {
-            const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
-            for (size_t j = 0; j < sizeof crashes / sizeof crashes[0]; j++) {
-                (void)signal(crashes[j], SIG_DFL); /* not cmocka's, which would go on with the next test */
-            }
-            int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
-            (void)dup2(quiet, STDERR_FILENO);
-            alarm(20);
-            _exit(try_flip(*state));
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
+        enum flipped_bit result = flipped_bit_try(try_flip, *state);
         flip(*state, offset, bit);
-        bool ended = WIFEXITED(status);
-        if (ended && WEXITSTATUS(status) == 2) {
+        if (result == FLIPPED_BIT_UNNOTICED) {
             fail_msg("bit %d of byte %lld flipped, and nobody noticed", bit, (long long)offset);
         }
-        harmless += ended && WEXITSTATUS(status) == 1 ? 1 : 0;
-        found += ended && WEXITSTATUS(status) == 1 ? 0 : 1;
+        harmless += result == FLIPPED_BIT_HARMLESS ? 1 : 0;
+        found += result == FLIPPED_BIT_FOUND ? 1 : 0;
     }
     print_message("%d found, %d harmless\n", found, harmless);
     assert_true(found > 100);
