@@ -10,6 +10,7 @@
 #include "sim_promise.h"
 #include "sim_record.h"
 #include "sim_scenario.h"
+#include "sim_stream.h"
 #include "sim_verdict.h"
 #include "sim_workload.h"
 
@@ -163,6 +164,7 @@ void sim_destroy(struct sim *sim)
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         sim_node_destroy(sim->nodes[i]);
     }
+    sim_stream_destroy_all(sim);
     sim_client_destroy_all(sim);
     sim_network_destroy(sim);
     sim_promise_destroy(sim);

@@ -13,6 +13,7 @@
  *   sim_node      a process: its clock, its turns, its end      sim_faults   what goes wrong, and when
  *   sim_network   connections between nodes                     sim_check    properties after every turn
  *   sim_disk      the disk queues of a node                     sim_promise  what disks hold and messages say
+ *   sim_stream    snapshots on their way
  *   sim_client    clients                                       sim_verdict  properties at the end
  *   sim_connection  their connections with nodes                sim_record   what clients were told
  *   sim_workload  what clients ask                              sim_trace    the story, for people
@@ -30,7 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_NODES_MAX = 7 };
+enum { SIM_NODES_MAX = 12 };
 
 /* Why a run failed; the exit code of kvsim. */
 enum sim_failure {
@@ -48,11 +49,12 @@ struct sim_connections;
 struct sim_check;
 struct sim_promise;
 struct sim_record;
+struct sim_stream;
 
 /* What was done, for reports. */
 struct sim_counts {
     uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, refused, entries,
-        values, unchecked_keys;
+        values, unchecked_keys, snapshots;
 };
 
 struct sim {
@@ -76,6 +78,7 @@ struct sim {
     struct sim_check *check;
     struct sim_promise *promise;
     struct sim_record *record;
+    struct sim_stream *streams;
 
     bool clients_may_begin; /* new commands */
     bool faults_may_begin;

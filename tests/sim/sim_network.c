@@ -3,6 +3,7 @@
 
 #include "bus_codec.h"
 #include "sim_message_text.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -348,6 +349,9 @@ void sim_network_break(struct sim *sim, uint32_t from, uint32_t to)
     sim_trace(sim, NULL, SIM_TRACE_MESSAGES, "the connection from node %u to node %u breaks", from + 1,
               to + 1);
     end_connection(get_link(sim, from, to));
+    if (sim->knobs.snapshots != 0 && sim_random_chance(&sim->random, 500)) {
+        sim_stream_break(sim, from, to);
+    }
 }
 
 void sim_network_node_ended(struct sim_node *node)

@@ -7,6 +7,7 @@
 #include "sim_message_text.h"
 #include "sim_network.h"
 #include "sim_promise.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -115,6 +116,12 @@ static void stop_node(void *context, enum replica_exit code, const char *reason)
 static void log_event(void *context, enum replica_log_level level, const char *event, const char *fields)
 {
     struct sim_node *node = context;
+    char own[512]; /* without what the machine has free: it is another number each time */
+    const char *free_bytes = strstr(fields, " disk_free_bytes=");
+    if (free_bytes != NULL) {
+        (void)snprintf(own, sizeof own, "%.*s", (int)(free_bytes - fields), fields);
+        fields = own;
+    }
     if (strcmp(event, "damage-found") == 0 || strcmp(event, "digest-differs") == 0) {
         sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 ": %s %s", node->id, event, fields);
     }
@@ -129,6 +136,38 @@ static void fill_view(void *context, struct node_view *view)
     view->clients_max = 10000;
 }
 
+static void send_snapshot(void *context, const struct snapshot_order *order)
+{
+    struct sim_node *node = context;
+    (void)sim_node_may_act(node);
+    sim_stream_send(node, order);
+}
+
+void sim_node_clean(struct sim_node *node)
+{
+    struct storage_error error = {{0}};
+    if (node->clean_generation != 0 &&
+        data_directory_remove_other_maps(node->data, node->clean_generation, &error) != STORAGE_OK) {
+        sim_fail(node->sim, SIM_CRASH, "node %" PRIu64 ": %s", node->id, error.text);
+    }
+    node->clean_generation = 0;
+}
+
+static void on_clean(void *target, uint64_t incarnation)
+{
+    struct sim_node *node = target;
+    if (node->incarnation == incarnation && node->state != SIM_NODE_DOWN) {
+        sim_node_clean(node);
+    }
+}
+
+static void map_replaced(void *context)
+{
+    struct sim_node *node = context;
+    node->clean_generation = log_store_map_generation(node->log);
+    sim_after(node->sim, sim_around(node->sim, node->sim->knobs.disk_us), on_clean, node, node->incarnation);
+}
+
 /* ---- starting ------------------------------------------------------------------------------------ */
 
 static void refuse_to_start(struct sim_node *node, const struct storage_error *error)
@@ -140,8 +179,8 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
 {
     struct sim_node *node = context;
     char path[160];
-    (void)snprintf(path, sizeof path, "%s/map-%" PRIu64, node->directory,
-                   log_store_map_generation(node->log));
+    node->map_generation = log_store_map_generation(node->log);
+    (void)snprintf(path, sizeof path, "%s/map-%" PRIu64, node->directory, node->map_generation);
     struct map_options options = {
         .directory = path,
         .map_bytes = node->sim->knobs.map_kib << 10,
@@ -163,6 +202,13 @@ static void open_log(struct sim_node *node, struct log_identity *identity)
     if (log_store_open(&options, &node->log, &error) != STORAGE_OK) {
         refuse_to_start(node, &error);
     }
+    if (node->sim->knobs.snapshots != 0) {
+        if (data_directory_open(node->directory, &node->data, &error) != STORAGE_OK) {
+            refuse_to_start(node, &error);
+        }
+        node->clean_generation = log_store_map_generation(node->log);
+        sim_node_clean(node);
+    }
     bool found = false;
     if (log_store_read_identity(node->log, identity, &found, &error) != STORAGE_OK) {
         refuse_to_start(node, &error);
@@ -182,6 +228,9 @@ static void open_log(struct sim_node *node, struct log_identity *identity)
 uint64_t sim_node_log_tail_bytes(const struct sim *sim)
 {
     const struct sim_knobs *knobs = &sim->knobs;
+    if (knobs->snapshots != 0) {
+        return knobs->short_tail_bytes != 0 ? knobs->short_tail_bytes : knobs->log_tail_bytes;
+    }
     /* A large entry takes pages of its own. */
     uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
                                                         : knobs->value_bytes + COMMAND_BYTES;
@@ -201,6 +250,9 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->entries_in_flight_max = (uint32_t)knobs->entries_in_flight;
     options->entry_bytes_max = (uint32_t)knobs->entry_bytes;
     options->checkpoint_log_bytes = knobs->checkpoint_log_bytes;
+    if (knobs->short_tail_bytes != 0 && knobs->short_tail_bytes < options->checkpoint_log_bytes) {
+        options->checkpoint_log_bytes = knobs->short_tail_bytes; /* what is not in the map is not dropped */
+    }
     options->checkpoint_idle_ms = (uint32_t)knobs->checkpoint_idle_ms;
     options->log_tail_bytes = sim_node_log_tail_bytes(sim);
     options->client_pending_bytes_max = knobs->client_pending_bytes;
@@ -251,6 +303,8 @@ void sim_node_start(struct sim_node *node)
         .stop = stop_node,
         .log = log_event,
         .fill_view = fill_view,
+        .send_snapshot = sim->knobs.snapshots != 0 ? send_snapshot : NULL,
+        .map_replaced = sim->knobs.snapshots != 0 ? map_replaced : NULL,
     };
     struct storage_error error = {{0}};
     node->silent = node->ended = node->asked_to_stop = false;
@@ -289,11 +343,15 @@ static void close_process(struct sim_node *node)
 {
     node->silent = true;
     sim_disk_end(node);
+    sim_stream_node_ended(node);
     sim_connection_node_ended(node);
     replica_destroy(node->replica);
     node->replica = NULL;
     log_store_close(node->log);
     node->log = NULL;
+    data_directory_close(node->data);
+    node->data = NULL;
+    node->clean_generation = 0;
     node->state = SIM_NODE_DOWN;
     node->wake_us = UINT64_MAX;
     node->wake_number++;

@@ -11,6 +11,8 @@
 #include "sim.h"
 #include "sim_disk.h"
 
+#include "data_directory.h"
+
 enum sim_node_state {
     SIM_NODE_DOWN,
     SIM_NODE_RUNNING,
@@ -27,6 +29,9 @@ struct sim_node {
     struct replica *replica;
     struct log_store *log;
     struct sim_disk disk;
+    uint64_t map_generation;     /* of the map that it serves */
+    struct data_directory *data; /* while it runs, where there are snapshots */
+    uint64_t clean_generation;   /* not 0: what is left of other maps than this one is to be removed */
 
     /* The clocks: monotonic ones may run fast or slow, wall clocks may jump. */
     uint64_t clock_since_us, clock_local_us, clock_first_us;
@@ -65,6 +70,8 @@ void sim_node_start_in(struct sim_node *node, uint64_t in_us);
 void sim_node_wake(struct sim_node *node);
 /* Takes turns, may be spoken to. */
 bool sim_node_listens(const struct sim_node *node);
+/* Removes what is left of other maps than the live one, if that is still to be done. */
+void sim_node_clean(struct sim_node *node);
 /* Before an input outside of a turn. */
 void sim_node_set_time(struct sim_node *node);
 /* Whether a call of the replica still has an effect. Counts down to a death in the middle of a turn. */

@@ -234,9 +234,37 @@ static void check_hint(struct sim_node *node, uint64_t hint)
     }
 }
 
+/* The log names a snapshot: it begins after it, and keeps what goes on from that very entry. */
+static void install(struct sim_node *node, const struct disk_job *job)
+{
+    struct disk *disk = disk_of(node);
+    struct raft_entry_id base = {job->install.base.term, job->install.base.index};
+    if (base.index > sim_check_committed(node->sim) ||
+        sim_check_committed_term(node->sim, base.index) != base.term) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " installs a snapshot up to entry %" PRIu64 " of term %" PRIu64
+                 ", which is not committed",
+                 node->id, base.index, base.term);
+    }
+    if (base.index <= disk->base.index) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " installs a snapshot up to entry %" PRIu64 ", its log began after %" PRIu64,
+                 node->id, base.index, disk->base.index);
+    }
+    bool goes_on = base.index <= disk->last.index && disk->terms[base.index] == base.term;
+    if (!goes_on && base.index < disk->last.index) {
+        check_dropped(node, base.index + 1);
+    }
+    disk->last = goes_on ? disk->last : base;
+    disk->base = base;
+}
+
 void sim_promise_written(struct sim_node *node, const struct disk_job *job)
 {
     struct disk *disk = disk_of(node);
+    if (job->installs) {
+        install(node, job);
+    }
     if (job->write.hard_state != NULL) {
         write_hard_state(node, job->write.hard_state);
     }
