@@ -21,7 +21,11 @@ static struct sim_node *any_node(struct sim *sim)
     if (leader != NULL && sim_random_chance(&sim->random, 400)) {
         return leader; /* more happens to leaders than to others */
     }
-    return sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
+    struct sim_node *node;
+    do {
+        node = sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
+    } while (!node->runs && sim_random_chance(&sim->random, 900));
+    return node;
 }
 
 static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
@@ -496,7 +500,7 @@ void sim_faults_end(struct sim *sim)
         node->wall_offset_ms = 0;
         sim_node_set_clock_rate(node, 1000);
         sim_node_resume(node);
-        if (node->state == SIM_NODE_DOWN) {
+        if (node->state == SIM_NODE_DOWN && node->runs) {
             sim_node_start(node);
         }
     }

@@ -2,6 +2,7 @@
 #include "sim_promise.h"
 
 #include "sim_check.h"
+#include "sim_members.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ struct disk {
     size_t terms_capacity;
     struct vote *votes; /* terms ascend */
     size_t votes_count, votes_capacity;
+    /* What the disk before held, as long as the node counts as the same member: what it has promised may be
+     * on its way still. NULL: none. */
+    struct disk *lost;
 };
 
 /* An entry as it was first seen on a disk or in a message. */
@@ -46,12 +50,22 @@ void sim_promise_create(struct sim *sim)
     sim->promise = sim_allocate(sizeof *sim->promise);
 }
 
+static void free_disk(struct disk *disk)
+{
+    if (disk->lost != NULL) {
+        free_disk(disk->lost);
+        free(disk->lost);
+    }
+    free(disk->terms);
+    free(disk->votes);
+    memset(disk, 0, sizeof *disk);
+}
+
 void sim_promise_destroy(struct sim *sim)
 {
     struct sim_promise *promise = sim->promise;
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
-        free(promise->disks[i].terms);
-        free(promise->disks[i].votes);
+        free_disk(&promise->disks[i]);
     }
     for (size_t i = 0; i < promise->contents_count; i++) {
         while (promise->contents[i] != NULL) {
@@ -74,6 +88,12 @@ static struct disk *disk_of(const struct sim_node *node)
 static bool holds(const struct disk *disk, struct raft_entry_id id)
 {
     return id.index <= disk->base.index || (id.index <= disk->last.index && disk->terms[id.index] == id.term);
+}
+
+/* The same, or the disk that was in its place did. */
+static bool held(const struct disk *disk, struct raft_entry_id id)
+{
+    return holds(disk, id) || (disk->lost != NULL && holds(disk->lost, id));
 }
 
 static void set_term(struct disk *disk, uint64_t index, uint64_t term)
@@ -101,6 +121,7 @@ static void check_content(struct sim_node *node, const struct raft_entry *entry,
                           uint64_t previous_term)
 {
     struct sim_promise *promise = node->sim->promise;
+    sim_members_note(node->sim, entry);
     uint64_t hash = entry->payload == NULL ? 1 : XXH3_64bits(entry->payload->bytes, entry->payload->size);
     hash = hash * 31 + (uint64_t)entry->type;
     struct content *content = find_content(promise, entry->id);
@@ -161,7 +182,8 @@ static void note_vote(struct sim_node *node, uint64_t term, uint64_t candidate)
 static bool has_vote(const struct disk *disk, uint64_t term, uint64_t candidate)
 {
     const struct vote *vote = find_vote(disk, term);
-    return vote != NULL && vote->candidate == candidate;
+    return (vote != NULL && vote->candidate == candidate) ||
+           (disk->lost != NULL && has_vote(disk->lost, term, candidate));
 }
 
 /* ---- writes -------------------------------------------------------------------------------------- */
@@ -388,33 +410,72 @@ void sim_promise_state(struct sim_node *node, uint64_t term, uint64_t vote)
     }
 }
 
+static bool disk_holds(const void *context, struct raft_entry_id id)
+{
+    const struct sim_node *node = context;
+    const struct disk *disk = disk_of(node);
+    return id.index > disk->base.index ? holds(disk, id)
+                                       : id.index <= sim_check_committed(node->sim) &&
+                                             sim_check_committed_term(node->sim, id.index) == id.term;
+}
+
 void sim_promise_leader(struct sim_node *node, uint64_t term)
 {
     struct sim *sim = node->sim;
-    uint32_t votes = 0;
+    const struct disk *disk = disk_of(node);
+    const struct sim_configuration *now =
+        sim_members_latest(sim, disk_holds, node, !node->joins || disk->base.index > 0);
+    uint64_t votes = 0;
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        votes += has_vote(&sim->promise->disks[i], term, node->id) ? 1 : 0;
+        votes |= (uint64_t)has_vote(&sim->promise->disks[i], term, node->id) << i;
     }
-    if (votes <= sim->nodes_count / 2 || !has_vote(disk_of(node), term, node->id)) {
+    if (now == NULL || !sim_members_is_majority(&now->membership, votes) || !has_vote(disk, term, node->id)) {
         sim_fail(sim, SIM_CORRECTNESS,
-                 "node %" PRIu64 " leads term %" PRIu64 " with the votes of %u disks of %u", node->id, term,
-                 votes, sim->nodes_count);
+                 "node %" PRIu64 " leads term %" PRIu64 " with the votes of %u disks of %u%s", node->id, term,
+                 now == NULL ? 0 : sim_members_count(&now->membership, votes),
+                 now == NULL ? 0 : now->membership.voters_count,
+                 now != NULL && now->membership.outgoing_count > 0 ? ", or too few of the old voters" : "");
     }
 }
 
-void sim_promise_committed(struct sim_node *node, struct raft_entry_id id)
+void sim_promise_committed(struct sim_node *node, struct raft_entry_id id, const struct sim_configuration *by,
+                           const struct sim_configuration *before)
 {
     struct sim *sim = node->sim;
-    uint32_t disks = 0;
+    uint64_t disks = 0;
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        disks += holds(&sim->promise->disks[i], id) ? 1 : 0;
+        disks |= (uint64_t)held(&sim->promise->disks[i], id) << i;
     }
-    if (disks <= sim->nodes_count / 2) {
+    bool reached = (by != NULL && sim_members_is_majority(&by->membership, disks)) ||
+                   (before != NULL && sim_members_is_majority(&before->membership, disks));
+    /* One that leads took it for committed before, but was killed before the end of that turn. */
+    for (size_t i = 0; !reached && raft_get_role(sim_node_raft(node)) != RAFT_LEADER; i++) {
+        const struct sim_configuration *other = sim_members_at(sim, i);
+        if (other == NULL) {
+            break;
+        }
+        reached = sim_members_is_majority(&other->membership, disks);
+    }
+    if (!reached) {
         sim_fail(sim, SIM_CORRECTNESS,
                  "node %" PRIu64 " takes entry %" PRIu64 " of term %" PRIu64
-                 " for committed, which %u disks of %u hold",
-                 node->id, id.index, id.term, disks, sim->nodes_count);
+                 " for committed, which %u disks of %u hold%s",
+                 node->id, id.index, id.term, by == NULL ? 0 : sim_members_count(&by->membership, disks),
+                 by == NULL ? 0 : by->membership.voters_count,
+                 by != NULL && by->membership.outgoing_count > 0 ? ", or too few of the old voters" : "");
     }
+}
+
+void sim_promise_forget(struct sim_node *node, bool is_same_member)
+{
+    struct disk *disk = disk_of(node);
+    if (!is_same_member) {
+        free_disk(disk);
+        return;
+    }
+    struct disk *lost = sim_allocate(sizeof *lost);
+    *lost = *disk;
+    *disk = (struct disk){.lost = lost};
 }
 
 bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id)

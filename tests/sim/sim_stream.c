@@ -273,19 +273,10 @@ static const char *introduce(struct sim_stream *stream)
     return NULL;
 }
 
-static struct sim_node *node_at(struct sim *sim, const struct replica_member *address)
-{
-    unsigned number = 0;
-    if (sscanf(address->bus_host, "node%u", &number) != 1 || number == 0 || number > sim->nodes_count) {
-        return NULL;
-    }
-    return sim->nodes[number - 1];
-}
-
 static void dial(struct sim_stream *stream)
 {
     struct sim *sim = stream->sim;
-    struct sim_node *to = node_at(sim, &stream->order->address);
+    struct sim_node *to = sim_node_at(sim, &stream->order->address);
     if (to == NULL || to->state == SIM_NODE_DOWN) {
         end(stream, "nobody is at its address");
         return;
@@ -408,7 +399,7 @@ static bool is_held_up(const struct sim_stream *stream)
 {
     const struct sim *sim = stream->sim;
     const struct sim_node *to =
-        stream->to != NULL ? stream->to : node_at(stream->sim, &stream->order->address);
+        stream->to != NULL ? stream->to : sim_node_at(stream->sim, &stream->order->address);
     bool needs_sender = stream->phase != FINISHES;
     bool needs_receiver = stream->phase != OPENS && to != NULL && to->state != SIM_NODE_DOWN;
     if (needs_sender && !sim_node_listens(stream->from)) {

@@ -5,8 +5,8 @@
  *   receiver: loads each beside its live map, then sorts and syncs, and says that it has all of it
  *
  * Each step is an event of its own: between any two a process may be killed or paused, a connection cut or
- * broken, a disk full or hanging. What the two replicas are told, they are told a while later. A receiver that
- * is killed leaves the folder as it was at that moment.
+ * broken, a disk full or hanging. What the two replicas are told, they are told a while later. A receiver
+ * that is killed leaves the folder as it was at that moment.
  */
 #ifndef SIM_STREAM_H
 #define SIM_STREAM_H
