@@ -255,7 +255,7 @@ struct membership {
 /* For raft_restore. */
 struct membership_list {
     const struct replica *replica;
-    uint64_t commit; /* as far as is known from the disk */
+    uint64_t commit;                       /* as far as is known from the disk */
     struct raft_membership_entry *entries; /* with their references */
     uint32_t count, capacity;
     uint64_t after_index;
