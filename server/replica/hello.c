@@ -97,9 +97,11 @@ static bool check_stranger(const struct replica *replica, const struct bus_hello
 {
     uint64_t cluster = replica->identity.cluster_id[0];
     uint64_t committed_index = membership_committed_index(replica);
-    /* What took it out may be undone, as long as it is not committed. */
+    /* What took it out may be undone, as long as it is not committed; and who is out itself hears of nothing
+     * that came later, and says nothing of others. */
     bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
-    if (hello->formation == BUS_FORMATION_FORMED && is_committed &&
+    bool is_member = members_find_const(&replica->members, replica->options.node_id) != NULL;
+    if (hello->formation == BUS_FORMATION_FORMED && is_committed && is_member &&
         hello->membership_index <= committed_index) {
         return hello_refuse(refused, BUS_REFUSAL_REMOVED,
                             "node %" PRIu64 " was removed from cluster %016" PRIx64
