@@ -12,11 +12,11 @@
 #include <string.h>
 
 enum {
-    WAIT_US = 20000,           /* between two looks at what holds a stream up */
-    GIVE_UP_US = 1500000,      /* nothing moves for so long */
-    SORT_BYTES = 64 * 1024,    /* of the loader */
-    CHUNK_PARTS = 4,           /* chunks follow one another faster than messages answer each other */
-    FAILURES_ARE_DAMAGE = 500, /* per mille of damaged chunks: altered; else one is missing or repeated */
+    WAIT_US = 20000,        /* between two looks at what holds a stream up */
+    GIVE_UP_US = 1500000,   /* nothing moves for so long */
+    SORT_BYTES = 64 * 1024, /* of the loader */
+    CHUNK_PARTS = 4,        /* chunks follow one another faster than messages answer each other */
+    ALTERED = 333, /* per mille of damaged chunks; of the others half are missing and half repeated */
 };
 
 enum phase { OPENS, DIALS, SENDS, FINISHES, OVER };
@@ -338,7 +338,7 @@ static bool load_chunk(struct sim_stream *stream, size_t size, bool damaged)
 static bool load_damaged(struct sim_stream *stream, size_t size)
 {
     struct sim_random *random = &stream->sim->random;
-    if (sim_random_chance(random, FAILURES_ARE_DAMAGE)) {
+    if (sim_random_chance(random, ALTERED)) {
         chunk[sim_random_below(random, size)] ^= (uint8_t)(1U << sim_random_below(random, 8));
         return load_chunk(stream, size, true);
     }
