@@ -238,6 +238,8 @@ static struct sim_trace open_trace(const struct arguments *arguments)
             perror(arguments->trace_file == NULL ? "stdout" : arguments->trace_file);
             exit(2);
         }
+        /* Line by line: a crash of the code under test must not take the end of the story with it. */
+        (void)setvbuf(trace.out, NULL, _IOLBF, 0);
     }
     return trace;
 }
