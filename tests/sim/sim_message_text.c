@@ -100,7 +100,7 @@ static const struct {
     {"leader-known", "", "knows who leads"},
 };
 
-/* What the machine under the simulator has left is not of the simulated world, and another number each time. */
+/* What the real disk has left is not of the simulated world, and another number each time. */
 static int without_real_disk(const char *fields)
 {
     const char *real = strstr(fields, " disk_free_bytes=");

@@ -447,8 +447,8 @@ static void plan_next(struct sim_node *node, bool left)
     plan_turn(node, in_us);
 }
 
-/* What failed once is never tried again: after a failed sync the next one succeeds, and the writes of the first
- * are gone (design section 4, pitfall 17). */
+/* What failed once is never tried again: after a failed sync the next one succeeds, and the writes of the
+ * first are gone (design section 4, pitfall 17). */
 static void check_failure_ends_it(const struct sim_node *node)
 {
     if (node->disk.failure_was_told) {
