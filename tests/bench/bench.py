@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster"))
@@ -34,10 +35,9 @@ import plan  # noqa: E402
 import resources  # noqa: E402
 import sizes  # noqa: E402
 import tables  # noqa: E402
-from kvd_cluster import Failure  # noqa: E402
 from loads import BenchError, Load  # noqa: E402
 from measurements import Book, progress, run_cells  # noqa: E402
-from systems import DEFAULT_SYSTEMS, SYSTEMS, end_on_sigterm, raise_open_files, start_systems, stop_systems  # noqa: E402
+from systems import DEFAULT_SYSTEMS, SYSTEMS, end_on_sigterm, raise_open_files, running  # noqa: E402
 
 TITLES = {"set": "SET", "get": "GET", "mix": "90/10"}
 SPECIAL_PARTS = {"sizes": sizes, "checkpoints": checkpoints, "failover": failover, "catch-up": catch_up,
@@ -52,43 +52,53 @@ class Bench:
         self.book = Book(progress)
         self.tables = []  # (title, cells, systems), printed at the end
         self.charts = []
+        self.failed = []  # parts
 
     @staticmethod
     def say(text):
         progress(text)
 
     def chart(self, draw, name, *arguments, **more):
-        self.charts.append(draw(self.options.output, name, *arguments, **more))
+        if charts.is_available():
+            self.charts.append(draw(self.options.output, name, *arguments, **more))
+
+    def show_cells(self, title, name, cells, systems):
+        """A table at the end, and a chart of it."""
+        measured = [system for system in systems if any(self.book.of(cell.name, system.name) for cell in cells)]
+        if measured:
+            self.tables.append((title, cells, measured))
+            self.chart(charts.bars, name, title, "requests per second", cells, measured,
+                       lambda cell, system: self.book.median(cell.name, system.name, lambda m: m.rps), is_log=True)
 
     def run_part(self, name, cells):
         begun = time.monotonic()
         print("== %s" % name, file=sys.stderr, flush=True)
-        if name in SPECIAL_PARTS:
-            SPECIAL_PARTS[name].run(self)
-        else:
-            self.run_cells(name, cells[name])
+        try:
+            if name in SPECIAL_PARTS:
+                SPECIAL_PARTS[name].run(self)
+            else:
+                self.run_cells(name, cells[name])
+        except (BenchError, AssertionError) as error:  # the other parts are worth something without it
+            self.failed.append(name)
+            progress("%s FAILED: %s" % (name, error or traceback.format_exc()))
         print("== %s: %.0f s" % (name, time.monotonic() - begun), file=sys.stderr, flush=True)
 
     def run_cells(self, part, cells):
-        systems = start_systems(self.options.systems, os.path.join(self.directory, part), self.options, self.say)
-        try:
-            run_cells(self.book, part, cells, systems, self.level.seconds, self.options.rounds)
-        finally:
-            stop_systems(systems)
+        with running(self.options.systems, os.path.join(self.directory, part), self.options, self.say) as systems:
+            run_cells(self.book, part, cells, systems, self.level.seconds,
+                      self.options.rounds or (self.level.rounds if self.options.only else None))
         for operation, title in TITLES.items():
             here = [cell for cell in cells if cell.load.operation == operation]
-            what = "%s, %s" % (title, "by size of the value" if part == "values" else "100 bytes")
-            self.tables.append((what, here, systems))
-            if charts.is_available() and here:
-                measured = [system for system in systems if any(self.book.of(cell.name, system.name) for cell in here)]
-                self.chart(charts.bars, "%s-%s" % (part, operation), what, "requests per second", here, measured,
-                           lambda cell, system: self.book.median(cell.name, system.name, lambda m: m.rps), is_log=True)
+            self.show_cells("%s, %s" % (title, "by size of the value" if part == "values" else "100 bytes"),
+                            "%s-%s" % (part, operation), here, systems)
 
     def report(self):
         for title, cells, systems in self.tables:
             tables.print_cells(self.book, title, cells, systems, print)
         tables.print_events(self.book, print)
         tables.print_targets(self.book, print)
+        for part in self.failed:
+            print("\nFAILED: %s (see above)" % part)
         if self.book.tried_again:
             print("\n%d runs ended with an error and were tried again" % self.book.tried_again)
         if not charts.is_available():
@@ -130,7 +140,7 @@ def parse_arguments():
     parser.add_argument("--csv", metavar="FILE", help="where measurements.csv goes instead")
     parser.add_argument("--build", default="build", help="where kvd and bench/ are (build)")
     parser.add_argument("--directory", default="/var/tmp", help="data goes into a directory under this one, on a disk")
-    parser.add_argument("--etcd", metavar="PROGRAM", help="an etcd other than the one in PATH")
+    parser.add_argument("--etcd", metavar="PROGRAM", help="an etcd (BUILD/etcd/etcd if build-etcd made it, else that in PATH)")
     parser.add_argument("--kvd-option", action="append", default=[], metavar="--NAME=VALUE",
                         help="a further setting of every node of kvd; may be given more than once")
     options = parser.parse_args()
@@ -175,18 +185,18 @@ def bench(options):
         run.book.write(options.output, options.csv)  # also what was measured before something went wrong
     run.report()
     print("%.0f s in all" % (time.monotonic() - begun))
+    return 1 if run.failed else 0
 
 
 def main():
     end_on_sigterm()
     try:
-        bench(parse_arguments())
-    except (BenchError, Failure) as error:
+        return bench(parse_arguments())
+    except BenchError as error:
         print("bench: %s" % error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 try:
     import matplotlib
     matplotlib.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 except ImportError:
     pyplot = None
 
@@ -27,7 +27,7 @@ def _save(figure, directory, name):
 
 def bars(directory, name, title, unit, cells, systems, value_of, is_log=False):
     """A group of bars per cell, one bar per system; value_of(cell, system) may be None."""
-    figure, axes = pyplot.subplots(figsize=(max(7, 1.3 * len(cells)), 4))
+    figure, axes = pyplot.subplots(figsize=(max(8, 1.4 * len(cells)), 4.2))
     width = 0.8 / max(1, len(systems))
     for i, system in enumerate(systems):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(cells))]
@@ -36,9 +36,10 @@ def bars(directory, name, title, unit, cells, systems, value_of, is_log=False):
     axes.set_xticks(range(len(cells)), [cell.title for cell in cells], fontsize="small")
     if is_log:
         axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.set_ylabel(unit)
     axes.set_title(title)
-    axes.legend(fontsize="small", ncols=2)
+    axes.legend(fontsize="small", ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     axes.grid(axis="y", alpha=0.3)
     return _save(figure, directory, name)
 
@@ -74,6 +75,8 @@ def lines(directory, name, title, x_label, y_label, series, marks=(), is_log_x=F
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_title(title)

@@ -9,11 +9,11 @@ import time
 
 import charts
 from loads import BenchError, Load, OwnLoadRunning, SLICE_S, quantile_ms
-from measurements import per
 from resp import Connection
-from systems import Kvd, NotInstalled, Redis
+from systems import running
 
 PATIENCE_S = 600
+REDIS_SECONDS_MAX = 20
 LOAD = Load("mix", 50, 1, 1000)
 
 
@@ -79,45 +79,43 @@ def run_across(kvd, load, count):
 
 
 def run(bench):
-    settings = {"checkpoint-log-bytes": bench.level.checkpoint_bytes}
-    directory = os.path.join(bench.directory, "checkpoints")
-    begun = time.monotonic()
+    with running(["kvd", "redis"], os.path.join(bench.directory, "checkpoints"), bench.options, bench.say,
+                 settings={"checkpoint-log-bytes": bench.level.checkpoint_bytes}) as systems:
+        for system in systems:
+            system.prepare(LOAD)
+            begun = time.monotonic()
+            if system.name == "kvd":
+                measure_kvd(bench, system)
+                kvd_seconds = time.monotonic() - begun
+            else:
+                seconds = min(kvd_seconds, REDIS_SECONDS_MAX)
+                taken = bench.book.take("checkpoints", "mix-50-v1000", 1, system, LOAD, lambda: system.run(LOAD, seconds))
+                bench.book.note("checkpoints", "mix p99 of Redis", "redis", 1, taken.result.p99, "ms")
+
+
+def measure_kvd(bench, kvd):
     seen = []
-    with Kvd(directory, bench.options, settings=settings) as kvd:
-        kvd.prepare(LOAD)
 
-        def across():
-            result, slices, watch = run_across(kvd, LOAD, bench.level.mixed_checkpoints)
-            seen.append((slices, watch))
-            return result
+    def across():
+        result, slices, watch = run_across(kvd, LOAD, bench.level.mixed_checkpoints)
+        seen.append((slices, watch))
+        return result
 
-        bench.book.take("checkpoints", "mix-50-v1000", 1, kvd, LOAD, across)
+    bench.book.take("checkpoints", "mix-50-v1000", 1, kvd, LOAD, across)
     slices, watch = seen[-1]
     sides = {True: [], False: []}
     for one in slices:
         sides[watch.is_across(one)].append(one)
     for is_across, name in ((True, "across"), (False, "outside")):
-        p99 = quantile_ms(sides[is_across], 0.99)
-        if p99 is not None:
-            bench.book.note("checkpoints", "mix p99 %s checkpoints" % name, "kvd", len(sides[is_across]), p99, "ms")
-        rps = per(sum(one.requests for one in sides[is_across]), len(sides[is_across]) * SLICE_S)
-        bench.say("%s checkpoints: p99 %s ms, %s/s in %.1f s of load" % (
-            name, p99, rps and round(rps), len(sides[is_across]) * SLICE_S))
-    beside_redis(bench, directory, min(time.monotonic() - begun, 20 if bench.level.faults > 2 else 1))
-    if charts.is_available() and slices:
-        start = slices[0].begun
-        bench.chart(charts.lines, "checkpoints", "90/10, 50 clients, 1,000 bytes: p99 of each 0.1 s (shaded: a checkpoint)",
-                    "seconds", "ms", {"kvd": [(one.begun - start, quantile_ms([one], 0.99)) for one in slices]},
-                    marks=[(a - start, b - start) for a, b in watch.times], is_log_y=True)
-
-
-def beside_redis(bench, directory, seconds):
-    try:
-        redis = Redis(directory, bench.options)
-    except NotInstalled as missing:
-        bench.say("not measured: redis: %s" % missing)
-        return
-    with redis:
-        redis.prepare(LOAD)
-        taken = bench.book.take("checkpoints", "mix-50-v1000", 1, redis, LOAD, lambda: redis.run(LOAD, seconds))
-        bench.book.note("checkpoints", "mix p99 of Redis", "redis", 1, taken.result.p99, "ms")
+        side = sides[is_across]
+        if not side:
+            bench.say("%s checkpoints: nothing was seen" % name)
+            continue
+        p99 = quantile_ms(side, 0.99)
+        bench.book.note("checkpoints", "mix p99 %s checkpoints" % name, "kvd", 1, p99, "ms")
+        bench.say("%s checkpoints: p99 %.3f ms, %s/s in %.1f s of load" % (
+            name, p99, format(round(sum(one.requests for one in side) / len(side) / SLICE_S), ","), len(side) * SLICE_S))
+    start = slices[0].begun
+    bench.chart(charts.lines, "checkpoints", "90/10, 50 clients, 1,000 bytes: p99 of each 0.1 s (shaded: a checkpoint)",
+                "seconds", "ms", {"kvd": [(one.begun - start, quantile_ms([one], 0.99)) for one in slices]},
+                marks=[(a - start, b - start) for a, b in watch.times], is_log_y=True)

@@ -12,7 +12,7 @@ import time
 import charts
 from kvd_cluster import wait_until
 from measurements import quantile
-from systems import Kvd
+from systems import running
 from workload import WriterLoad
 
 CLIENTS = 4
@@ -62,20 +62,23 @@ def hand_over(bench, cluster, load):
 
 
 def run(bench):
-    with Kvd(os.path.join(bench.directory, "failover"), bench.options) as kvd:
-        cluster = kvd.cluster
-        with WriterLoad(cluster.addresses(), clients=CLIENTS, pause=0.001).start() as load:
-            load.wait_for_success(0, wait_until)
-            calm = time.monotonic()
-            time.sleep(1)
-            calm_gap = load.gaps_around([calm])[0]
-            kills = kill_leaders(bench, cluster, load)
-            gaps = hand_over(bench, cluster, load)
-        load.verify_everywhere(cluster)
+    with running(["kvd"], os.path.join(bench.directory, "failover"), bench.options, bench.say) as systems:
+        for kvd in systems:
+            measure(bench, kvd.cluster)
+
+
+def measure(bench, cluster):
+    with WriterLoad(cluster.addresses(), clients=CLIENTS, pause=0.001).start() as load:
+        load.wait_for_success(0, wait_until)
+        calm = time.monotonic()
+        time.sleep(1)
+        calm_gap = load.gaps_around([calm])[0]
+        kills = kill_leaders(bench, cluster, load)
+        gaps = hand_over(bench, cluster, load)
+    load.verify_everywhere(cluster)
     bench.book.note("failover", "longest gap of a calm second", "kvd", 1, calm_gap, "s")
     bench.say(describe("kill -9 of the leader to the next acknowledged write", kills))
     bench.say(describe("SIGTERM of the leader, longest gap", gaps) + "; of a calm second: %.3f s" % calm_gap)
     bench.say("%d acknowledged writes, all there; %d of unknown outcome" % (load.acknowledged_count(), load.unknown_count()))
-    if charts.is_available():
-        bench.chart(charts.distribution, "failover", "time without an acknowledged write", "seconds",
-                    {"kill -9 of the leader": kills, "SIGTERM of the leader": gaps})
+    bench.chart(charts.distribution, "failover", "time without an acknowledged write", "seconds",
+                {"kill -9 of the leader": kills, "SIGTERM of the leader": gaps})

@@ -12,7 +12,7 @@ import subprocess
 import resources
 from loads import Load
 from measurements import per
-from systems import Kvd
+from systems import running
 
 VALUE_BYTES = 1000
 V1 = "/sys/fs/cgroup/memory"
@@ -98,6 +98,16 @@ def measure(bench, kvd, keys, manner):
         bench.book.note("memory", "%s, %s: major faults per request" % (name, manner), "kvd", 1, faults, "faults")
 
 
+def measure_both(bench, kvd, keys, groups):
+    kvd.uses_own_load = True
+    kvd.fill(keys, VALUE_BYTES)
+    kvd.filled = (keys, VALUE_BYTES)
+    measure(bench, kvd, keys, "limited")
+    if all(group.lift() for group in groups):
+        kvd.generate(Load("get", 50, 16, VALUE_BYTES, keys, "sequential"), keys)  # reads everything once
+        measure(bench, kvd, keys, "unlimited")
+
+
 def run(bench):
     limit_mib = bench.level.memory_mib
     keys = int((limit_mib << 20) * bench.level.memory_times) // VALUE_BYTES
@@ -119,16 +129,11 @@ def run(bench):
 
     settings = {"write-buffer-bytes": limit_mib << 17, "checkpoint-log-bytes": limit_mib << 16}
     try:
-        with Kvd(os.path.join(bench.directory, "memory"), bench.options, settings=settings, configure=configure) as kvd:
-            kvd.uses_own_load = True
-            kvd.fill(keys, VALUE_BYTES)
-            kvd.filled = (keys, VALUE_BYTES)
-            bench.say("%d MiB of values on nodes with %d MiB each" % (keys * VALUE_BYTES >> 20, limit_mib))
-            measure(bench, kvd, keys, "limited")
-            if all(group.lift() for group in groups):
-                everything = Load("get", 50, 16, VALUE_BYTES, keys, "sequential")
-                kvd.generate(everything, keys)
-                measure(bench, kvd, keys, "unlimited")
+        with running(["kvd"], os.path.join(bench.directory, "memory"), bench.options, bench.say, settings=settings,
+                     configure=configure) as systems:
+            for kvd in systems:
+                bench.say("%d MiB of values on nodes with %d MiB each" % (keys * VALUE_BYTES >> 20, limit_mib))
+                measure_both(bench, kvd, keys, groups)
     finally:
         for group in groups:
             group.remove()

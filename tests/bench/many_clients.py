@@ -8,7 +8,7 @@ import threading
 import charts
 from loads import Load
 from measurements import MIB
-from systems import Kvd, NotInstalled, Redis, raise_open_files
+from systems import raise_open_files, running
 
 SPARE_FILES = 500
 
@@ -40,28 +40,25 @@ def run(bench):
     most = min(bench.level.clients, raise_open_files() - SPARE_FILES)
     if most < bench.level.clients:
         bench.say("only %d clients: this is as many open files as we may have" % most)
-    directory = os.path.join(bench.directory, "clients")
-    systems = [Kvd(directory, bench.options, settings={"max-clients": most + SPARE_FILES})]
-    try:
-        systems.append(Redis(directory, bench.options))
-    except NotInstalled as missing:
-        bench.say("not measured: redis: %s" % missing)
     counts = sorted({256, 1000, most})
     rates = {}
-    for system in systems:
-        with system:
-            for count in counts:
-                load = Load("set", count)
-                with PeakMemory(system) as peak:
-                    taken = bench.book.take("clients", "clients-%d" % count, 1, system, load,
-                                            lambda load=load: system.run(load, 2 * bench.level.seconds))
-                rates.setdefault(system.title, []).append((count, taken.rps))
-                bench.book.note("clients", "%d clients: anonymous memory at most" % count, system.name, 1, peak.bytes / MIB,
-                                "MiB")
-                bench.say("%s, %d clients: %.0f MiB at most" % (system.title, count, peak.bytes / MIB))
-            base = rates[system.title][0][1]
-            bench.book.note("clients", "%d clients / 256 clients" % most, system.name, 1, rates[system.title][-1][1] / base, "x")
-            system.check_alive()
-    if charts.is_available():
-        bench.chart(charts.lines, "clients", "SET of 100 bytes by the number of clients", "clients", "requests per second",
-                    rates, is_log_x=True)
+    with running(["kvd", "redis"], os.path.join(bench.directory, "clients"), bench.options, bench.say,
+                 settings={"max-clients": most + SPARE_FILES}) as systems:
+        for count in counts:
+            for system in systems:
+                rates.setdefault(system, []).append((count, measure(bench, system, count)))
+    for system, points in rates.items():
+        bench.book.note("clients", "%d clients / 256 clients" % most, system.name, 1, points[-1][1] / points[0][1], "x")
+    bench.chart(charts.lines, "clients", "SET of 100 bytes by the number of clients", "clients", "requests per second",
+                {system.title: points for system, points in rates.items()}, is_log_x=True)
+
+
+def measure(bench, system, count):
+    """Requests per second."""
+    load = Load("set", count)
+    with PeakMemory(system) as peak:
+        taken = bench.book.take("clients", "clients-%d" % count, 1, system, load,
+                                lambda: system.run(load, 2 * bench.level.seconds))
+    bench.book.note("clients", "%d clients: anonymous memory at most" % count, system.name, 1, peak.bytes / MIB, "MiB")
+    bench.say("%s, %d clients: %.0f MiB at most" % (system.title, count, peak.bytes / MIB))
+    return taken.rps

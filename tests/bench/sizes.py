@@ -14,7 +14,7 @@ from checkpoints import leader_first, run_across
 from loads import SLICE_S, Load
 from measurements import run_cells
 from plan import Cell
-from systems import Kvd, NotInstalled, Redis
+from systems import running
 
 VALUE_BYTES = 100
 SUSTAINED = dict(operation="set", clients=50, pipeline=16, value_bytes=VALUE_BYTES)
@@ -49,45 +49,45 @@ def grow(bench, system, size):
     system.fill(size, VALUE_BYTES)
     seconds = time.monotonic() - begun
     bench.say("%s holds %s keys after %.1f s" % (system.title, key_count(size), seconds))
-    bench.book.note("sizes", "fill, %d keys, 20 a command" % size, system.name, 1, size / seconds, "keys/s")
+    bench.book.note("sizes", "fill, %d keys by MSET" % size, system.name, 1, size / seconds, "keys/s")
     system.settle()
 
 
 def run(bench):
     directory = os.path.join(bench.directory, "sizes")
     settings = {"checkpoint-log-bytes": bench.level.checkpoint_bytes}
-    with Kvd(directory, bench.options, settings=settings) as kvd:
-        systems, cells = [kvd], []
-        try:
-            systems.append(Redis(directory, bench.options))
-            systems[1].start()
-        except NotInstalled as missing:
-            bench.say("not measured: redis: %s" % missing)
-        try:
-            sizes = []
-            for size in bench.level.sizes:
-                if not has_room(bench, size):
-                    break
-                sizes.append(size)
-                for system in systems:
-                    system.uses_own_load = True
-                    grow(bench, system, size)
-                    system.filled = (size, VALUE_BYTES)
-                here = cells_of(size, bench.level.rounds if bench.level.is_full else 1)
-                cells += here
-                run_cells(bench.book, "sizes", here, systems, bench.level.seconds)
-                start.measure(bench, kvd, size, is_largest=size == bench.level.sizes[-1])
-        finally:
-            for system in systems[1:]:
-                system.stop()
-        bench.tables.append(("By number of keys", cells, systems))
-        if len(sizes) > 1:
-            sustained(bench, kvd, sizes[0], sizes[-1], directory, settings)
+    with running(["kvd"], directory, bench.options, bench.say, settings=settings) as systems:
+        for kvd in systems:
+            with running(["redis"], directory, bench.options, bench.say) as others:
+                sizes = by_size(bench, kvd, others)
+            if len(sizes) > 1:
+                sustained(bench, kvd, sizes[0], sizes[-1], directory, settings)
+
+
+def by_size(bench, kvd, others):
+    """The sizes for which there was room."""
+    systems, cells, sizes, started = [kvd, *others], [], [], {}
+    for size in bench.level.sizes:
+        if not has_room(bench, size):
+            break
+        sizes.append(size)
+        for system in systems:
+            system.uses_own_load = True
+            grow(bench, system, size)
+            system.filled = (size, VALUE_BYTES)
+        here = cells_of(size, bench.level.rounds if bench.level.is_full else 1)
+        cells += here
+        run_cells(bench.book, "sizes", here, systems, bench.level.seconds)
+        for manner, seconds in start.measure(bench, kvd, size, is_largest=size == bench.level.sizes[-1]).items():
+            started.setdefault(manner, []).append((size, seconds))
+    bench.show_cells("By number of keys", "sizes", cells, systems)
+    bench.chart(charts.lines, "start", "start-up by number of keys, medians", "keys", "seconds", started, is_log_x=True)
+    return sizes
 
 
 def sustained(bench, many, few_keys, many_keys, directory, settings):
     """Turns of both clusters."""
-    with Kvd(os.path.join(directory, "few"), bench.options, settings=settings) as few:
+    with running(["kvd"], os.path.join(directory, "few"), bench.options, bench.say, settings=settings) as (few,):
         few.fill(few_keys, VALUE_BYTES)
         sides = [(few, "few keys", few_keys), (many, "many keys", many_keys)]
         series, checkpoints = {}, bench.level.sustained_checkpoints
@@ -109,6 +109,5 @@ def sustained(bench, many, few_keys, many_keys, directory, settings):
                 before += [(at + i * SLICE_S, one.requests / SLICE_S) for i, one in enumerate(slices)]
         for system, name, _ in sides:
             bench.say("%s: the leader's checkpoints: %s" % (name, system.info(leader_first(system)[0])["checkpoints_total"]))
-    if charts.is_available():
-        bench.chart(charts.lines, "sustained", "SET, 50 clients x 16, over checkpoints (its own turns, joined)",
-                    "seconds of load", "requests per second", series)
+    bench.chart(charts.lines, "sustained", "SET, 50 clients x 16, over checkpoints (its own turns, joined)",
+                "seconds of load", "requests per second", series)

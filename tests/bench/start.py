@@ -5,6 +5,7 @@ the time until that node has recognised the leader, appended and acknowledged. T
 kill -9 under load; and all three nodes killed at once under load, where they must vote as well and an election timeout of
 one to two times a second is part of the time.
 """
+import statistics
 import time
 
 from kvd_cluster import wait_until
@@ -95,11 +96,14 @@ def all_killed(bench, kvd, size):
 
 
 def measure(bench, kvd, size, is_largest):
+    """{manner: median seconds}."""
+    found = {}
     for is_killed, manner in ((False, "clean stop"), (True, "kill -9 under load")):
         for number in range(1, bench.level.starts + 1):
             times = one_start(bench, kvd, size, is_killed)
             for what, seconds in zip(("answers", "acknowledges", "has applied all"), times):
                 bench.book.note("start", "%d keys, %s: %s" % (size, manner, what), "kvd", number, seconds, "s")
+                found.setdefault("%s: %s" % (manner, what), []).append(seconds)
             if is_killed and is_largest:
                 bench.book.note("start", "most keys, killed: acknowledges", "kvd", number, times[1], "s")
             bench.say("start with %d keys after %s: answers after %.3f s, acknowledges after %.3f s, has applied all after "
@@ -108,5 +112,4 @@ def measure(bench, kvd, size, is_largest):
         seconds = all_killed(bench, kvd, size)
         bench.book.note("start", "%d keys, all three killed: first write" % size, "kvd", number, seconds, "s")
         bench.say("start of all three with %d keys after kill -9 under load: first write after %.3f s" % (size, seconds))
-
-
+    return {manner: statistics.median(seconds) for manner, seconds in found.items()}

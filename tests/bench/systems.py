@@ -4,6 +4,7 @@ A system knows its processes, where the load goes now, and which program makes i
 NotInstalled, and the bench goes on without it.
 """
 import base64
+import contextlib
 import dataclasses
 import json
 import os
@@ -75,17 +76,6 @@ class System:
         os.makedirs(self.directory)
 
     # ---- its life ----
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def start(self):
         raise NotImplementedError
@@ -197,8 +187,8 @@ class Kvd(System):
 
     SETTINGS = {"log-level": "warning", "checkpoint-idle": "60m"}
 
-    def __init__(self, directory, options, name="kvd", settings=None, configure=None):
-        super().__init__(name, "kvd, three nodes", directory, options)
+    def __init__(self, directory, options, settings=None, configure=None):
+        super().__init__("kvd", "kvd, three nodes", directory, options)
         os.environ["KVD_BINARY"] = os.path.join(options.build, "kvd")
         os.environ["KVD_TEST_DIR"] = directory
         if not os.path.exists(os.environ["KVD_BINARY"]):
@@ -248,9 +238,9 @@ class Kvd(System):
 
 
 class Redis(System):
-    def __init__(self, directory, options, name="redis"):
+    def __init__(self, directory, options):
         need("redis-server", "redis-server")
-        super().__init__(name, "Redis, fsync always", directory, options)
+        super().__init__("redis", "Redis, fsync always", directory, options)
 
     def start(self):
         self.client_port, = self.take_ports(1)
@@ -299,10 +289,12 @@ class Etcd(System):
     """Three nodes; the load goes to the leader. h2load sends each run's requests for one key: see README.md."""
 
     def __init__(self, directory, options):
-        self.program = options.etcd or "etcd"
+        newer = os.path.join(options.build, "etcd", "etcd")
+        self.program = options.etcd or (newer if os.path.exists(newer) else "etcd")
         need(self.program, "etcd-server")
         need("h2load", "nghttp2-client")
-        super().__init__("etcd", "etcd, three nodes", directory, options)
+        version = loads.run_program([self.program, "--version"]).split("\n", 1)[0].split()[-1]
+        super().__init__("etcd", "etcd %s, three nodes" % version, directory, options)
         self.client_ports = []
         self.runs = 0
 
@@ -389,27 +381,26 @@ SYSTEMS = {
 DEFAULT_SYSTEMS = ["kvd", "redis", "etcd", "ceiling", "floor-1", "floor-4"]
 
 
-def start_systems(names, directory, options, say):
-    """Those that are installed, running. `say` is told of the others."""
+@contextlib.contextmanager
+def running(names, directory, options, say, **of_kvd):
+    """Those of the systems that are asked for and installed, in a list; they run inside the `with` block. `say` is told of the
+    others; `of_kvd` are further arguments of Kvd."""
     started = []
     try:
         for name in names:
+            if name not in options.systems:
+                continue
             try:
-                system = SYSTEMS[name](directory, options)
+                system = SYSTEMS[name](directory, options, **(of_kvd if name == "kvd" else {}))
             except NotInstalled as missing:
                 say("not measured: %s: %s" % (name, missing))
                 continue
             started.append(system)
             system.start()
-    except BaseException:
-        stop_systems(started)
-        raise
-    return started
-
-
-def stop_systems(started):
-    for system in started:
-        system.stop()
+        yield started
+    finally:
+        for system in started:
+            system.stop()
 
 
 def raise_open_files():
