@@ -1,9 +1,11 @@
 /* main.c: kvcli, from its command line to its exit code. */
+#include "backup_command.h"
 #include "byte_buffer.h"
 #include "cluster_client.h"
 #include "command_line.h"
 #include "help.h"
 #include "interactive.h"
+#include "interrupt.h"
 #include "options.h"
 #include "runner.h"
 #include "status_command.h"
@@ -112,6 +114,15 @@ static int run_status(const struct options *options)
     return status_command_once(&nodes, timeout_ms, options->output, stdout);
 }
 
+static int run_backup(const struct options *options)
+{
+    struct interrupt interrupt;
+    interrupt_begin(&interrupt);
+    int exit_code = backup_command_run(options, interrupt.fd, stdout, stderr);
+    interrupt_end(&interrupt);
+    return exit_code;
+}
+
 /* A script must not take an answer that could not be written (a full disk) for an empty one. */
 static int check_output(int exit_code)
 {
@@ -156,6 +167,11 @@ int main(int argc, char **argv)
         return check_output(EXIT_CODE_OK);
     case OPTIONS_STATUS:
         return check_output(run_status(&options));
+    case OPTIONS_BACKUP:
+        return check_output(run_backup(&options));
+    case OPTIONS_VERIFY:
+        return check_output(verify_command_run(&options, stdout, stderr));
+    case OPTIONS_CHANGE:
     case OPTIONS_COMMAND:
         break;
     }

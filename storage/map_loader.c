@@ -237,8 +237,8 @@ enum storage_status map_loader_create(const struct map_loader_options *options, 
     created->scan = key_sorter_create(options->directory, sort_bytes);
     created->expiry = key_sorter_create(options->directory, sort_bytes);
     if (options->membership != NULL) {
-        assert(options->membership_size > 0 && options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
-        created->membership = storage_allocate(options->membership_size);
+        assert(options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
+        created->membership = storage_allocate((size_t)options->membership_size + 1);
         created->membership_size = options->membership_size;
         memcpy(created->membership, options->membership, options->membership_size);
     }

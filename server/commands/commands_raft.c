@@ -271,10 +271,18 @@ static void raft_transfer(struct command_context *context)
     }
 }
 
+/* RAFT BACKUP. What follows is on the connection instead of a reply, and the connection is for nothing else
+ * any more (server/README.md, "A backup on its way"). */
+static void raft_backup(struct command_context *context)
+{
+    context->wants_backup = true;
+}
+
 const struct command_subcommand COMMAND_RAFT_SUBCOMMANDS[] = {
     {"add", -4, raft_add, "Adds a node: a learner, which becomes a voter when it has caught up.",
      "id host:port [LEARNER | VOTER]"},
     {"address", 4, raft_address, "Changes where the bus of a member is reached.", "id host:port"},
+    {"backup", 2, raft_backup, "Streams a backup of this node's data: for kvcli backup.", ""},
     {"help", 2, command_help, "Prints this help.", ""},
     {"promote", 3, raft_promote, "Makes a learner a voter, when it has caught up.", "id"},
     {"remove", 3, raft_remove, "Removes a member.", "id"},

@@ -94,6 +94,17 @@ static void io_send_snapshot(void *context, const struct snapshot_order *order)
     streams_send(((struct runtime *)context)->streams, order);
 }
 
+static void io_start_backup(void *context, void *connection, const struct backup_order *order)
+{
+    (void)context;
+    connection_become_backup(connection, order);
+}
+
+static void on_backup(void *context, int file, const struct backup_order *order)
+{
+    streams_back_up(((struct runtime *)context)->streams, file, order);
+}
+
 static void io_map_replaced(void *context)
 {
     struct runtime *runtime = context;
@@ -422,6 +433,7 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .log = io_log,
         .fill_view = io_fill_view,
         .send_snapshot = io_send_snapshot,
+        .start_backup = io_start_backup,
         .map_replaced = io_map_replaced,
     };
     struct replica_options options = {
@@ -475,6 +487,8 @@ static void open_doors(struct runtime *runtime)
 
     connections_init(&runtime->connections, &runtime->loop, startup->clients_max,
                      config->client_memory_bytes);
+    runtime->connections.back_up = on_backup;
+    runtime->connections.context = runtime;
     runtime->clients_exist = true;
     for (uint32_t i = 0; i < config->listeners_count; i++) {
         listener_start(&runtime->listeners[i], &runtime->loop, startup->client_files[i], i,

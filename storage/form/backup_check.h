@@ -1,5 +1,5 @@
-/* backup_check.h: checks the bytes of a backup (backup_form.h) as they come, piece by piece, for whoever takes
- * one in from elsewhere and writes it down. What is in a file already: backup_file.h.
+/* backup_check.h: checks the bytes of a backup (backup_form.h) as they come, piece by piece, for whoever
+ * takes one in from elsewhere and writes it down. What is in a file already: backup_file.h.
  *
  * Nothing is trusted: the same things are refused as in a file. Pure.
  */
