@@ -1,5 +1,4 @@
 /* main.c: kvcli, from its command line to its exit code. */
-#include "backup_command.h"
 #include "byte_buffer.h"
 #include "cluster_client.h"
 #include "command_line.h"
@@ -7,6 +6,7 @@
 #include "interactive.h"
 #include "interrupt.h"
 #include "options.h"
+#include "own_commands.h"
 #include "runner.h"
 #include "status_command.h"
 #include "text.h"
@@ -114,11 +114,11 @@ static int run_status(const struct options *options)
     return status_command_once(&nodes, timeout_ms, options->output, stdout);
 }
 
-static int run_backup(const struct options *options)
+static int run_own(const struct options *options)
 {
     struct interrupt interrupt;
     interrupt_begin(&interrupt);
-    int exit_code = backup_command_run(options, interrupt.fd, stdout, stderr);
+    int exit_code = own_commands_run(options, interrupt.fd, stdout, stderr);
     interrupt_end(&interrupt);
     return exit_code;
 }
@@ -168,10 +168,9 @@ int main(int argc, char **argv)
     case OPTIONS_STATUS:
         return check_output(run_status(&options));
     case OPTIONS_BACKUP:
-        return check_output(run_backup(&options));
     case OPTIONS_VERIFY:
-        return check_output(verify_command_run(&options, stdout, stderr));
     case OPTIONS_CHANGE:
+        return check_output(run_own(&options));
     case OPTIONS_COMMAND:
         break;
     }

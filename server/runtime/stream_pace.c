@@ -17,6 +17,7 @@ static uint64_t now_ms(void)
 void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const struct map_snapshot *snapshot)
 {
     *pace = (struct stream_pace){.stream = stream, .snapshot = snapshot, .begun_ms = now_ms()};
+    atomic_store(&stream->keys_total, map_snapshot_get_meta(snapshot)->key_count);
 }
 
 bool stream_pace_allows(struct stream_pace *pace)

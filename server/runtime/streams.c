@@ -274,6 +274,21 @@ void streams_abort(struct streams *streams)
     }
 }
 
+void streams_fill_view(const struct streams *streams, struct node_view *view)
+{
+    for (const struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
+        for (uint32_t i = 0; stream->sends && i < view->members_count; i++) {
+            struct node_view_member *member = &view->members[i];
+
+            if (member->node_id == stream->order.peer) {
+                member->snapshot_keys = atomic_load(&stream->keys_count);
+                member->snapshot_keys_total = atomic_load(&stream->keys_total);
+                member->snapshot_bytes = atomic_load(&stream->bytes_count);
+            }
+        }
+    }
+}
+
 bool streams_are_idle(const struct streams *streams)
 {
     return streams->first == NULL;

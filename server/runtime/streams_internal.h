@@ -34,6 +34,7 @@ struct stream {
     pthread_t thread;
     struct stream_wire wire;
     atomic_ullong keys_count, bytes_count; /* so far */
+    atomic_ullong keys_total;              /* sending: of how many; 0: not known yet */
     uint64_t said_ms;                      /* loop: when it was last said how far it is */
     /* sending */
     bool sends;

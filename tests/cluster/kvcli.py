@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 
 from kvd_cluster import PATIENCE, REPOSITORY, chosen_binary
 
@@ -34,8 +35,9 @@ class Started:
     """One that runs beside the test. Use it in a `with` statement."""
 
     def __init__(self, nodes, *arguments):
-        self.process = subprocess.Popen(command(nodes, *arguments), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        self.out = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command(nodes, *arguments), stdin=subprocess.DEVNULL, stdout=self.out,
+                                        stderr=subprocess.PIPE, text=True, env=environment())
 
     def __enter__(self):
         return self
@@ -44,8 +46,13 @@ class Started:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        self.out.close()
+
+    def text(self):
+        """What it has printed so far."""
+        return os.pread(self.out.fileno(), 1 << 20, 0).decode()
 
     def end(self, seconds=60):
         """(exit code, output, errors)"""
-        out, errors = self.process.communicate(timeout=seconds * PATIENCE)
-        return self.process.returncode, out, errors
+        _, errors = self.process.communicate(timeout=seconds * PATIENCE)
+        return self.process.returncode, self.text(), errors

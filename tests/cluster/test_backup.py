@@ -7,14 +7,13 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
 from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, Started, environment, kvcli
 from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, PATIENCE, STEADY, Cluster, kvd_binary, wait_until
-from resp import Connection, ErrorReply
-from test_failover import report, wait_until_caught_up
+from resp import ErrorReply
+from test_failover import report
 from test_membership import Growing
 from test_snapshot import fill
 from workload import DONE, FollowingClient, Workload
@@ -85,7 +84,7 @@ class Restored(Growing):
 @pytest.mark.tsan
 def test_a_backup_under_writers_holds_what_was_acknowledged_and_grows_again(capsys, scratch):
     """From a follower (which is the default) and from the leader; restored as a new cluster, which others join."""
-    with Growing(3, 3, STEADY) as cluster:
+    with Growing(3, 3, {"election-timeout": "1500ms"}) as cluster:
         cluster.start()
         fill(cluster.leader(), 2000)
         leader = cluster.leader()
@@ -181,7 +180,7 @@ def test_streams_are_bounded_and_a_client_that_does_not_read_holds_up_nobody():
     """Two at a time; what is not taken stays unread, not in memory; writes go on."""
     with Cluster(1, STEADY) as cluster:
         node = cluster.node(1)
-        fill(node, 20000)
+        fill(node, 2000, value_bytes=10000)
         node.command("SET", "settle", "1")
         with node.connect() as first, node.connect() as second:
             for connection in (first, second):
@@ -193,7 +192,7 @@ def test_streams_are_bounded_and_a_client_that_does_not_read_holds_up_nobody():
             for i in range(200):
                 assert node.command("SET", "k%d" % i, "v" * 1000) == "OK"
             assert node.anonymous_bytes() < before + (4 << 20)
-            assert b"key_count:20001" in first.read_reply()
+            assert b"key_count:2001" in first.read_reply()
         wait_until(lambda: node.last_log().count("event=backup-failed") == 2, 40, "their end")
         # Nothing that follows on the connection is taken for a command.
         with node.connect() as connection:
@@ -216,7 +215,7 @@ def test_without_a_leader_only_what_a_node_has_can_be_backed_up(scratch):
         for node in cluster.nodes:
             if node is not left:
                 node.kill9()
-        result = kvcli([left], "--timeout", "2s", "backup", path)
+        result = kvcli([left], "--timeout", "1s", "backup", path)
         assert result.returncode == NOT_EXECUTED and "--stale" in result.stderr, result
         assert os.listdir(scratch) == []
         assert backup([left], path, "--stale")["key_count"] == 1
