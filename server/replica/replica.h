@@ -252,6 +252,8 @@ void replica_client_sent(struct replica *replica, struct replica_client *client,
 bool replica_client_wants_input(struct replica *replica, struct replica_client *client);
 /* QUIT or a protocol error was answered: close once the output is sent; read no more. */
 bool replica_client_is_closing(const struct replica_client *client);
+/* It asked for more than it read: what it was owed is lost, and nothing more may be written to it. */
+bool replica_client_is_cut_off(const struct replica_client *client);
 /* For CLIENT LIST: the runtime keeps query_bytes and the like up to date here. */
 struct client_info *replica_client_info(struct replica_client *client);
 

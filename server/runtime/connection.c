@@ -446,7 +446,7 @@ void connection_flush(struct connection *connection)
     }
     bool sent_all = byte_buffer_size(replica_client_output(client)) == 0;
 
-    if (connection->backup != NULL) {
+    if (connection->backup != NULL && !replica_client_is_cut_off(client)) {
         if (sent_all) {
             hand_over(connection);
         }

@@ -194,10 +194,16 @@ def test_streams_are_bounded_and_a_client_that_does_not_read_holds_up_nobody():
             assert node.anonymous_bytes() < before + (4 << 20)
             assert b"key_count:2001" in first.read_reply()
         wait_until(lambda: node.last_log().count("event=backup-failed") == 2, 40, "their end")
-        # Nothing that follows on the connection is taken for a command.
+        # What was asked for before is answered before, also when it does not fit into the socket at once; nothing that
+        # follows on the connection is taken for a command.
         with node.connect() as connection:
+            for i in range(300):
+                connection.send("GET", "key:%d" % i)
             connection.send("RAFT", "BACKUP")
             connection.send("SET", "never", "1")
+            wait_until(lambda: node.last_log().count("event=backup-begun") == 3, 40, "a third one")
+            for i in range(300):
+                assert connection.read_reply().startswith(b"%d:x" % i)
             while not isinstance(connection.read_reply(), str):
                 pass
             assert connection.read_until_closed() == b""
