@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, Started, environment, kvcli
-from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, PATIENCE, STEADY, Cluster, kvd_binary, wait_until
+from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, STEADY, Cluster, run_kvd, wait_until
 from resp import ErrorReply
 from test_failover import report
 from test_membership import Growing
@@ -66,8 +66,7 @@ def backup(nodes, path, *arguments):
 
 
 def restore(path, directory, node_id=1):
-    return subprocess.run([kvd_binary(), "restore", path, "--data", directory, "--id", str(node_id)],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
+    return run_kvd("restore", path, "--data", directory, "--id", node_id)
 
 
 class Restored(Growing):
