@@ -55,6 +55,7 @@ void config_print_help(FILE *to)
         "  kvd --config FILE            settings from a file\n"
         "  kvd --id 1 --cluster 1=node1:17000,2=node2:17000,3=node3:17000 --listen 0.0.0.0:7000\n"
         "                               one node of three; the other two differ in --id only\n"
+        "  kvd restore FILE --data DIR  makes a backup the data of a new cluster of one node, and ends\n"
         "\n"
         "  --help                       this text\n"
         "  --version                    the version\n"

@@ -1,5 +1,6 @@
 /* main.c: the kvd program: settings, then one node until it stops. */
 #include "config.h"
+#include "restore.h"
 #include "runtime.h"
 
 #include <event2/event.h>
@@ -53,6 +54,11 @@ static enum replica_exit answer(enum config_request request, const struct config
     case CONFIG_PRINT_TABLE:
         config_print_table(stdout);
         break;
+    case CONFIG_RESTORE: {
+        enum replica_exit code = restore_run(config, stdout, stderr);
+
+        return fflush(stdout) == 0 || code != REPLICA_EXIT_OK ? code : REPLICA_EXIT_START;
+    }
     }
     return fflush(stdout) == 0 ? REPLICA_EXIT_OK : REPLICA_EXIT_START;
 }

@@ -16,11 +16,14 @@ static const char STATUS[] =
     "damage:\nscrubs_total:0\n"
     "membership_index:0\nmembership:stable\nmembers:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal="
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal="
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_3:host=10.0.0.3,port=7002,bus_host=10.1.0.3,bus_port=17002,self=no,leader=no,connected=yes,"
-    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter\n";
+    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter,snapshot_keys=5,snapshot_keys_"
+    "total=9,snapshot_bytes=700\n";
 
 static void status_has_its_stable_form(void **state)
 {
@@ -33,6 +36,9 @@ static void status_has_its_stable_form(void **state)
     third->recently_active = true;
     third->kind = "learner";
     third->becomes_voter = true;
+    third->snapshot_keys = 5;
+    third->snapshot_keys_total = 9;
+    third->snapshot_bytes = 700;
     char expected[4000];
     snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(STATUS), STATUS);
     expect(testing, "RAFT STATUS", expected);
@@ -48,13 +54,13 @@ static void a_learner_shows_what_is_to_become_of_it(void **state)
     third->kind = "learner";
     third->becomes_voter = true;
     third->replaces = 2;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=replace-2\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=replace-2,"));
     third->disk_known = false;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=join\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=join,"));
     third->disk_known = true;
     third->becomes_voter = false;
     third->replaces = 0;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=,"));
 }
 
 static void an_unknown_leader_has_no_address(void **state)
