@@ -25,6 +25,10 @@
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
  *   damage             what the scrub found on this node's disk; empty: nothing
  *   scrubs_total       passes of the scrub since the start
+ *   forced             how often a lost majority was given up, and so many lines:
+ *   forced_<n>:time_ms=,node=,cluster_id=,last_term=,last_index=,commit_index=
+ *                      when, by which survivor, the id of the cluster until then, the end of its log, and how
+ *                      far it knew that it was committed; in the order in which it happened
  *   membership_index   of the entry that set the members; 0: those that formed the cluster
  *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
@@ -105,6 +109,21 @@ static void write_leader_address(const struct status_writer *writer, const struc
     command_text_append(writer->text, "%s", writer->line_end);
 }
 
+static void write_forced(const struct status_writer *writer, const struct node_view *node)
+{
+    write_number(writer, "forced", node->forced_count);
+    for (uint32_t i = 0; i < node->forced_count; i++) {
+        const struct node_view_forced *forced = &node->forced[i];
+        command_text_append(writer->text,
+                            "%sforced_%u:time_ms=%llu,node=%llu,cluster_id=%s,last_term=%llu,last_index=%llu,"
+                            "commit_index=%llu%s",
+                            writer->prefix, i + 1, (unsigned long long)forced->time_ms,
+                            (unsigned long long)forced->node_id, forced->cluster_id,
+                            (unsigned long long)forced->last_term, (unsigned long long)forced->last_index,
+                            (unsigned long long)forced->commit_index, writer->line_end);
+    }
+}
+
 static void write_goal(const struct status_writer *writer, const struct node_view_member *member)
 {
     if (!member->disk_known && !member->is_self) {
@@ -173,6 +192,7 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_members(&writer, "digest_differs", node, differs);
     write_text(&writer, "damage", node->damage);
     write_number(&writer, "scrubs_total", node->scrubs_total);
+    write_forced(&writer, node);
     write_number(&writer, "membership_index", node->membership_index);
     write_text(&writer, "membership", node->membership);
     write_number(&writer, "members", node->members_count);

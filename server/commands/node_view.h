@@ -8,7 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_HOST_BYTES_MAX = 256 };
+enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_VIEW_FORCED_MAX = 16, NODE_HOST_BYTES_MAX = 256 };
+
+/* A lost majority that was given up (kvd force-new-cluster). */
+struct node_view_forced {
+    uint64_t time_ms, node_id;
+    char cluster_id[33]; /* the former one, 32 hex digits */
+    uint64_t last_term, last_index, commit_index;
+};
 
 struct node_view_member {
     uint64_t node_id; /* 1, 2, 3 ... */
@@ -84,6 +91,8 @@ struct node_view {
     uint64_t membership_index; /* of the entry that set the members; 0: those that formed the cluster */
     const char
         *membership; /* "stable", "changing" (not committed yet), "joint" (old and new voters together) */
+    uint32_t forced_count;
+    struct node_view_forced forced[NODE_VIEW_FORCED_MAX];
     uint32_t members_count; /* the leader (or the last known one) first, then by id */
     struct node_view_member members[NODE_VIEW_MEMBERS_MAX];
 

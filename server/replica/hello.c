@@ -66,14 +66,25 @@ static bool check_cluster(const struct replica *replica, const struct bus_hello 
                           struct bus_message *refused)
 {
     const struct log_identity *identity = &replica->identity;
-    if (hello->formation == BUS_FORMATION_FORMED && (hello->cluster_id[0] != identity->cluster_id[0] ||
-                                                     hello->cluster_id[1] != identity->cluster_id[1])) {
-        return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
-                            "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
-                            ": its data directory is of another cluster",
-                            hello->from, hello->cluster_id[0], identity->cluster_id[0]);
+    if (hello->formation != BUS_FORMATION_FORMED || (hello->cluster_id[0] == identity->cluster_id[0] &&
+                                                     hello->cluster_id[1] == identity->cluster_id[1])) {
+        return true;
     }
-    return true;
+    const struct members_forced *forced = members_find_forced(&replica->members, hello->cluster_id);
+    if (forced != NULL) {
+        return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
+                            "node %" PRIu64 " belongs to cluster %016" PRIx64
+                            ", whose majority was given up: "
+                            "of what node %" PRIu64 " had (entry %" PRIu64 " of term %" PRIu64
+                            ") cluster %016" PRIx64 " was made. Empty its data directory and start it with "
+                            "--join",
+                            hello->from, hello->cluster_id[0], forced->node_id, forced->last.index,
+                            forced->last.term, identity->cluster_id[0]);
+    }
+    return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
+                        "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
+                        ": its data directory is of another cluster",
+                        hello->from, hello->cluster_id[0], identity->cluster_id[0]);
 }
 
 static bool check_disk(const struct replica_member *member, const struct bus_hello *hello,
@@ -207,9 +218,17 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 
 /* ---- being judged -------------------------------------------------------------------------------- */
 
+/* By its own book this node, with this disk, is a member. One that joins is none while it reads the log, and
+ * may meet members of a time long past there. */
+static bool is_member(const struct replica *replica)
+{
+    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
+    return self != NULL && self->disk_id == replica->identity.disk_id;
+}
+
 /* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
- * only when a majority of the others says so: one that errs must not stop it. "Removed" is said only by one
- * that knows it from a committed entry that is newer than all we know. */
+ * only when a majority of the members that it belongs to says so: one that errs must not stop it. "Removed"
+ * is said only by one that knows it from a committed entry that is newer than all we know. */
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
@@ -226,7 +245,7 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
         members += counts ? 1 : 0;
     }
     if (code == BUS_REFUSAL_REMOVED || replica->identity.formation != LOG_FORMATION_FORMED ||
-        refusals > members / 2) {
+        (is_member(replica) && refusals > members / 2)) {
         replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
     }
 }

@@ -15,6 +15,7 @@
  * members.c        the address book of the members
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
+ * forced_cluster.c offline: a survivor becomes a cluster of its own
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
  * join.c           how a node becomes a member of a cluster that exists

@@ -126,6 +126,24 @@ static void fill_members(const struct replica *replica, uint32_t listener, const
     }
 }
 
+_Static_assert((int)MEMBERS_FORCED_MAX <= (int)NODE_VIEW_FORCED_MAX, "all of them are shown");
+
+static void fill_forced(const struct replica *replica, struct node_view *view)
+{
+    view->forced_count = replica->members.forced_count;
+    for (uint32_t i = 0; i < view->forced_count; i++) {
+        const struct members_forced *forced = &replica->members.forced[i];
+        struct node_view_forced *shown = &view->forced[i];
+        shown->time_ms = forced->time_ms;
+        shown->node_id = forced->node_id;
+        (void)snprintf(shown->cluster_id, sizeof shown->cluster_id, "%016" PRIx64 "%016" PRIx64,
+                       forced->cluster_id[0], forced->cluster_id[1]);
+        shown->last_term = forced->last.term;
+        shown->last_index = forced->last.index;
+        shown->commit_index = forced->commit;
+    }
+}
+
 static void fill_consensus(const struct replica *replica, const struct raft_status *status,
                            struct node_view *view)
 {
@@ -226,6 +244,7 @@ void replica_fill_view(struct replica *replica, uint32_t listener, struct node_v
     fill_consensus(replica, &status, view);
     fill_storage(replica, view);
     fill_counters(replica, view);
+    fill_forced(replica, view);
     fill_members(replica, listener, &status, view);
     view->clients_connected = replica->clients_count;
     view->for_each_client = visit_clients;

@@ -14,7 +14,7 @@ static const char STATUS[] =
     "test\n"
     "low_space:no\ndisk_free_bytes:0\nlog_room_bytes:0\nmap_room_bytes:0\nlow_space_nodes:\ndigest_differs:\n"
     "damage:\nscrubs_total:0\n"
-    "membership_index:0\nmembership:stable\nmembers:3\n"
+    "forced:0\nmembership_index:0\nmembership:stable\nmembers:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
     "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
@@ -57,6 +57,19 @@ static void a_learner_shows_what_is_to_become_of_it(void **state)
     assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=\n"));
 }
 
+static void every_majority_that_was_given_up_has_a_line(void **state)
+{
+    struct commands_testing *testing = *state;
+    testing->node.forced_count = 2;
+    testing->node.forced[0] = (struct node_view_forced){1, 2, "ab", 3, 4, 5};
+    testing->node.forced[1] = (struct node_view_forced){6, 7, "cd", 8, 9, 10};
+    const char *lines = "\nforced:2\n"
+                        "forced_1:time_ms=1,node=2,cluster_id=ab,last_term=3,last_index=4,commit_index=5\n"
+                        "forced_2:time_ms=6,node=7,cluster_id=cd,last_term=8,last_index=9,commit_index=10\n"
+                        "membership_index:0\n";
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), lines));
+}
+
 static void an_unknown_leader_has_no_address(void **state)
 {
     struct commands_testing *testing = *state;
@@ -96,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         commands_test(status_has_its_stable_form),
         commands_test(a_learner_shows_what_is_to_become_of_it),
+        commands_test(every_majority_that_was_given_up_has_a_line),
         commands_test(an_unknown_leader_has_no_address),
         commands_test(members_that_are_in_trouble_are_named),
         commands_test(info_has_the_same_lines_with_a_prefix),
