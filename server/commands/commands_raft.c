@@ -17,7 +17,10 @@
  *   cluster_id, disk_id
  *   key_count
  *   digest             16 hex digits
- *   log_time_ms, clock_skew_ms, rules_version, uptime_ms, version, build
+ *   log_time_ms, clock_skew_ms
+ *   rules_version      in force; rises when all members know newer ones
+ *   rules_known        the newest that this node's kvd knows
+ *   uptime_ms, version, build
  *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
  *   disk_free_bytes    of the filesystem, for anybody
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
@@ -33,13 +36,14 @@
  *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
- *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=
+ *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=,rules=
  *                                                            (all in one line)
  *
  * One member line for each member, the leader (or the last known one) first, then by id. progress, match,
  * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no". An
  * outgoing one votes until the change is done. goal is what is to become of a learner: "join" (it has not
- * come yet), "voter", "replace-<id>", or empty. INFO's section Raft has the same lines, with "raft_" before
+ * come yet), "voter", "replace-<id>", or empty. rules is the newest version of the rules that it can go by,
+ * as far as this node has heard; 0: it has not. INFO's section Raft has the same lines, with "raft_" before
  * each key.
  */
 #include "command_functions.h"
@@ -149,7 +153,7 @@ static void write_member(const struct status_writer *writer, const struct node_v
         known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
         member->kind == NULL ? "none" : member->kind);
     write_goal(writer, member);
-    command_text_append(writer->text, "%s", writer->line_end);
+    command_text_append(writer->text, ",rules=%u%s", member->rules_known, writer->line_end);
 }
 
 void command_write_raft_status(struct byte_buffer *text, const struct node_view *node, const char *prefix,
@@ -181,6 +185,7 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_number(&writer, "log_time_ms", node->log_time_ms);
     command_text_append(text, "%sclock_skew_ms:%lld%s", prefix, (long long)node->clock_skew_ms, line_end);
     write_number(&writer, "rules_version", node->rules_version);
+    write_number(&writer, "rules_known", node->rules_known);
     write_number(&writer, "uptime_ms", node->uptime_ms);
     write_text(&writer, "version", node->version);
     write_text(&writer, "build", node->build);

@@ -38,8 +38,9 @@ struct node_view_member {
     uint64_t match_index;
     uint64_t next_index;
     bool recently_active;
-    bool low_space; /* as it said last; false: not, or not known */
-    bool differs;   /* known to the leader only: its digest was not that of the others */
+    bool low_space;       /* as it said last; false: not, or not known */
+    bool differs;         /* known to the leader only: its digest was not that of the others */
+    uint32_t rules_known; /* the newest rules that it can go by, as it said last; 0: not known */
 };
 
 struct node_view {
@@ -71,8 +72,9 @@ struct node_view {
     char disk_id[17];
     /* state machine */
     uint64_t key_count, digest, log_time_ms;
-    uint32_t rules_version;
-    int64_t clock_skew_ms; /* of this node against the median of the members; 0 unknown */
+    uint32_t rules_version; /* in force */
+    uint32_t rules_known;   /* the newest that this node can go by */
+    int64_t clock_skew_ms;  /* of this node against the median of the members; 0 unknown */
     /* traffic */
     uint64_t clients_connected, clients_max, clients_total, clients_refused;
     uint64_t commands_total, commands_parked, reads_pending, writes_pending;

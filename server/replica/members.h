@@ -53,7 +53,7 @@ struct members {
     uint32_t count;
     struct replica_member list[RAFT_NODES_MAX]; /* ascending ids */
     /* What is remembered, in the order in which it happened. A book that remembers anything is of version 2,
-     * which all members have to know (rules.h: RULES_REMEMBER). */
+     * which all members have to know (COMMAND_RULES_VERSION_OF_MEMORY). */
     uint32_t removed_count, forced_count;
     struct members_removed removed[MEMBERS_REMOVED_MAX];
     struct members_forced forced[MEMBERS_FORCED_MAX];

@@ -305,6 +305,7 @@ static void leave(struct replica *replica)
                    "; to bring it back, empty its data directory and start it under a new id with --join",
                    status.membership_id.index);
     replica_log(replica, REPLICA_LOG_WARNING, "removed", "index=%" PRIu64, status.membership_id.index);
+    persist_commit(replica); /* so that it knows when it is started again, whoever is there to tell it */
     replica_begin_shutdown(replica);
     replica->shutdown_code = REPLICA_EXIT_REFUSED;
 }
@@ -405,6 +406,7 @@ static bool promote(struct replica *replica, const struct replica_member *learne
     struct replica_member *member = members_find(&members, learner->node_id);
     member->goal = MEMBER_GOAL_NONE;
     member->replaces = RAFT_NODE_NONE;
+    versions_remember_removed(replica, &members, replaced);
     if (!fits || !membership_has_quorum(replica, &target, RAFT_NODE_NONE, &alive)) {
         return false; /* more of the voters have to be there */
     }

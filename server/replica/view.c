@@ -91,6 +91,9 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
     member->is_leader = status->leader != RAFT_NODE_NONE && status->leader == member->node_id;
     member->connected = peer->is_self || peer->dialled || peer->accepted;
     member->low_space = peer->is_self ? space_is_low(replica) : peer->report.low_space;
+    member->rules_known = peer->is_self       ? versions_known(replica)
+                          : peer->hello_known ? peer->hello.rules_version
+                                              : 0;
     member->differs = peer->differs && status->role == RAFT_LEADER;
     member->progress = "";
     if (status->role == RAFT_LEADER) {
@@ -205,7 +208,8 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
 
 static void fill_counters(const struct replica *replica, struct node_view *view)
 {
-    view->rules_version = COMMAND_RULES_VERSION;
+    view->rules_version = versions_in_force(replica);
+    view->rules_known = versions_known(replica);
     view->clock_skew_ms = peers_clock_skew_ms(replica);
     view->commands_total = replica->commands_total;
     view->redirects_total = replica->redirects_total;
