@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from growing import Growing
 from kvd_cluster import EXIT_OK, EXIT_START, EXIT_USAGE, PATIENCE, kvd_binary, server_environment, wait_until
 from resp import ErrorReply
 from test_failover import report, wait_until_caught_up
-from test_membership import Growing
 from workload import WriterLoad
 
 

@@ -15,10 +15,10 @@ import time
 import pytest
 
 import kvd_cluster
+from growing import Growing
 from kvd_cluster import (EXIT_OK, EXIT_REFUSED, EXIT_START, PATIENCE, REPOSITORY, chosen_binary, kvd_binary,
                          wait_until)
 from test_failover import report, wait_until_caught_up
-from test_membership import Growing
 from workload import WriterLoad, describe_times
 
 OLDER_RULES = 1  # of kvd-older
