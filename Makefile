@@ -54,12 +54,16 @@ RELEASE := 0.1.0
 BUILD_NAME ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 VERSION_FLAGS = -DKVD_VERSION='"$(RELEASE)"' -DKVD_BUILD='"$(BUILD_NAME)"'
 VERSIONED := $(shell grep -rlE 'KVD_VERSION|KVD_BUILD' --include='*.c' server client)
+# (A missing stamp as a prerequisite would not do: with .SECONDARY, objects that are there pass for made.)
 VERSION_STAMP := $(B)/version-$(RELEASE)-$(BUILD_NAME)
-$(VERSION_STAMP):
-	@mkdir -p $(@D)
+ifeq ($(wildcard $(VERSION_STAMP)),)
+.PHONY: another-version
+another-version:
+	@mkdir -p $(B)
 	@rm -f $(B)/version-*
-	@touch $@
-$(patsubst %.c,$(B)/objects/%.o,$(VERSIONED)): $(VERSION_STAMP)
+	@touch $(VERSION_STAMP)
+$(patsubst %.c,$(B)/objects/%.o,$(VERSIONED)): another-version
+endif
 
 # One library per folder; each sees only the folders that it may know (design: "the house").
 INCLUDE_raft := -Iraft
@@ -116,6 +120,21 @@ $(B)/kvd: $(B)/objects/server/runtime/main.o $(SERVER_LIBRARIES)
 $(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LINK)
+
+# Servers that pretend to be the version before this one, and the one after it, for tests of upgrades
+# (server/replica/versions.c): they differ in the objects that say what a server knows.
+PRETEND_older := -DKVD_TEST_RULES_VERSION=1 -DKVD_TEST_BUS_VERSION=3 -DKVD_TEST_BOOK_VERSION=1
+PRETEND_newer := -DKVD_TEST_RULES_VERSION=3 -DKVD_TEST_BUS_VERSION=5
+define pretend_rules
+$$(B)/objects/$(1)/%.o: server/replica/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(INCLUDE_replica) $$(PRETEND_$(1)) -MMD -MP -c $$< -o $$@
+$$(B)/kvd-$(1): $$(B)/objects/server/runtime/main.o $$(B)/objects/$(1)/versions.o $$(B)/objects/$(1)/members.o $$(SERVER_LIBRARIES)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(SERVER_LINK)
+endef
+$(foreach p,older newer,$(eval $(call pretend_rules,$(p))))
 
 # ---- what people ask for -------------------------------------------------------------------------
 
