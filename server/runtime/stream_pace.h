@@ -1,5 +1,6 @@
-/* stream_pace.h: what every stream of a map keeps to: no faster than the setting snapshot-rate, and no more
- * pages kept from being used again than snapshot-pinned-bytes. By the stream's own thread. */
+/* stream_pace.h: what every stream of a map keeps to: no faster than the setting snapshot-rate, no more pages
+ * kept from being used again than snapshot-pinned-bytes, and behind the loop and the disk threads when there
+ * are not enough processors. By the stream's own thread. */
 #ifndef STREAM_PACE_H
 #define STREAM_PACE_H
 
