@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from growing import Growing
 from kvd_cluster import STEADY, wait_until
 from test_failover import report, wait_until_caught_up
-from test_membership import Growing
 from workload import WriterLoad, describe_times
 
 # A log that is short, so that being away for a moment is too long.

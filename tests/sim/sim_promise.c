@@ -183,17 +183,37 @@ static void write_hard_state(struct sim_node *node, const struct log_hard_state 
     }
 }
 
-/* What is dropped from the end of a log must not be committed. */
-static void check_dropped(struct sim_node *node, uint64_t from)
+/* How many disks hold an entry. */
+static uint32_t holders(const struct sim *sim, struct raft_entry_id id)
 {
+    uint32_t disks = 0;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        disks += holds(&sim->promise->disks[i], id) ? 1 : 0;
+    }
+    return disks;
+}
+
+/* What is committed stays on a majority of disks; and every leader of a later term than that in which it was
+ * committed has it, so that none makes a follower drop it. One of an earlier term may: it does not know, and
+ * the copy was not counted (thesis figure 3.7, with the old leader back among its followers). by_term: of the
+ * entries that take the place. */
+static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term)
+{
+    struct sim *sim = node->sim;
     const struct disk *disk = disk_of(node);
-    uint64_t committed = sim_check_committed(node->sim);
+    uint64_t committed = sim_check_committed(sim);
     for (uint64_t index = from; index <= disk->last.index && index <= committed; index++) {
-        if (sim_check_committed_term(node->sim, index) == disk->terms[index]) {
-            sim_fail(node->sim, SIM_CORRECTNESS,
+        struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
+        if (id.term != disk->terms[index]) {
+            continue;
+        }
+        uint32_t left = holders(sim, id) - 1;
+        if (left <= sim->nodes_count / 2 || sim_check_committed_in_term(sim, index) < by_term) {
+            sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
-                     " from its disk, which is committed",
-                     node->id, index, disk->terms[index]);
+                     " from its disk, which is committed, for one of term %" PRIu64
+                     ": %u disks of %u still hold it",
+                     node->id, index, id.term, by_term, left, sim->nodes_count);
         }
     }
 }
@@ -211,7 +231,7 @@ static void write_entries(struct sim_node *node, const struct disk_job *job)
            disk->terms[same] == job->entries[same - first].id.term) {
         same++; /* written once more: nothing is lost */
     }
-    check_dropped(node, same);
+    check_dropped(node, same, same <= last ? job->entries[same - first].id.term : 0);
     for (uint32_t i = 0; i < job->entries_count; i++) {
         uint64_t index = job->entries[i].id.index;
         uint64_t previous = index - 1 == disk->base.index      ? disk->base.term
@@ -377,10 +397,7 @@ void sim_promise_leader(struct sim_node *node, uint64_t term)
 void sim_promise_committed(struct sim_node *node, struct raft_entry_id id)
 {
     struct sim *sim = node->sim;
-    uint32_t disks = 0;
-    for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        disks += holds(&sim->promise->disks[i], id) ? 1 : 0;
-    }
+    uint32_t disks = holders(sim, id);
     if (disks <= sim->nodes_count / 2) {
         sim_fail(sim, SIM_CORRECTNESS,
                  "node %" PRIu64 " takes entry %" PRIu64 " of term %" PRIu64
