@@ -14,7 +14,7 @@ from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, Started, e
 from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, STEADY, Cluster, run_kvd, wait_until
 from resp import ErrorReply
 from test_failover import report
-from test_membership import Growing
+from growing import Growing
 from test_snapshot import fill
 from workload import DONE, FollowingClient, Workload
 
