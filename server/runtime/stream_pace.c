@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 enum {
-    LOOK_AT_PINNED_PIECES = 64,
+    LOOK_AT_PINNED_MS = 500,
     STREAM_NICE = 10, /* the loop, which wakes for each request, should never wait for it */
 };
 
@@ -37,12 +37,13 @@ void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const st
 bool stream_pace_allows(struct stream_pace *pace)
 {
     struct stream *stream = pace->stream;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, now = now_ms();
     struct storage_error error;
 
-    if (pace->pieces++ % LOOK_AT_PINNED_PIECES != 0) {
+    if (pace->looked_ms != 0 && now - pace->looked_ms < LOOK_AT_PINNED_MS) {
         return true;
     }
+    pace->looked_ms = now;
     if (map_snapshot_get_pinned_bytes(pace->snapshot, &bytes, &error) != STORAGE_OK) {
         return stream_wire_fail(&stream->wire, "%.150s", error.text);
     }

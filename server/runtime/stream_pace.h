@@ -12,7 +12,7 @@ struct stream_pace {
     const struct map_snapshot *snapshot;
     uint64_t begun_ms;
     uint64_t bytes;
-    uint64_t pieces;
+    uint64_t looked_ms; /* at the pinned pages; 0: not yet */
 };
 
 void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const struct map_snapshot *snapshot);
