@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 
-from bench import BenchError, Kvd, ask, describe, filesystem_of, run_load, wait_until
+from bench import BenchError, Kvd, ask, describe, filesystem_of, run_load, run_program, wait_until
 from resp import Connection
 
 FILL_VALUE_BYTES = 1000
@@ -148,17 +148,5 @@ def bench(options):
         shutil.rmtree(target, ignore_errors=True)
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the clean-up
-    try:
-        bench(parse_arguments())
-    except BenchError as error:
-        print(f"backup_bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("backup_bench", lambda: bench(parse_arguments())))

@@ -393,12 +393,13 @@ def bench(options):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def main():
+def run_program(name, work):
+    """The exit code; whatever ends it, what it made is removed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the clean-up
     try:
-        bench(parse_arguments())
+        work()
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -406,4 +407,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program("bench", lambda: bench(parse_arguments())))
