@@ -21,7 +21,7 @@
  *   rules_version      in force; rises when all members know newer ones
  *   rules_known        the newest that this node's kvd knows
  *   uptime_ms, version, build
- *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
+ *   low_space          yes or no: disk or log are nearly full, what makes the data grow is refused
  *   disk_free_bytes    of the filesystem, for anybody
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
  *   low_space_nodes    ids of the members that are low on space, as far as this node knows, by commas
