@@ -397,7 +397,7 @@ struct replica {
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
-        checkpoints_total, snapshots_installed_total;
+        checkpoints_total, snapshots_installed_total, snapshots_sent_total, snapshots_failed_total;
     struct node_view view; /* scratch */
 };
 

@@ -106,6 +106,8 @@ void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raf
     assert(outgoing != NULL);
     *outgoing = snapshots->outgoing[--snapshots->outgoing_count];
     close_retired(replica);
+    replica->snapshots_sent_total += ok ? 1 : 0;
+    replica->snapshots_failed_total += ok ? 0 : 1;
     if (replica->stopping) {
         return;
     }

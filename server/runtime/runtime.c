@@ -140,6 +140,7 @@ static void io_fill_view(void *context, struct node_view *view)
     view->input_bytes_total = connections->input_bytes_total;
     view->output_bytes_total = connections->output_bytes_total;
     view->memory_resident_bytes = runtime->resident_bytes;
+    streams_get_loading(runtime->streams, &view->snapshot_keys, &view->snapshot_bytes);
 }
 
 static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage_error *error)

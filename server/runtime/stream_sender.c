@@ -13,8 +13,8 @@
 #include <time.h>
 
 enum {
+    LOOK_AT_PINNED_MS = 500,
     LOADED_MS_MAX = 30 * 60 * 1000, /* for the receiver to sort its indexes and sync, after the last chunk */
-    LOOK_AT_PINNED_CHUNKS = 64,
 };
 
 static uint64_t now_ms(void)
@@ -139,9 +139,9 @@ static void keep_rate(struct stream *stream, uint64_t begun_ms, uint64_t bytes)
 
 static bool send_content(struct stream *stream, struct map_snapshot *snapshot, uint8_t *chunk)
 {
-    uint64_t begun_ms = now_ms(), bytes = 0;
+    uint64_t begun_ms = now_ms(), bytes = 0, look_ms = 0;
 
-    for (uint64_t number = 0;; number++) {
+    for (;;) {
         struct storage_error error;
         struct bus_message early;
         size_t size = 0;
@@ -152,8 +152,13 @@ static bool send_content(struct stream *stream, struct map_snapshot *snapshot, u
         if (size == 0) {
             return true;
         }
-        if ((number % LOOK_AT_PINNED_CHUNKS == 0 && !check_pinned(stream, snapshot)) ||
-            !stream_wire_send(&stream->wire, chunk, size)) {
+        if (now_ms() >= look_ms) {
+            if (!check_pinned(stream, snapshot)) {
+                return false;
+            }
+            look_ms = now_ms() + LOOK_AT_PINNED_MS;
+        }
+        if (!stream_wire_send(&stream->wire, chunk, size)) {
             return false;
         }
         if (stream_wire_has_input(&stream->wire)) { /* it has had enough */

@@ -248,6 +248,17 @@ void streams_check(struct streams *streams, const struct replica *replica, uint6
     }
 }
 
+void streams_get_loading(const struct streams *streams, uint64_t *keys, uint64_t *bytes)
+{
+    *keys = *bytes = 0;
+    for (const struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
+        if (!stream->sends) {
+            *keys = atomic_load(&stream->keys_count);
+            *bytes = atomic_load(&stream->bytes_count);
+        }
+    }
+}
+
 void streams_abort(struct streams *streams)
 {
     for (struct stream *stream = streams->first; stream != NULL; stream = stream->next) {

@@ -58,6 +58,8 @@ int streams_file(const struct streams *streams);
 void streams_report(struct streams *streams, struct replica *replica);
 /* Gives up what the replica does not want any more, and says how far the others are. Once per turn. */
 void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms);
+/* How much has arrived of the snapshot that is being loaded; 0 and 0: none is. */
+void streams_get_loading(const struct streams *streams, uint64_t *keys, uint64_t *bytes);
 /* Gives up all; streams_report() until none is under way. */
 void streams_abort(struct streams *streams);
 bool streams_are_idle(const struct streams *streams);
