@@ -67,15 +67,17 @@ endif
 
 # One library per folder; each sees only the folders that it may know (design: "the house").
 INCLUDE_raft := -Iraft
-INCLUDE_storage := -Istorage
+INCLUDE_form := -Istorage/form
+INCLUDE_storage := -Istorage -Istorage/form
 INCLUDE_protocol := -Iserver/protocol
-INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
+INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage -Istorage/form
 INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
 INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
-INCLUDE_client := -Iclient -Iserver/protocol
+INCLUDE_client := -Iclient -Iserver/protocol -Istorage/form
 INCLUDE_sim := -Itests/sim -Itests/unit $(INCLUDE_replica) -Iclient
 
 DIRECTORY_raft := raft
+DIRECTORY_form := storage/form
 DIRECTORY_storage := storage
 DIRECTORY_protocol := server/protocol
 DIRECTORY_commands := server/commands
@@ -84,10 +86,10 @@ DIRECTORY_runtime := server/runtime
 DIRECTORY_client := client
 DIRECTORY_sim := tests/sim
 
-LIBRARIES := raft storage protocol commands replica runtime client sim
-SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
+LIBRARIES := raft form storage protocol commands replica runtime client sim
+SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage form raft,$(B)/lib$(l).a)
 SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
-CLIENT_LINK := -ledit -lcjson
+CLIENT_LINK := -ledit -lcjson -lxxhash
 
 .DEFAULT_GOAL := all
 .PHONY: all run test check unit coverage fuzz sim soak mutants bench clean programs unit-programs fuzz-programs
@@ -115,7 +117,7 @@ $(B)/kvd: $(B)/objects/server/runtime/main.o $(SERVER_LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LINK)
 
-$(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a
+$(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LINK)
 
@@ -155,12 +157,12 @@ $(B)/objects/tests/unit/%.o: tests/unit/%.c
 
 # Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
 LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
-	$(if $(filter test_storage%,$(1)),$(B)/libstorage.a,\
+	$(if $(filter test_storage%,$(1)),$(B)/libstorage.a $(B)/libform.a,\
 	$(if $(filter test_protocol%,$(1)),$(B)/libprotocol.a,\
-	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a,\
-	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a,\
-	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a),\
-	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage raft,$(B)/lib$(l).a),\
+	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a $(B)/libform.a,\
+	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a,\
+	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage form raft,$(B)/lib$(l).a),\
+	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage form raft,$(B)/lib$(l).a),\
 	$(SERVER_LIBRARIES))))))))
 # Helpers are in an archive: a test gets those that it uses.
 $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
@@ -186,7 +188,7 @@ clean:
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-$(B)/fuzz/%: tests/fuzz/%.c $(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a)
+$(B)/fuzz/%: tests/fuzz/%.c $(foreach l,replica commands protocol storage form raft,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(INCLUDE_replica) -o $@ $^ -llmdb -lxxhash
@@ -202,7 +204,7 @@ fuzz:
 # ---- simulator (tests/sim) -----------------------------------------------------------------------
 
 $(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory.o \
-		$(foreach l,sim replica commands client protocol storage raft,$(B)/lib$(l).a)
+		$(foreach l,sim replica commands client protocol storage form raft,$(B)/lib$(l).a)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
 

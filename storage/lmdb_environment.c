@@ -1,8 +1,8 @@
 /* lmdb_environment.c: see lmdb_environment.h. */
 #include "lmdb_environment.h"
 
-#include "storage_error.h"
 #include "storage_file.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 
 #include <assert.h>

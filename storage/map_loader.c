@@ -11,9 +11,9 @@
 #include "map_store.h"
 #include "map_stream.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
 #include "storage_file.h"
 #include "storage_hash.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ struct map_loader {
 static enum storage_status map_loader_fail(const struct map_loader *loader, int result,
                                            struct storage_error *error)
 {
-    return storage_fail_unfinished(error, result, loader->store.directory, "loading a snapshot");
+    return storage_fail_unfinished_lmdb(error, result, loader->store.directory, "loading a snapshot");
 }
 
 /* ---- transactions ---- */
@@ -234,8 +234,8 @@ enum storage_status map_loader_create(const struct map_loader_options *options, 
     created->scan = key_sorter_create(options->directory, sort_bytes);
     created->expiry = key_sorter_create(options->directory, sort_bytes);
     if (options->membership != NULL) {
-        assert(options->membership_size > 0 && options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
-        created->membership = storage_allocate(options->membership_size);
+        assert(options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
+        created->membership = storage_allocate((size_t)options->membership_size + 1);
         created->membership_size = options->membership_size;
         memcpy(created->membership, options->membership, options->membership_size);
     }

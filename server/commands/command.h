@@ -88,6 +88,7 @@ struct command_context {
     const struct node_view *node; /* COMMAND_NEEDS_VIEW */
     bool close_client;            /* out: QUIT: close after the reply */
     struct command_change change; /* out: to be done instead of a reply, which was not written */
+    bool wants_backup;            /* out: RAFT BACKUP: to be streamed instead of a reply */
 };
 
 typedef void (*command_function)(struct command_context *context);

@@ -40,15 +40,17 @@
  *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
- *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=,rules=
+ *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=,rules=,
+ *               snapshot_keys=,snapshot_keys_total=,snapshot_bytes=
  *                                                            (all in one line)
  *
  * One member line for each member, the leader (or the last known one) first, then by id. progress, match,
  * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no". An
  * outgoing one votes until the change is done. goal is what is to become of a learner: "join" (it has not
  * come yet), "voter", "replace-<id>", or empty. rules is the newest version of the rules that it can go by,
- * as far as this node has heard; 0: it has not. INFO's section Raft has the same lines, with "raft_" before
- * each key.
+ * as far as this node has heard; 0: it has not. snapshot_* is how far the stream of a snapshot to it is,
+ * where this node sends one: keys of all keys, and bytes; all 0 otherwise; when all keys are sent the member
+ * sorts its indexes and writes. INFO's section Raft has the same lines, with "raft_" before each key.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -157,7 +159,12 @@ static void write_member(const struct status_writer *writer, const struct node_v
         known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
         member->kind == NULL ? "none" : member->kind);
     write_goal(writer, member);
-    command_text_append(writer->text, ",rules=%u%s", member->rules_known, writer->line_end);
+    command_text_append(writer->text, ",rules=%u", member->rules_known);
+    command_text_append(writer->text, ",snapshot_keys=%llu,snapshot_keys_total=%llu,snapshot_bytes=%llu",
+                        (unsigned long long)member->snapshot_keys,
+                        (unsigned long long)member->snapshot_keys_total,
+                        (unsigned long long)member->snapshot_bytes);
+    command_text_append(writer->text, "%s", writer->line_end);
 }
 
 void command_write_raft_status(struct byte_buffer *text, const struct node_view *node, const char *prefix,
@@ -307,10 +314,18 @@ static void raft_transfer(struct command_context *context)
     }
 }
 
+/* RAFT BACKUP. What follows is on the connection instead of a reply, and the connection is for nothing else
+ * any more (server/README.md, "A backup on its way"). */
+static void raft_backup(struct command_context *context)
+{
+    context->wants_backup = true;
+}
+
 const struct command_subcommand COMMAND_RAFT_SUBCOMMANDS[] = {
     {"add", -4, raft_add, "Adds a node: a learner, which becomes a voter when it has caught up.",
      "id host:port [LEARNER | VOTER]"},
     {"address", 4, raft_address, "Changes where the bus of a member is reached.", "id host:port"},
+    {"backup", 2, raft_backup, "Streams a backup of this node's data: for kvcli backup.", ""},
     {"help", 2, command_help, "Prints this help.", ""},
     {"promote", 3, raft_promote, "Makes a learner a voter, when it has caught up.", "id"},
     {"remove", 3, raft_remove, "Removes a member.", "id"},

@@ -38,6 +38,8 @@ struct node_view_member {
     uint64_t match_index;
     uint64_t next_index;
     bool recently_active;
+    /* Of the snapshot that is being streamed to it; all 0: none is. */
+    uint64_t snapshot_keys, snapshot_keys_total, snapshot_bytes;
     bool low_space;       /* as it said last; false: not, or not known */
     bool differs;         /* known to the leader only: its digest was not that of the others */
     uint32_t rules_known; /* the newest rules that it can go by, as it said last; 0: not known */

@@ -297,6 +297,7 @@ static bool is_checkpoint_due(const struct replica *replica)
     /* Small commands take far more memory in the table than bytes in the log. */
     return map_bytes_since_freeze(replica->map) >= replica->checkpoint_threshold ||
            map_is_freeze_due(replica->map) || space_wants_checkpoint(replica) ||
+           backup_wants_checkpoint(replica) ||
            replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
 }
 

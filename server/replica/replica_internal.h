@@ -18,6 +18,7 @@
  * forced_cluster.c offline: a survivor becomes a cluster of its own
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
+ * backup.c         whom a backup is streamed to
  * join.c           how a node becomes a member of a cluster that exists
  * versions.c       which rules the cluster goes by; what older and newer nodes are told
  * view.c           what INFO, CLUSTER and RAFT STATUS show
@@ -92,6 +93,7 @@ struct replica_client {
     bool ready;               /* on the ready list */
     bool throttled;           /* was told not to read */
     bool parked;              /* on the parked list */
+    uint64_t backup_index;    /* RAFT BACKUP waits until the map has this entry on the disk; 0: does not */
     struct replica_client *ready_next, *parked_next;
 };
 
@@ -290,6 +292,22 @@ struct snapshots {
     uint64_t retry_wait_ms; /* grows with each failure in a row */
 };
 
+/* ---- backup.c ------------------------------------------------------------------------------------ */
+
+enum { BACKUPS_MAX = 2 }; /* streams of one node at a time */
+
+struct running_backup {
+    uint64_t id;
+    struct map *map; /* that it reads */
+};
+
+struct backups {
+    struct running_backup running[BACKUPS_MAX];
+    uint32_t running_count;
+    uint64_t last_id;
+    uint64_t wanted_index; /* a checkpoint up to here is wanted */
+};
+
 /* ---- join.c -------------------------------------------------------------------------------------- */
 
 /* A node that asks to be added. */
@@ -324,6 +342,7 @@ struct replica {
     uint64_t formation_next_ms;
     struct join join;
     struct snapshots snapshots;
+    struct backups backups;
 
     struct raft *raft; /* NULL until formed */
     struct map *map;   /* NULL until formed */
@@ -633,6 +652,15 @@ bool snapshot_on_installed(struct replica *replica);
 /* No checkpoint is to begin. */
 bool snapshot_is_taking_over(const struct replica *replica);
 void snapshot_destroy(struct replica *replica);
+/* Closes the maps that were live and that nobody reads any more. */
+void snapshot_close_retired(struct replica *replica);
+
+/* backup.c */
+enum backup_begin { BACKUP_BEGUN, BACKUP_WAITS, BACKUP_REFUSED };
+/* BEGUN: the client's connection is taken. REFUSED: *obstacle is the error to answer. */
+enum backup_begin backup_begin(struct replica *replica, struct replica_client *client, const char **obstacle);
+bool backup_wants_checkpoint(const struct replica *replica);
+bool backup_reads_map(const struct replica *replica, const struct map *map);
 
 /* versions.c */
 uint16_t versions_bus(void); /* the newest version of the bus that is spoken here */

@@ -82,12 +82,12 @@ void replica_on_snapshot_opened(struct replica *replica, uint64_t peer, struct r
 }
 
 /* The maps that were live, and that nobody reads any more. */
-static void close_retired(struct replica *replica)
+void snapshot_close_retired(struct replica *replica)
 {
     struct snapshots *snapshots = &replica->snapshots;
     for (uint32_t i = snapshots->retired_count; i > 0; i--) {
         struct map *map = snapshots->retired[i - 1];
-        bool is_read = false;
+        bool is_read = backup_reads_map(replica, map);
         for (uint32_t j = 0; j < snapshots->outgoing_count; j++) {
             is_read = is_read || snapshots->outgoing[j].map == map;
         }
@@ -105,7 +105,7 @@ void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raf
     struct outgoing_snapshot *outgoing = find_outgoing(replica, peer);
     assert(outgoing != NULL);
     *outgoing = snapshots->outgoing[--snapshots->outgoing_count];
-    close_retired(replica);
+    snapshot_close_retired(replica);
     replica->snapshots_sent_total += ok ? 1 : 0;
     replica->snapshots_failed_total += ok ? 0 : 1;
     if (replica->stopping) {
@@ -272,7 +272,7 @@ bool snapshot_on_installed(struct replica *replica)
     }
     const struct map_meta *meta = map_get_meta(replica->map);
     assert(meta->applied_index == snapshots->upto.index);
-    close_retired(replica);
+    snapshot_close_retired(replica);
     space_on_map_replaced(replica);
     scrub_on_map_replaced(replica);
     if (replica->io.map_replaced != NULL) {
@@ -301,8 +301,8 @@ bool snapshot_is_taking_over(const struct replica *replica)
 
 void snapshot_destroy(struct replica *replica)
 {
-    assert(replica->snapshots.outgoing_count == 0);
-    close_retired(replica);
+    assert(replica->snapshots.outgoing_count == 0 && replica->backups.running_count == 0);
+    snapshot_close_retired(replica);
     raft_payload_unref(replica->snapshots.membership);
     replica->snapshots.membership = NULL;
 }

@@ -10,7 +10,8 @@
  * What finds no room at all waits, and is tried again: nothing is lost, and what it promises is not said
  * before it is written. A follower that is low goes on as long as others have room; when its reserve is used
  * up it waits for room on its disk, for deletions come after what it has no room for. While a node is low it
- * looks again and again, so that all of this ends by itself.
+ * looks again and again, so that all of this ends by itself. When it is the map's file that is too small,
+ * checkpoints follow soon as well.
  *
  * A log that takes too much of what its file may grow to counts in the same way: it cannot be shortened while
  * a checkpoint hangs.
@@ -278,9 +279,16 @@ bool space_waits_for_checkpoint(const struct replica *replica)
     return replica->space.log_is_short || replica->space.log_is_full;
 }
 
+/* What was deleted takes its room until a checkpoint has been written without it. Nothing else may ask for
+ * one: who waits for room writes little. */
+static bool wants_room(const struct replica *replica)
+{
+    return space_is_low(replica) || is_map_short(replica);
+}
+
 bool space_wants_checkpoint(const struct replica *replica)
 {
-    return space_is_low(replica) && replica->now_ms >= replica->space.checkpoint_ms;
+    return replica->now_ms >= replica->space.checkpoint_ms && wants_room(replica);
 }
 
 /* ---- the turn ------------------------------------------------------------------------------------ */
@@ -322,8 +330,8 @@ uint64_t space_deadline_ms(const struct replica *replica)
         !replica->checkpoint_out && space->map_check_ms < deadline_ms) {
         deadline_ms = space->map_check_ms;
     }
-    if (space_is_low(replica) && !map_is_clean(replica->map) && replica->checkpoint == NULL &&
-        !snapshot_is_taking_over(replica) && space->checkpoint_ms < deadline_ms) {
+    if (!map_is_clean(replica->map) && replica->checkpoint == NULL && !snapshot_is_taking_over(replica) &&
+        space->checkpoint_ms < deadline_ms && wants_room(replica)) {
         deadline_ms = space->checkpoint_ms;
     }
     if (space_is_low(replica) && replica_leads(replica) && has_majority_room(replica) &&

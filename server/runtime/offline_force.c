@@ -258,25 +258,17 @@ static bool take_consent(int *count, char **arguments)
 
 int offline_force_new_cluster(int arguments_count, char **arguments, char *const *environment)
 {
+    static const char help[] = "kvd force-new-cluster [--accept-data-loss] [settings]\n\nFor a node whose "
+                               "cluster has lost its majority for "
+                               "good. Give it the settings that the node is started with:\nit looks into the "
+                               "data directory, tells what "
+                               "would be lost, and changes nothing unless --accept-data-loss is there.\n";
     struct config config;
-    struct config_errors errors;
-    enum config_request request;
     bool consents = take_consent(&arguments_count, arguments);
     int code;
-    if (!config_read(&config, arguments_count, arguments, environment, &request, &errors)) {
-        (void)fprintf(stderr, "kvd: bad settings:\n%s\nkvd --help explains them all.\n", errors.text);
-        code = REPLICA_EXIT_USAGE;
-    } else if (request != CONFIG_RUN) {
-        (void)printf(
-            "kvd force-new-cluster [%s] [settings]\n\nFor a node whose cluster has lost its majority for "
-            "good. Give it the settings that the node is started with:\nit looks into the data directory, "
-            "tells what would be lost, and changes nothing unless %s is there.\n",
-            CONSENT, CONSENT);
-        code = fflush(stdout) == 0 ? REPLICA_EXIT_OK : REPLICA_EXIT_START;
-    } else {
+    if (offline_read_settings(&config, arguments_count, arguments, environment, help, &code)) {
         code = force(&config, consents);
+        config_deinit(&config);
     }
-    config_errors_deinit(&errors);
-    config_deinit(&config);
     return code;
 }

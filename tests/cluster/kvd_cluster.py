@@ -227,6 +227,14 @@ def server_environment(log_prefix):
     return environment
 
 
+def run_kvd(*arguments, seconds=60):
+    """A kvd that does something and ends, as `kvd restore`."""
+    prefix = os.path.join(test_directory_root(), "kvd-sanitizer")
+    return subprocess.run([*_command_prefix(), kvd_binary(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment(prefix),
+                          timeout=seconds * PATIENCE)
+
+
 class Node:
     """One member: its settings stay, its process comes and goes."""
 

@@ -254,7 +254,7 @@ void sim_node_start(struct sim_node *node)
     };
     struct storage_error error = {{0}};
     node->silent = node->ended = node->asked_to_stop = false;
-    node->disk.has_failed = false;
+    node->disk.has_failed = node->disk.failure_was_told = false;
     node->calls_left = 0;
     node->when_entries_are_sent = NULL;
     node->entries_were_sent = false;
@@ -447,6 +447,16 @@ static void plan_next(struct sim_node *node, bool left)
     plan_turn(node, in_us);
 }
 
+/* What failed once is never tried again: after a failed sync the next one succeeds, and the writes of the
+ * first are gone (design section 4, pitfall 17). */
+static void check_failure_ends_it(const struct sim_node *node)
+{
+    if (node->disk.failure_was_told) {
+        sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 " goes on although its disk has failed",
+                 node->id);
+    }
+}
+
 static void on_turn(void *target, uint64_t number)
 {
     struct sim_node *node = target;
@@ -471,6 +481,7 @@ static void on_turn(void *target, uint64_t number)
     } else if (node->ended) {
         end_by_itself(node);
     } else {
+        check_failure_ends_it(node);
         sim_check_turn(node);
         plan_next(node, left);
         if (node->entries_were_sent && node->when_entries_are_sent != NULL) {

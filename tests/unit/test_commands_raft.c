@@ -18,11 +18,14 @@ static const char STATUS[] =
     "snapshots_sent_total:0\nsnapshots_failed_total:0\nsnapshots_installed_total:0\n"
     "forced:0\nmembership_index:0\nmembership:stable\nmembers:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0"
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0"
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_3:host=10.0.0.3,port=7002,bus_host=10.1.0.3,bus_port=17002,self=no,leader=no,connected=yes,"
-    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter,rules=2\n";
+    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter,rules=2"
+    ",snapshot_keys=5,snapshot_keys_total=9,snapshot_bytes=700\n";
 
 static void status_has_its_stable_form(void **state)
 {
@@ -35,6 +38,9 @@ static void status_has_its_stable_form(void **state)
     third->recently_active = true;
     third->kind = "learner";
     third->becomes_voter = true;
+    third->snapshot_keys = 5;
+    third->snapshot_keys_total = 9;
+    third->snapshot_bytes = 700;
     third->rules_known = 2;
     char expected[4000];
     snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(STATUS), STATUS);

@@ -240,8 +240,8 @@ static void test_pitfall_28_old_members_that_come_back_are_refused_with_the_reas
     cluster_destroy(cluster);
 }
 
-/* It reads the log of the old cluster from the beginning, and goes by its members for a while; those are there,
- * and refuse it. */
+/* It reads the log of the old cluster from the beginning, and goes by its members for a while; those are
+ * there, and refuse it. */
 static void test_one_that_joins_does_not_mind_what_old_members_say(void **state)
 {
     (void)state;
