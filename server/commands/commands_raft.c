@@ -21,13 +21,17 @@
  *   rules_version      in force; rises when all members know newer ones
  *   rules_known        the newest that this node's kvd knows
  *   uptime_ms, version, build
- *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
+ *   low_space          yes or no: disk or log are nearly full, what makes the data grow is refused
  *   disk_free_bytes    of the filesystem, for anybody
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
  *   low_space_nodes    ids of the members that are low on space, as far as this node knows, by commas
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
  *   damage             what the scrub found on this node's disk; empty: nothing
  *   scrubs_total       passes of the scrub since the start
+ *   snapshot_from      a snapshot from this member is being loaded; 0: none
+ *   snapshot_index, snapshot_keys, snapshot_bytes   of that one: its position, what has arrived
+ *   snapshots_sent_total, snapshots_failed_total, snapshots_installed_total   by this node since its start:
+ *                      sent whole, given up while they were sent, received
  *   forced             how often a lost majority was given up, and so many lines:
  *   forced_<n>:time_ms=,node=,cluster_id=,last_term=,last_index=,commit_index=
  *                      when, by which survivor, the id of the cluster until then, the end of its log, and how
@@ -204,6 +208,13 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_members(&writer, "digest_differs", node, differs);
     write_text(&writer, "damage", node->damage);
     write_number(&writer, "scrubs_total", node->scrubs_total);
+    write_number(&writer, "snapshot_from", node->snapshot_from);
+    write_number(&writer, "snapshot_index", node->snapshot_index);
+    write_number(&writer, "snapshot_keys", node->snapshot_keys);
+    write_number(&writer, "snapshot_bytes", node->snapshot_bytes);
+    write_number(&writer, "snapshots_sent_total", node->snapshots_sent_total);
+    write_number(&writer, "snapshots_failed_total", node->snapshots_failed_total);
+    write_number(&writer, "snapshots_installed_total", node->snapshots_installed_total);
     write_forced(&writer, node);
     write_number(&writer, "membership_index", node->membership_index);
     write_text(&writer, "membership", node->membership);

@@ -89,6 +89,9 @@ struct node_view {
     uint64_t scrubs_total;
     uint64_t log_room_bytes, map_room_bytes; /* reserved: can be written on a full disk */
     bool checkpoint_running;
+    uint64_t snapshot_from; /* a snapshot from this node is being loaded or installed; 0: none */
+    uint64_t snapshot_index, snapshot_keys, snapshot_bytes; /* ... up to this entry; so much has arrived */
+    uint64_t snapshots_sent_total, snapshots_failed_total, snapshots_installed_total;
     uint64_t checkpoints_total;
     uint64_t input_bytes_total, output_bytes_total;
 

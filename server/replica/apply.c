@@ -231,6 +231,14 @@ static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
     return true;
 }
 
+/* What is applied before the own log has it cannot be written to the map before that, and a log that is full
+ * waits for the map: so a log that has little room left is not run ahead of. */
+static bool is_ahead_of_short_log(const struct replica *replica)
+{
+    return space_waits_for_checkpoint(replica) &&
+           map_get_meta(replica->map)->applied_index >= raft_get_durable(replica->raft);
+}
+
 bool apply_committed(struct replica *replica)
 {
     uint64_t work = replica->options.apply_work_per_turn;
@@ -241,7 +249,7 @@ bool apply_committed(struct replica *replica)
     while (!replica->stopping) {
         const struct raft_entry *entry;
         if (!replica->application.active) {
-            if (map_is_full(replica->map)) {
+            if (map_is_full(replica->map) || is_ahead_of_short_log(replica)) {
                 break;
             }
             if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {

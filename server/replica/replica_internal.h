@@ -174,6 +174,7 @@ struct replica_space {
     struct storage_space log, map;       /* as the last disk job found it */
     uint64_t log_check_ms, map_check_ms; /* when to look for room again, where there was too little */
     bool log_is_full;                    /* a write found no room, and none has gone since */
+    bool log_is_short;                   /* it takes too much of what its file may grow to */
     bool checkpoint_is_full;             /* the frozen table found no room */
     uint64_t checkpoint_ms;              /* low: not before, so that not every deletion is one of its own */
     bool map_job_out;                    /* MAP_ROOM */
@@ -415,7 +416,7 @@ struct replica {
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
-        checkpoints_total, snapshots_installed_total;
+        checkpoints_total, snapshots_installed_total, snapshots_sent_total, snapshots_failed_total;
     struct node_view view; /* scratch */
 };
 
@@ -537,6 +538,8 @@ void space_note_checkpoint(struct replica *replica, bool written);
 void space_tick(struct replica *replica);
 /* Time to look whether the log has room again. */
 bool space_is_log_check_due(const struct replica *replica);
+/* The log can hardly grow before the map has written more of it. */
+bool space_waits_for_checkpoint(const struct replica *replica);
 /* Low: what was deleted should leave the file soon. */
 bool space_wants_checkpoint(const struct replica *replica);
 bool space_may_try_checkpoint(const struct replica *replica);

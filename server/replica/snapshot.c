@@ -106,6 +106,8 @@ void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raf
     assert(outgoing != NULL);
     *outgoing = snapshots->outgoing[--snapshots->outgoing_count];
     snapshot_close_retired(replica);
+    replica->snapshots_sent_total += ok ? 1 : 0;
+    replica->snapshots_failed_total += ok ? 0 : 1;
     if (replica->stopping) {
         return;
     }
@@ -219,11 +221,19 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
     }
 }
 
+/* The install comes after all that is to be written to the log. One of those that finds no room would hold it
+ * up, and it the checkpoint that makes room (space_wants_checkpoint). */
+static bool is_log_idle(const struct replica *replica)
+{
+    return !replica->log_job_out && replica->gathering_job == NULL && replica->log_waiting_first == NULL;
+}
+
 void snapshot_tick(struct replica *replica)
 {
     struct snapshots *snapshots = &replica->snapshots;
     if (snapshots->state != SNAPSHOT_LOADED || replica->checkpoint_out || replica->application.active ||
-        replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out) {
+        replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out ||
+        !is_log_idle(replica)) {
         return; /* jobs read the map that goes */
     }
     if (!raft_install_snapshot(replica->raft, snapshots->upto, snapshots->membership)) {
@@ -281,10 +291,12 @@ bool snapshot_on_installed(struct replica *replica)
     return true;
 }
 
-/* Neither the map that is being left nor one that is about to be is worth a checkpoint. */
+/* Neither the map that is being left nor one that is about to be is worth a checkpoint, unless the log waits
+ * for one. */
 bool snapshot_is_taking_over(const struct replica *replica)
 {
-    return replica->snapshots.state == SNAPSHOT_LOADED || replica->snapshots.state == SNAPSHOT_INSTALLING;
+    return replica->snapshots.state == SNAPSHOT_INSTALLING ||
+           (replica->snapshots.state == SNAPSHOT_LOADED && !replica->space.log_is_full);
 }
 
 void snapshot_destroy(struct replica *replica)

@@ -218,6 +218,13 @@ static void fill_counters(const struct replica *replica, struct node_view *view)
     view->elections_total = replica->elections_total;
     view->checkpoint_running = replica->checkpoint != NULL;
     view->checkpoints_total = replica->checkpoints_total;
+    view->snapshots_sent_total = replica->snapshots_sent_total;
+    view->snapshots_failed_total = replica->snapshots_failed_total;
+    view->snapshots_installed_total = replica->snapshots_installed_total;
+    if (replica->snapshots.state != SNAPSHOT_NONE) {
+        view->snapshot_from = replica->snapshots.from;
+        view->snapshot_index = replica->snapshots.upto.index;
+    }
     for (const struct replica_client *client = replica->clients_first; client != NULL;
          client = client->next) {
         view->reads_pending += client->reading_count;

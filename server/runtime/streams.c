@@ -274,17 +274,27 @@ void streams_abort(struct streams *streams)
     }
 }
 
+static void fill_member(const struct stream *stream, struct node_view *view)
+{
+    for (uint32_t i = 0; i < view->members_count; i++) {
+        struct node_view_member *member = &view->members[i];
+
+        if (member->node_id == stream->order.peer) {
+            member->snapshot_keys = atomic_load(&stream->keys_count);
+            member->snapshot_keys_total = atomic_load(&stream->keys_total);
+            member->snapshot_bytes = atomic_load(&stream->bytes_count);
+        }
+    }
+}
+
 void streams_fill_view(const struct streams *streams, struct node_view *view)
 {
     for (const struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
-        for (uint32_t i = 0; stream->sends && i < view->members_count; i++) {
-            struct node_view_member *member = &view->members[i];
-
-            if (member->node_id == stream->order.peer) {
-                member->snapshot_keys = atomic_load(&stream->keys_count);
-                member->snapshot_keys_total = atomic_load(&stream->keys_total);
-                member->snapshot_bytes = atomic_load(&stream->bytes_count);
-            }
+        if (stream->sends) {
+            fill_member(stream, view);
+        } else if (!stream->is_backup) {
+            view->snapshot_keys = atomic_load(&stream->keys_count);
+            view->snapshot_bytes = atomic_load(&stream->bytes_count);
         }
     }
 }

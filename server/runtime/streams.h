@@ -64,7 +64,7 @@ void streams_report(struct streams *streams, struct replica *replica);
 void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms);
 /* Gives up all; streams_report() until none is under way. */
 void streams_abort(struct streams *streams);
-/* How far the snapshots are that are sent, with the members that get them. */
+/* How far the snapshots are: those that are sent, with the members that get them; the one that is loaded. */
 void streams_fill_view(const struct streams *streams, struct node_view *view);
 bool streams_are_idle(const struct streams *streams);
 

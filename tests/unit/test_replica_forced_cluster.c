@@ -240,6 +240,37 @@ static void test_pitfall_28_old_members_that_come_back_are_refused_with_the_reas
     cluster_destroy(cluster);
 }
 
+/* It reads the log of the old cluster from the beginning, and goes by its members for a while; those are
+ * there, and refuse it. */
+static void test_one_that_joins_does_not_mind_what_old_members_say(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 11);
+    assert_non_null(strstr(cluster_ask(cluster_await_leader(cluster), "RAFT ADDRESS 1 node1:17000"), "+OK"));
+    struct cluster_node *survivor = lose_all(cluster), *newcomer = cluster_node(cluster, 4);
+    (void)force_well(survivor->directory);
+    cluster->defaults.append_bytes_max = 1;
+    cluster->defaults.inflight_messages_max = 1;
+    cluster->delay_ms_min = cluster->delay_ms_max = 10;
+    for (uint64_t id = 1; id <= 3; id++) {
+        for (uint64_t other = 1; other <= 3; other++) {
+            if (id != other && id != survivor->id && other != survivor->id) {
+                cluster_cut(cluster, id, other); /* else they would be the old cluster */
+            }
+        }
+        assert_true(cluster_start_node(cluster_node(cluster, id)));
+    }
+    cluster_run(cluster, 1000);
+    newcomer->join = survivor->id;
+    assert_true(cluster_start_node(newcomer));
+    await_voters(cluster, 2);
+    assert_false(newcomer->stopped);
+    assert_true(cluster_has_event(newcomer, "membership index=2 voters=1,2,3"));
+    cluster_run(cluster, 1000);
+    assert_int_equal(cluster_meta(newcomer)->key_count, 20);
+    cluster_destroy(cluster);
+}
+
 /* What stood in its log and was never committed counts from then on: it says so beforehand. */
 static void test_entries_that_were_not_known_as_committed_are_kept(void **state)
 {
@@ -473,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_a_survivor_serves_all_that_it_has_and_grows_again),
         cmocka_unit_test(test_it_is_remembered_for_ever_by_every_member),
         cmocka_unit_test(test_pitfall_28_old_members_that_come_back_are_refused_with_the_reason),
+        cmocka_unit_test(test_one_that_joins_does_not_mind_what_old_members_say),
         cmocka_unit_test(test_entries_that_were_not_known_as_committed_are_kept),
         cmocka_unit_test(test_a_survivor_in_the_middle_of_a_change),
         cmocka_unit_test(test_a_learner_can_be_the_survivor),
