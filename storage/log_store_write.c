@@ -279,6 +279,9 @@ static int log_store_apply(struct log_store *store, MDB_txn *transaction, struct
         state->commit_hint = write->commit_hint;
         result = log_store_put_numbers(store, transaction, LOG_STATE_COMMIT_HINT, &state->commit_hint, 1);
     }
+    if (result == 0 && write->identity != NULL) {
+        result = log_store_put_identity(store, transaction, write->identity);
+    }
     return result;
 }
 

@@ -266,6 +266,14 @@ void persist_submit(struct replica *replica)
     replica->io.submit(replica->io.context, job);
 }
 
+void persist_commit(struct replica *replica)
+{
+    if (replica->gathering_job == NULL) {
+        replica->gathering_job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+        replica->gathering_bytes = 0;
+    }
+}
+
 static void stop_on_failure(struct replica *replica, const struct disk_job *job)
 {
     replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,

@@ -138,6 +138,8 @@ struct replica_options {
      * between two passes. */
     uint64_t scrub_rate;
     uint64_t scrub_pause_ms;
+    /* The newest rules that this node is to know (versions.c); 0: those that kvd knows. */
+    uint32_t rules_version_max;
     /* Members compare the digests of their maps at multiples of this many entries, the same on all of them;
      * 0: what kvd uses. */
     uint64_t digest_interval;

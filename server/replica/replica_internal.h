@@ -15,10 +15,12 @@
  * members.c        the address book of the members
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
+ * forced_cluster.c offline: a survivor becomes a cluster of its own
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
  * backup.c         whom a backup is streamed to
  * join.c           how a node becomes a member of a cluster that exists
+ * versions.c       which rules the cluster goes by; what older and newer nodes are told
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
 #ifndef REPLICA_INTERNAL_H
@@ -503,6 +505,8 @@ void reads_destroy(struct replica *replica);
 /* persist.c */
 void persist_take_ready(struct replica *replica);
 void persist_submit(struct replica *replica);
+/* How far the log is committed goes to the disk at the end of this turn, if only for itself. */
+void persist_commit(struct replica *replica);
 void persist_on_done(struct replica *replica, struct disk_job *job);
 void persist_send(struct replica *replica, const struct raft_message *message);
 void persist_destroy(struct replica *replica);
@@ -654,6 +658,21 @@ enum backup_begin { BACKUP_BEGUN, BACKUP_WAITS, BACKUP_REFUSED };
 enum backup_begin backup_begin(struct replica *replica, struct replica_client *client, const char **obstacle);
 bool backup_wants_checkpoint(const struct replica *replica);
 bool backup_reads_map(const struct replica *replica, const struct map *map);
+
+/* versions.c */
+uint16_t versions_bus(void); /* the newest version of the bus that is spoken here */
+uint32_t versions_known(const struct replica *replica);    /* the newest rules that this node can go by */
+uint32_t versions_in_force(const struct replica *replica); /* those that the map goes by */
+/* Leader: what the next entry is stamped with: what all members can do, or what is in force. */
+uint32_t versions_agreed(const struct replica *replica);
+void versions_fill_hello(const struct replica *replica, struct bus_hello *hello);
+bool versions_check_bus(const struct bus_hello *hello, struct bus_message *refused);
+bool versions_check_rules(const struct replica *replica, const struct bus_hello *hello,
+                          struct bus_message *refused);
+/* False: the map goes by rules that this node does not know; *error says so. */
+bool versions_check_start(const struct replica *replica, struct storage_error *error);
+/* A book that is about to be proposed remembers that this member was removed, if all know such books. */
+void versions_remember_removed(const struct replica *replica, struct members *members, uint64_t node_id);
 
 /* join.c */
 void join_start(struct replica *replica);

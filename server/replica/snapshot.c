@@ -206,7 +206,7 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
     assert(snapshots->state == SNAPSHOT_LOADING);
     if (meta->applied_index != snapshots->upto.index || meta->applied_term != snapshots->upto.term) {
         replica_on_snapshot_failed(replica, "it is not the one that was announced");
-    } else if (meta->rules_version > COMMAND_RULES_VERSION) {
+    } else if (meta->rules_version > versions_known(replica)) {
         replica_on_snapshot_failed(replica, "it was made by newer rules: upgrade this node");
     } else if (!take_membership(snapshots, meta)) {
         replica_on_snapshot_failed(replica, "its membership is of a form that this kvd does not know");

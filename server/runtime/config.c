@@ -381,41 +381,21 @@ static void set_defaults(struct config *config)
     }
 }
 
-/* "restore FILE" in front of the flags: taken out, so that what is left begins one before the flags. */
-static bool take_restore(int *count, char *const **arguments, const char **file)
-{
-    if (*count < 2 || strcmp((*arguments)[1], "restore") != 0) {
-        return false;
-    }
-    bool named = *count > 2 && strncmp((*arguments)[2], "--", 2) != 0;
-
-    *file = named ? (*arguments)[2] : NULL;
-    *count -= named ? 2 : 1;
-    *arguments += named ? 2 : 1;
-    return true;
-}
-
 bool config_read(struct config *config, int arguments_count, char *const *arguments, char *const *environment,
                  enum config_request *request, struct config_errors *errors)
 {
-    const char *file = NULL, *restore_file = NULL;
+    const char *file = NULL;
 
     *config = (struct config){0};
     *errors = (struct config_errors){0};
     *request = CONFIG_RUN;
     set_defaults(config);
-    bool restores = take_restore(&arguments_count, &arguments, &restore_file);
-
     find_requests(arguments_count, arguments, request, &file);
     if (file == NULL) {
         file = environment_value(environment, "KVD_CONFIG");
     }
     config->config_file = config_copy_text(file == NULL ? "" : file);
-    config->restore_file = config_copy_text(restore_file == NULL ? "" : restore_file);
-    if (restores && *request == CONFIG_RUN) {
-        *request = CONFIG_RESTORE;
-    }
-    if (*request != CONFIG_RUN && *request != CONFIG_CHECK && *request != CONFIG_RESTORE) {
+    if (*request != CONFIG_RUN && *request != CONFIG_CHECK) {
         return true;
     }
     if (config->config_file[0] != '\0') {
@@ -426,9 +406,6 @@ bool config_read(struct config *config, int arguments_count, char *const *argume
     struct source from_environment = {config, errors, false, 0};
     struct source from_flags = {config, errors, false, 0};
 
-    if (restores && restore_file == NULL) {
-        config_error_add(errors, "restore: which backup? kvd restore FILE --data DIRECTORY --id NUMBER");
-    }
     read_environment(&from_environment, environment);
     read_flags(&from_flags, arguments_count, arguments);
     config_finish(config, errors);
@@ -443,6 +420,5 @@ void config_deinit(struct config *config)
         }
     }
     free(config->config_file);
-    free(config->restore_file);
     explicit_bzero(config, sizeof *config);
 }

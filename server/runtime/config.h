@@ -57,8 +57,7 @@ struct config {
     uint64_t log_format;     /* enum log_format */
 
     /* What follows from them. */
-    char *config_file;  /* "" */
-    char *restore_file; /* RESTORE; else "" */
+    char *config_file; /* "" */
     uint32_t members_count;
     struct replica_member members[RAFT_NODES_MAX]; /* by id; this node included */
     uint32_t joins_count;
@@ -78,7 +77,6 @@ enum config_request {
     CONFIG_VERSION,
     CONFIG_CHECK,
     CONFIG_PRINT_TABLE,
-    CONFIG_RESTORE, /* kvd restore FILE: of config->restore_file */
 };
 
 /* Sentences, one per line, without a final line end. */
@@ -89,7 +87,7 @@ struct config_errors {
 
 /* Reads everything; the arguments include argv[0]; `environment` is like environ. True: *config is usable. In
  * both cases config_deinit() and config_errors_deinit() free what was made. With HELP, VERSION and
- * PRINT_TABLE nothing is read. "restore FILE" may stand before the flags. */
+ * PRINT_TABLE nothing is read. */
 bool config_read(struct config *config, int arguments_count, char *const *arguments, char *const *environment,
                  enum config_request *request, struct config_errors *errors)
     __attribute__((warn_unused_result));

@@ -1,6 +1,6 @@
-/* main.c: the kvd program: settings, then one node until it stops. */
+/* main.c: the kvd program: settings, then one node until it stops; or one of the commands of offline.h. */
 #include "config.h"
-#include "restore.h"
+#include "offline.h"
 #include "runtime.h"
 
 #include <event2/event.h>
@@ -54,11 +54,6 @@ static enum replica_exit answer(enum config_request request, const struct config
     case CONFIG_PRINT_TABLE:
         config_print_table(stdout);
         break;
-    case CONFIG_RESTORE: {
-        enum replica_exit code = restore_run(config, stdout, stderr);
-
-        return fflush(stdout) == 0 || code != REPLICA_EXIT_OK ? code : REPLICA_EXIT_START;
-    }
     }
     return fflush(stdout) == 0 ? REPLICA_EXIT_OK : REPLICA_EXIT_START;
 }
@@ -71,6 +66,11 @@ int main(int arguments_count, char **arguments)
     int code;
 
     fill_standard_files();
+    const struct offline_command *offline = arguments_count > 1 ? offline_find(arguments[1]) : NULL;
+
+    if (offline != NULL) {
+        return offline->run(arguments_count - 1, arguments + 1, environ);
+    }
     if (config_read(&config, arguments_count, arguments, environ, &request, &errors)) {
         code = (int)answer(request, &config);
     } else {

@@ -250,6 +250,7 @@ class Node:
         self.process = None
         self.told_to_end = False
         self.settings = {}
+        self.binary = None  # instead of the server under test
         self.listeners = None  # instead of the one plain listener
         self.prefix = []
         self.paused = False
@@ -274,7 +275,7 @@ class Node:
         settings.update(self.cluster.settings)
         settings.update(self.settings)
         settings.update(overrides or {})
-        arguments = [kvd_binary()]
+        arguments = [self.binary or kvd_binary()]
         for name, value in settings.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 if one is not None:

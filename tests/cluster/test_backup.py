@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, Started, environment, kvcli
-from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, STEADY, Cluster, run_kvd, wait_until
+from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, EXIT_USAGE, STEADY, Cluster, run_kvd, wait_until
 from resp import ErrorReply
 from test_failover import report
 from growing import Growing
@@ -272,3 +272,16 @@ def test_what_was_altered_or_cut_is_refused_everywhere(scratch):
     assert restore(path, data).returncode == EXIT_OK
     result = restore(path, data)
     assert result.returncode == EXIT_START and "belongs to node 1 already" in result.stderr
+
+
+def test_restore_needs_a_file_and_nothing_else(scratch):
+    data = os.path.join(scratch, "data")
+    for arguments, said in ((["restore"], "which backup?"), (["restore", "--data", data], "which backup?"),
+                            (["restore", "a", "b"], '"b" is not a flag'), (["restore", "a", "--nonsense", "1"], "nonsense"),
+                            (["--data", data, "restore"], '"restore" is not a flag')):
+        result = run_kvd(*arguments)
+        assert result.returncode == EXIT_USAGE and said in result.stderr, (arguments, result)
+    for arguments in (["restore", "--help"], ["restore", "a", "--help"]):
+        result = run_kvd(*arguments)
+        assert result.returncode == EXIT_OK and "kvd restore FILE" in result.stdout
+    assert not os.path.exists(data)

@@ -535,43 +535,9 @@ static void the_effective_settings_are_a_file_that_means_the_same(void **state)
     temp_directory_remove(directory);
 }
 
-static void a_backup_to_restore_stands_before_the_flags(void **state)
-{
-    (void)state;
-    struct reading reading = read_with(FLAGS("restore", "nightly.kvd", "--data", "there", "--id=7"), NULL);
-    assert_true(reading.fine);
-    assert_int_equal(reading.request, CONFIG_RESTORE);
-    assert_string_equal(reading.config.restore_file, "nightly.kvd");
-    assert_string_equal(reading.config.data, "there");
-    assert_int_equal(reading.config.id, 7);
-    end(&reading);
-    reading = read_with(FLAGS("restore", "--data", "there"), NULL);
-    assert_false(reading.fine);
-    assert_non_null(strstr(reading.errors.text, "restore: which backup?"));
-    end(&reading);
-    reading = read_with(FLAGS("restore"), NULL);
-    assert_false(reading.fine);
-    end(&reading);
-    reading = read_with(FLAGS("restore", "a", "b"), NULL);
-    assert_false(reading.fine);
-    assert_non_null(strstr(reading.errors.text, "\"b\" is not a flag"));
-    end(&reading);
-    reading = read_with(FLAGS("restore", "a", "--help"), NULL);
-    assert_int_equal(reading.request, CONFIG_HELP);
-    end(&reading);
-    reading = read_with(FLAGS("--data", "there", "restore"), NULL);
-    assert_false(reading.fine); /* not at any other place */
-    end(&reading);
-    reading = read_with(NULL, NULL);
-    assert_int_equal(reading.request, CONFIG_RUN);
-    assert_string_equal(reading.config.restore_file, "");
-    end(&reading);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_backup_to_restore_stands_before_the_flags),
         cmocka_unit_test(without_settings_it_is_a_single_node),
         cmocka_unit_test(flags_win_over_the_environment_and_that_over_the_file),
         cmocka_unit_test(a_file_has_comments_quotes_and_both_forms_of_lines),

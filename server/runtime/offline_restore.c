@@ -1,10 +1,20 @@
-/* restore.c: see restore.h. */
-#include "restore.h"
+/* offline_restore.c: `kvd restore FILE`: makes a backup the data of a new cluster of one node, and ends.
+ *
+ * The new cluster has an id of its own, and the node a new disk id, so that no member of the old cluster
+ * takes it for one of its own. Where it is reached its settings say when it is started. Interrupted, it is
+ * begun again.
+ *
+ * The exit code: START for a directory that is not empty or in use, or a file that is no backup; CORRUPT for
+ * a backup that is damaged; DISK for one that cannot be read or written.
+ */
+#include "offline.h"
 
 #include "backup_restore.h"
+#include "config.h"
 #include "startup.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,8 +69,8 @@ static void make_identity(const struct config *config, struct log_identity *iden
     identity->members[0] = (struct log_member){.node_id = identity->node_id, .disk_id = identity->disk_id};
 }
 
-static void say_restored(const struct config *config, const struct log_identity *identity,
-                         const struct backup_summary *summary, FILE *out)
+static void say_restored(const char *file, const struct config *config, const struct log_identity *identity,
+                         const struct backup_summary *summary)
 {
     time_t created = (time_t)(summary->head.created_ms / 1000);
     struct tm parts;
@@ -69,30 +79,29 @@ static void say_restored(const struct config *config, const struct log_identity 
     if (gmtime_r(&created, &parts) != NULL) {
         (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts);
     }
-    (void)fprintf(
-        out,
+    (void)printf(
         "restored  %s\n"
         "into      %s\n"
         "made      %s by node %" PRIu64 " of cluster %016" PRIx64 "%016" PRIx64 "\n"
         "position  entry %" PRIu64 " of term %" PRIu64 "\n"
         "keys      %" PRIu64 ", digest %016" PRIx64 "\n"
         "now       node %" PRIu64 ", the only member of the new cluster %016" PRIx64 "%016" PRIx64 "\n",
-        config->restore_file, config->data, when, summary->head.node_id, summary->head.cluster_id[0],
+        file, config->data, when, summary->head.node_id, summary->head.cluster_id[0],
         summary->head.cluster_id[1], summary->applied_index, summary->applied_term, summary->key_count,
         summary->digest, identity->node_id, identity->cluster_id[0], identity->cluster_id[1]);
 }
 
-enum replica_exit restore_run(const struct config *config, FILE *out, FILE *errors)
+static enum replica_exit restore(const char *file, const struct config *config)
 {
     struct restore_progress progress = {
-        .to = errors, .is_terminal = isatty(fileno(errors)) == 1, .percent = -1};
+        .to = stderr, .is_terminal = isatty(STDERR_FILENO) == 1, .percent = -1};
     struct log_identity identity;
     struct backup_summary summary;
     struct storage_error error = {{0}};
 
     make_identity(config, &identity);
     const struct backup_restore restore = {
-        .file = config->restore_file,
+        .file = file,
         .data = config->data,
         .identity = &identity,
         .membership = (const uint8_t *)"", /* the member that formed it, as the identity says */
@@ -105,12 +114,43 @@ enum replica_exit restore_run(const struct config *config, FILE *out, FILE *erro
     enum storage_status status = backup_restore(&restore, &summary, &error);
 
     if (progress.percent >= 0) {
-        (void)fputc('\n', errors);
+        (void)fputc('\n', stderr);
     }
     if (status != STORAGE_OK) {
-        (void)fprintf(errors, "kvd: %s is not restored: %s\n", config->restore_file, error.text);
+        (void)fprintf(stderr, "kvd: %s is not restored: %s\n", file, error.text);
     } else {
-        say_restored(config, &identity, &summary, out);
+        say_restored(file, config, &identity, &summary);
     }
     return exit_code(status);
+}
+
+int offline_restore(int arguments_count, char **arguments, char *const *environment)
+{
+    static const char help[] = "kvd restore FILE --data DIRECTORY [settings]\n\nMakes a backup the data of a "
+                               "new cluster of one node: in "
+                               "a directory that is empty or not there,\nof the node that --id names. Start "
+                               "it with the same settings "
+                               "afterwards, and let others join it.\n";
+    struct config config;
+    int code;
+    const char *file = NULL;
+    if (arguments_count > 1 && strncmp(arguments[1], "--", 2) != 0) {
+        file = arguments[1];
+        arguments_count--;
+        arguments++;
+    }
+    if (!offline_read_settings(&config, arguments_count, arguments, environment, help, &code)) {
+        return code;
+    }
+    if (file == NULL) {
+        (void)fputs("kvd: restore: which backup? kvd restore FILE --data DIRECTORY --id NUMBER\n", stderr);
+        code = REPLICA_EXIT_USAGE;
+    } else {
+        code = restore(file, &config);
+        if (fflush(stdout) != 0 && code == REPLICA_EXIT_OK) {
+            code = REPLICA_EXIT_START;
+        }
+    }
+    config_deinit(&config);
+    return code;
 }
