@@ -3,6 +3,7 @@
 #include "sim_scenario.h"
 #include "sim_seeds.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -32,15 +33,6 @@ static const char help[] =
     "seed=N kind=KIND "
     "why.\n";
 
-struct arguments {
-    struct sim_seeds_options seeds;
-    const char *settings[SETTINGS_MAX];
-    const char *scenario;
-    const char *trace_file;
-    bool one, many, shrink, trace;
-    enum sim_trace_level level;
-};
-
 enum option_number {
     OPTION_SEED = 1000,
     OPTION_SEEDS,
@@ -58,6 +50,16 @@ enum option_number {
     OPTION_KEEP,
     OPTION_CANARY,
     OPTION_HELP,
+};
+
+struct arguments {
+    struct sim_seeds_options seeds;
+    const char *settings[SETTINGS_MAX];
+    const char *scenario;
+    const char *trace_file;
+    bool one, many, shrink, trace;
+    bool given[OPTION_HELP - OPTION_SEED + 1]; /* by option */
+    enum sim_trace_level level;
 };
 
 static const struct option_row {
@@ -96,7 +98,11 @@ static uint64_t parse_number(const char *text, char **end)
         wrong_use("not a number", text);
     }
     char *own_end;
+    errno = 0;
     uint64_t value = strtoull(text, &own_end, 10);
+    if (errno == ERANGE) {
+        wrong_use("too large", text);
+    }
     if (end == NULL && *own_end != '\0') {
         wrong_use("not a number", text);
     }
@@ -124,6 +130,9 @@ static void parse_seeds(struct arguments *arguments, const char *text)
         wrong_use("not FIRST:COUNT", text);
     }
     arguments->seeds.count = parse_number(end + 1, NULL);
+    if (arguments->seeds.count == 0 || arguments->seeds.count - 1 > UINT64_MAX - arguments->seeds.first) {
+        wrong_use("no such seeds", text);
+    }
 }
 
 static enum sim_trace_level parse_level(const char *text)
@@ -216,6 +225,7 @@ static void parse(struct arguments *arguments, int count, char **words)
         if (option == '?') {
             exit(2);
         }
+        arguments->given[option - OPTION_SEED] = true;
         take_option(arguments, (enum option_number)option, optarg);
     }
     if (optind < count) {
@@ -223,6 +233,42 @@ static void parse(struct arguments *arguments, int count, char **words)
     }
     if (arguments->seeds.jobs == 0 || arguments->seeds.jobs > 64) {
         wrong_use("--jobs", "1 to 64");
+    }
+}
+
+static void refuse(const struct arguments *arguments, const enum option_number *options, size_t count,
+                   const char *why)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t row = 0; arguments->given[options[i] - OPTION_SEED] && row < ROWS_COUNT; row++) {
+            if (rows[row].number == options[i]) {
+                wrong_use(why, rows[row].name);
+            }
+        }
+    }
+}
+
+/* What would have no effect is said, not left out without a word. */
+static void check_combination(const struct arguments *arguments)
+{
+    static const enum option_number of_many[] = {OPTION_JOBS, OPTION_SECONDS, OPTION_STOP, OPTION_KEEP};
+    static const enum option_number of_knobs[] = {OPTION_SET, OPTION_NEUTRAL};
+    static const enum option_number of_traces[] = {OPTION_DETAIL};
+    if (arguments->one + arguments->many + arguments->shrink + (arguments->scenario != NULL) > 1 &&
+        !(arguments->one && arguments->scenario != NULL && !arguments->many && !arguments->shrink)) {
+        wrong_use("one at a time", "--seed, --seeds, --shrink, --scenario");
+    }
+    if (arguments->trace && (arguments->many || arguments->shrink)) {
+        wrong_use("for one run only", "--trace");
+    }
+    if (!arguments->many) {
+        refuse(arguments, of_many, sizeof of_many / sizeof of_many[0], "for --seeds only");
+    }
+    if (arguments->scenario != NULL) {
+        refuse(arguments, of_knobs, sizeof of_knobs / sizeof of_knobs[0], "a scenario has knobs of its own");
+    } else if (!arguments->trace) {
+        refuse(arguments, of_traces, sizeof of_traces / sizeof of_traces[0],
+               "for --trace and --scenario only");
     }
 }
 
@@ -238,6 +284,8 @@ static struct sim_trace open_trace(const struct arguments *arguments)
             perror(arguments->trace_file == NULL ? "stdout" : arguments->trace_file);
             exit(2);
         }
+        /* Line by line: a crash of the code under test must not take the end of the story with it. */
+        (void)setvbuf(trace.out, NULL, _IOLBF, 0);
     }
     return trace;
 }
@@ -284,13 +332,7 @@ int main(int count, char **words)
     };
     parse(&arguments, count, words);
     arguments.seeds.settings = arguments.settings;
-    if (arguments.one + arguments.many + arguments.shrink + (arguments.scenario != NULL) > 1 &&
-        !(arguments.one && arguments.scenario != NULL && !arguments.many && !arguments.shrink)) {
-        wrong_use("one at a time", "--seed, --seeds, --shrink, --scenario");
-    }
-    if (arguments.trace && (arguments.many || arguments.shrink)) {
-        wrong_use("for one run only", "--trace");
-    }
+    check_combination(&arguments);
     sim_process_catch_signals();
     if (arguments.many) {
         return exit_code(sim_seeds_run(&arguments.seeds));

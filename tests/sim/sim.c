@@ -96,6 +96,15 @@ static const char *failure_name(enum sim_failure kind)
     return "?";
 }
 
+/* The run's directory has another name each time; the story of a seed has not. */
+static void leave_out_directory(const struct sim *sim, char *text)
+{
+    size_t size = strlen(sim->directory);
+    for (char *at = strstr(text, sim->directory); size > 0 && at != NULL; at = strstr(at, sim->directory)) {
+        memmove(at, at + size, strlen(at + size) + 1);
+    }
+}
+
 void sim_fail(struct sim *sim, enum sim_failure kind, const char *format, ...)
 {
     char text[1200];
@@ -103,6 +112,7 @@ void sim_fail(struct sim *sim, enum sim_failure kind, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    leave_out_directory(sim, text);
     sim_trace(sim, NULL, SIM_TRACE_STORY, "FAILED: %s", text);
     if (sim->trace.out != NULL) {
         (void)fflush(sim->trace.out);

@@ -85,6 +85,11 @@ uint64_t sim_check_committed_term(const struct sim *sim, uint64_t index)
     return sim->check->committed[index].term;
 }
 
+uint64_t sim_check_committed_in_term(const struct sim *sim, uint64_t index)
+{
+    return sim->check->committed[index].seen_in_term;
+}
+
 /* ---- leaders ------------------------------------------------------------------------------------- */
 
 /* At most one leader in a term (thesis figure 3.2, Election Safety). */

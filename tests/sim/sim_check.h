@@ -32,5 +32,7 @@ uint64_t sim_check_log_time_ms(const struct sim *sim);
 /* The last entry that any node has taken for committed, and the term of one of them. */
 uint64_t sim_check_committed(const struct sim *sim);
 uint64_t sim_check_committed_term(const struct sim *sim, uint64_t index);
+/* The lowest term in which a node has taken it for committed. */
+uint64_t sim_check_committed_in_term(const struct sim *sim, uint64_t index);
 
 #endif

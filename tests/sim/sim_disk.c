@@ -169,6 +169,9 @@ void sim_disk_report(struct sim_node *node)
 {
     for (int queue = 0; queue < DISK_QUEUES_COUNT; queue++) {
         while (node->disk.queues[queue] != NULL && node->disk.queues[queue]->is_due) {
+            if (node->disk.queues[queue]->job->status == STORAGE_FAILED) {
+                node->disk.failure_was_told = true;
+            }
             take_first(node, queue);
         }
     }

@@ -29,7 +29,8 @@ struct sim_disk {
     bool next_fails, failing_write_is_done; /* the next job of this kind */
     enum disk_job_kind failing_kind;
     bool full;
-    bool has_failed; /* a write, since the process was started: it may end for that */
+    bool has_failed;       /* a write, since the process was started: it may end for that */
+    bool failure_was_told; /* to the replica: it must end in that turn */
 };
 
 void sim_disk_submit(struct sim_node *node, struct disk_job *job);

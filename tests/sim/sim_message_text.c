@@ -100,15 +100,23 @@ static const struct {
     {"leader-known", "", "knows who leads"},
 };
 
+/* What the real disk has left is not of the simulated world, and another number each time. */
+static int without_real_disk(const char *fields)
+{
+    const char *real = strstr(fields, " disk_free_bytes=");
+    return (int)(real == NULL ? strlen(fields) : (size_t)(real - fields));
+}
+
 void sim_message_trace_event(struct sim_node *node, enum replica_log_level level, const char *event,
                              const char *fields)
 {
+    const int shown = without_real_disk(fields);
     enum sim_trace_level needed = level == REPLICA_LOG_DEBUG ? SIM_TRACE_MESSAGES : SIM_TRACE_STORY;
     for (size_t i = 0; i < sizeof stories / sizeof stories[0]; i++) {
         if (strcmp(event, stories[i].event) == 0 && strstr(fields, stories[i].field) != NULL) {
-            sim_trace(node->sim, node, needed, "%s (%s)", stories[i].words, fields);
+            sim_trace(node->sim, node, needed, "%s (%.*s)", stories[i].words, shown, fields);
             return;
         }
     }
-    sim_trace(node->sim, node, needed, "%s %s", event, fields);
+    sim_trace(node->sim, node, needed, "%s %.*s", event, shown, fields);
 }

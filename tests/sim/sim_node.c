@@ -200,7 +200,7 @@ void sim_node_start(struct sim_node *node)
     };
     struct storage_error error = {{0}};
     node->silent = node->ended = node->asked_to_stop = false;
-    node->disk.has_failed = false;
+    node->disk.has_failed = node->disk.failure_was_told = false;
     node->calls_left = 0;
     node->when_entries_are_sent = NULL;
     node->entries_were_sent = false;
@@ -281,16 +281,16 @@ static bool was_removed_once(const struct sim_node *node)
         return false;
     }
     bool was_named = !node->joins;
-    bool is_out = false;
+    const struct sim_configuration *last = sim_members_at(node->sim, 0);
     const struct sim_configuration *other;
     for (size_t i = 0; (other = sim_members_at(node->sim, i)) != NULL; i++) {
         if (sim_members_is_committed(node->sim, other->id) && other->id.index <= index) {
             bool is_named = raft_membership_find(&other->membership, node->id) != RAFT_MEMBER_NONE;
             was_named = was_named || (is_named && other->disks[node->number] == node->disk_id);
-            is_out = is_out || (other->id.index == index && !is_named);
+            last = other->id.index > last->id.index ? other : last;
         }
     }
-    return was_named && is_out;
+    return was_named && raft_membership_find(&last->membership, node->id) == RAFT_MEMBER_NONE;
 }
 
 /* The replica wants the process to end. */
@@ -458,6 +458,16 @@ static void plan_next(struct sim_node *node, bool left)
     plan_turn(node, in_us);
 }
 
+/* What failed once is never tried again: after a failed sync the next one succeeds, and the writes of the
+ * first are gone (design section 4, pitfall 17). */
+static void check_failure_ends_it(const struct sim_node *node)
+{
+    if (node->disk.failure_was_told) {
+        sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 " goes on although its disk has failed",
+                 node->id);
+    }
+}
+
 static void on_turn(void *target, uint64_t number)
 {
     struct sim_node *node = target;
@@ -482,6 +492,7 @@ static void on_turn(void *target, uint64_t number)
     } else if (node->ended) {
         end_by_itself(node);
     } else {
+        check_failure_ends_it(node);
         sim_check_turn(node);
         plan_next(node, left);
         if (sim->knobs.snapshots != 0) {

@@ -150,9 +150,14 @@ void sim_process_end(struct sim_process *process, int status, struct sim_result 
         (void)snprintf(result->text, sizeof result->text,
                        "FAILED seed=%" PRIu64 " kind=liveness it takes too long", process->seed);
     } else {
+        char ending[100] = "without a word";
+        if (WIFSIGNALED(status)) {
+            (void)snprintf(ending, sizeof ending, "signal %d, %s", WTERMSIG(status),
+                           strsignal(WTERMSIG(status)));
+        }
         result->failure = SIM_CRASH;
         (void)snprintf(result->text, sizeof result->text, "FAILED seed=%" PRIu64 " kind=crash %.1800s",
-                       process->seed, line[0] == '\0' ? "without a word" : line);
+                       process->seed, line[0] == '\0' ? ending : line);
     }
     free(process->output);
     temp_directory_remove(process->directory);

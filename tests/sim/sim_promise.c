@@ -205,17 +205,39 @@ static void write_hard_state(struct sim_node *node, const struct log_hard_state 
     }
 }
 
-/* What is dropped from the end of a log must not be committed. */
-static void check_dropped(struct sim_node *node, uint64_t from)
+/* The nodes whose disks hold an entry, as bits. */
+static uint64_t holders(const struct sim *sim, struct raft_entry_id id)
 {
+    uint64_t disks = 0;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        disks |= (uint64_t)held(&sim->promise->disks[i], id) << i;
+    }
+    return disks;
+}
+
+/* What is committed stays on a majority of disks; and every leader of a later term than that in which it was
+ * committed has it, so that none makes a follower drop it. One of an earlier term may: it does not know, and
+ * the copy was not counted (thesis figure 3.7, with the old leader back among its followers). by_term: of the
+ * entries that take the place. */
+static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term)
+{
+    struct sim *sim = node->sim;
     const struct disk *disk = disk_of(node);
-    uint64_t committed = sim_check_committed(node->sim);
+    const struct raft_membership *members = &sim_members_committed(sim)->membership;
+    uint64_t committed = sim_check_committed(sim);
     for (uint64_t index = from; index <= disk->last.index && index <= committed; index++) {
-        if (sim_check_committed_term(node->sim, index) == disk->terms[index]) {
-            sim_fail(node->sim, SIM_CORRECTNESS,
+        struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
+        if (id.term != disk->terms[index]) {
+            continue;
+        }
+        uint64_t left = holders(sim, id) & ~(UINT64_C(1) << node->number);
+        if (!sim_members_is_majority(members, left) || sim_check_committed_in_term(sim, index) < by_term) {
+            sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
-                     " from its disk, which is committed",
-                     node->id, index, disk->terms[index]);
+                     " from its disk, which is committed, for one of term %" PRIu64
+                     ": %u disks of %u still hold it",
+                     node->id, index, id.term, by_term, sim_members_count(members, left),
+                     members->voters_count);
         }
     }
 }
@@ -233,7 +255,7 @@ static void write_entries(struct sim_node *node, const struct disk_job *job)
            disk->terms[same] == job->entries[same - first].id.term) {
         same++; /* written once more: nothing is lost */
     }
-    check_dropped(node, same);
+    check_dropped(node, same, same <= last ? job->entries[same - first].id.term : 0);
     for (uint32_t i = 0; i < job->entries_count; i++) {
         uint64_t index = job->entries[i].id.index;
         uint64_t previous = index - 1 == disk->base.index      ? disk->base.term
@@ -275,7 +297,7 @@ static void install(struct sim_node *node, const struct disk_job *job)
     }
     bool goes_on = base.index <= disk->last.index && disk->terms[base.index] == base.term;
     if (!goes_on && base.index < disk->last.index) {
-        check_dropped(node, base.index + 1);
+        check_dropped(node, base.index + 1, UINT64_MAX); /* nothing of it can be committed */
     }
     disk->last = goes_on ? disk->last : base;
     disk->base = base;
@@ -442,10 +464,7 @@ void sim_promise_committed(struct sim_node *node, struct raft_entry_id id, const
                            const struct sim_configuration *before)
 {
     struct sim *sim = node->sim;
-    uint64_t disks = 0;
-    for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        disks |= (uint64_t)held(&sim->promise->disks[i], id) << i;
-    }
+    uint64_t disks = holders(sim, id);
     bool reached = (by != NULL && sim_members_is_majority(&by->membership, disks)) ||
                    (before != NULL && sim_members_is_majority(&before->membership, disks));
     /* One that leads took it for committed before, but was killed before the end of that turn. */

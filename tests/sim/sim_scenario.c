@@ -11,7 +11,7 @@
 enum { STEPS_MAX = 15, MS = 1000 };
 
 /* What a step is done to. */
-enum who { WORLD, LEADER, FOLLOWER, ALL };
+enum who { WORLD, LEADER, FOLLOWER, LONGEST_UP, ALL };
 
 enum what {
     END,
@@ -102,7 +102,7 @@ static const struct scenario scenarios[] = {
       {HEAL, WORLD, 0, NULL},
       {WAIT, WORLD, 1500, NULL}}},
     {"lagging-follower",
-     "a follower that was stopped for a while gets what it has missed from the leader's disk",
+     "a follower that was stopped for a while gets what it has missed from the leader",
      3,
      0,
      {{SAY, WORLD, 0, "a follower is stopped (SIGSTOP) while clients write"},
@@ -115,15 +115,15 @@ static const struct scenario scenarios[] = {
      "one node after the other is told to stop and started again; a leader hands over first",
      3,
      0,
-     {{STOP_KINDLY, LEADER, 0, NULL},
+     {{STOP_KINDLY, LONGEST_UP, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
       {START, ALL, 0, NULL},
       {WAIT, WORLD, 500, NULL},
-      {STOP_KINDLY, LEADER, 0, NULL},
+      {STOP_KINDLY, LONGEST_UP, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
       {START, ALL, 0, NULL},
       {WAIT, WORLD, 500, NULL},
-      {STOP_KINDLY, LEADER, 0, NULL},
+      {STOP_KINDLY, LONGEST_UP, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
       {START, ALL, 0, NULL},
       {WAIT, WORLD, 500, NULL}}},
@@ -237,6 +237,13 @@ static struct sim_node *find_node(struct sim *sim, enum who who)
     struct sim_node *leader = sim_find_leader(sim);
     if (who == LEADER) {
         return leader;
+    }
+    if (who == LONGEST_UP) { /* that was started the fewest times */
+        struct sim_node *found = sim->nodes[0];
+        for (uint32_t i = 1; i < sim->nodes_count; i++) {
+            found = sim->nodes[i]->incarnation < found->incarnation ? sim->nodes[i] : found;
+        }
+        return found;
     }
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         if (sim->nodes[i] != leader && sim->nodes[i]->state == SIM_NODE_RUNNING) {

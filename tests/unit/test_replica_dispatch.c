@@ -296,6 +296,33 @@ static void test_pitfall_19_what_grows_is_refused_before_the_map_is_full(void **
     }
 }
 
+/* Seeds 1795654620830 and 1795654628977 of the simulator: who waits for room writes so little that no
+ * checkpoint was due, and so often that the node was never idle. What was deleted took its room for ever. */
+static void test_pitfall_19_deletions_make_room_though_no_checkpoint_is_due(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 31);
+    cluster->data_map_bytes = 8 << 20;
+    cluster->defaults.checkpoint_log_bytes = 1 << 30;
+    cluster->defaults.checkpoint_idle_ms = 3600 * 1000;
+    cluster_start_all(cluster);
+    struct cluster_client *client = cluster_connect(cluster_await_leader(cluster), 0);
+    const size_t value_bytes = 1000;
+    fill_map(cluster, client, value_bytes);
+    for (int count = 0; count < 1000; count++) {
+        char command[32];
+        (void)snprintf(command, sizeof command, "DEL k%d", count * 7919 % 100000);
+        cluster_send(client, command);
+        cluster_run(cluster, count % 16 == 15 ? 5 : 0);
+    }
+    cluster_run(cluster, 100);
+    assert_null(strstr(cluster_received(client), ":0"));
+    cluster_forget_received(client);
+    cluster_send_set(client, "k", value_bytes);
+    cluster_expect(client, "+OK\r\n");
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_a_redirect_outlives_the_loss_of_one_of_the_two_connections),
         cmocka_unit_test(test_reads_and_writes_of_a_connection_keep_their_order),
         cmocka_unit_test(test_pitfall_19_what_grows_is_refused_before_the_map_is_full),
+        cmocka_unit_test(test_pitfall_19_deletions_make_room_though_no_checkpoint_is_due),
         cmocka_unit_test(test_protocol_3_begins_at_its_place_in_a_pipeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
