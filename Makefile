@@ -9,7 +9,7 @@
 #   make sim        build/kvsim, the simulator (tests/sim)
 #   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds
 #   make mutants    proves that the simulator finds known bugs; rewrites the table in tests/sim/README.md
-#   make bench      the benchmark of tests/bench
+#   make bench      the benchmark of tests/bench, about twenty minutes; BENCH=--quick: two
 #   make clean
 #
 # V=<variant>: release (default, in build/), asan, tsan, clang, coverage, fuzz (each in build-<variant>/).
@@ -92,7 +92,7 @@ SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
 CLIENT_LINK := -ledit -lcjson -lxxhash
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit coverage fuzz sim soak mutants bench clean programs unit-programs fuzz-programs
+.PHONY: all run test check unit coverage fuzz sim soak mutants bench bench-programs clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -153,7 +153,7 @@ UNIT_HELPER_OBJECTS := $(patsubst %.c,$(B)/objects/%.o,$(UNIT_HELPERS))
 $(B)/objects/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim -Itests/bench $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
 
 # Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
 LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
@@ -161,9 +161,10 @@ LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
 	$(if $(filter test_protocol%,$(1)),$(B)/libprotocol.a,\
 	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a $(B)/libform.a,\
 	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a,\
+	$(if $(filter test_load% test_latency%,$(1)),$(B)/libload.a $(B)/libprotocol.a,\
 	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage form raft,$(B)/lib$(l).a),\
 	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage form raft,$(B)/lib$(l).a),\
-	$(SERVER_LIBRARIES))))))))
+	$(SERVER_LIBRARIES)))))))))
 # Helpers are in an archive: a test gets those that it uses.
 $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 	$(call say,AR,$@)
@@ -174,7 +175,7 @@ $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 $(B)/tests/%: $(B)/objects/tests/unit/%.o $(B)/libunit.a $$(call LINK_OF,$$*)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(if $(filter test_client%,$*),$(CLIENT_LINK),$(SERVER_LINK))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(if $(filter test_client%,$*),$(CLIENT_LINK),$(if $(filter test_load% test_latency%,$*),-lm,$(SERVER_LINK)))
 
 unit-programs: $(UNIT_TESTS)
 
@@ -224,6 +225,7 @@ mutants: sim
 
 BENCH_OBJECTS := $(B)/objects/tests/bench/bench_clients.o
 FLOOR_OBJECTS := $(patsubst %,$(B)/objects/tests/bench/%.o,floor floor_disk floor_link)
+LOAD_OBJECTS := $(patsubst %,$(B)/objects/tests/bench/%.o,load_client load_keys latency_histogram)
 
 $(B)/objects/tests/bench/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -240,8 +242,20 @@ $(B)/bench/floor: $(FLOOR_OBJECTS) $(BENCH_OBJECTS) $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -levent_core -llmdb
 
+$(B)/libload.a: $(LOAD_OBJECTS)
+	$(call say,AR,$@)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(B)/bench/load: $(B)/objects/tests/bench/load.o $(B)/libload.a $(B)/libprotocol.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+
+bench-programs: $(B)/kvd $(B)/bench/ceiling $(B)/bench/floor $(B)/bench/load
+
 # BENCH="--quick --only set-50" and the like are handed on.
-bench: $(B)/kvd $(B)/bench/ceiling $(B)/bench/floor
+bench: bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(B) $(BENCH)
 
 # ---- tests (tests/run) ---------------------------------------------------------------------------

@@ -17,12 +17,14 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BACKUP_BEGIN_MS_MAX = 10 * 60 * 1000, /* for the node to write down what it has in memory */
     BACKUP_SILENCE_MS_MAX = 2 * 60 * 1000,
     BACKUP_ASK_AGAIN_MS = 200,
     BACKUP_REASON_BYTES_MAX = 700,
+    BACKUP_NICE = 10,
 };
 
 struct backup_run {
@@ -313,6 +315,7 @@ int backup_command_run(const struct options *options, int cancel_fd, FILE *out, 
 {
     struct backup_run run = {.options = options, .cancel_fd = cancel_fd, .path = options->arguments[0]};
     bool json = options->output == OUTPUT_JSON;
+    (void)!nice(BACKUP_NICE); /* perhaps a node is on this machine */
     node_connection_init(&run.connection);
     progress_begin(&run.progress, out, json);
     run.check = backup_check_create(run.path);

@@ -2,9 +2,14 @@
 #include "stream_pace.h"
 
 #include <inttypes.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { LOOK_AT_PINNED_MS = 500 };
+enum {
+    LOOK_AT_PINNED_MS = 500,
+    STREAM_NICE = 10, /* the loop, which wakes for each request, should never wait for it */
+};
 
 static uint64_t now_ms(void)
 {
@@ -14,8 +19,17 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Of this thread alone: on Linux a priority belongs to a thread. That it cannot be lowered is no harm. */
+static void lower_priority(void)
+{
+    id_t thread = (id_t)gettid();
+
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + STREAM_NICE);
+}
+
 void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const struct map_snapshot *snapshot)
 {
+    lower_priority();
     *pace = (struct stream_pace){.stream = stream, .snapshot = snapshot, .begun_ms = now_ms()};
     atomic_store(&stream->keys_total, map_snapshot_get_meta(snapshot)->key_count);
 }
@@ -23,13 +37,13 @@ void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const st
 bool stream_pace_allows(struct stream_pace *pace)
 {
     struct stream *stream = pace->stream;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, now = now_ms();
     struct storage_error error;
 
-    if (now_ms() < pace->look_ms) {
+    if (pace->looked_ms != 0 && now - pace->looked_ms < LOOK_AT_PINNED_MS) {
         return true;
     }
-    pace->look_ms = now_ms() + LOOK_AT_PINNED_MS;
+    pace->looked_ms = now;
     if (map_snapshot_get_pinned_bytes(pace->snapshot, &bytes, &error) != STORAGE_OK) {
         return stream_wire_fail(&stream->wire, "%.150s", error.text);
     }

@@ -1,5 +1,6 @@
-/* stream_pace.h: what every stream of a map keeps to: no faster than the setting snapshot-rate, and no more
- * pages kept from being used again than snapshot-pinned-bytes. By the stream's own thread. */
+/* stream_pace.h: what every stream of a map keeps to: no faster than the setting snapshot-rate, no more pages
+ * kept from being used again than snapshot-pinned-bytes, and behind the loop and the disk threads when there
+ * are not enough processors. By the stream's own thread. */
 #ifndef STREAM_PACE_H
 #define STREAM_PACE_H
 
@@ -11,7 +12,7 @@ struct stream_pace {
     const struct map_snapshot *snapshot;
     uint64_t begun_ms;
     uint64_t bytes;
-    uint64_t look_ms; /* when to look at the pinned pages */
+    uint64_t looked_ms; /* at the pinned pages; 0: not yet */
 };
 
 void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const struct map_snapshot *snapshot);

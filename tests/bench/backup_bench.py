@@ -16,8 +16,9 @@ import sys
 import tempfile
 import threading
 
-from bench import BenchError, Kvd, ask, describe, filesystem_of, run_load, wait_until
-from resp import Connection
+import resources
+from loads import BenchError, run_load
+from systems import Connection, Kvd, ask, end_on_sigterm, wait_until
 
 FILL_VALUE_BYTES = 1000
 FILL_KEYS_AT_A_TIME = 500
@@ -83,7 +84,8 @@ def measure(system, way, requests, options, directory):
     leader = system.port()
     if way == "alone":
         return run_load(leader, "set", CLIENTS, 1, requests), 0
-    node = leader if way == "leader" else next(port for port in system.client_ports if port != leader)
+    others = [node.client_port for node in system.cluster.nodes if node.client_port != leader]
+    node = leader if way == "leader" else others[0]
     with Backups(options, node, directory) as backups:
         result = run_load(leader, "set", CLIENTS, 1, requests)
     return result, backups.whole
@@ -124,23 +126,24 @@ def parse_arguments():
     parser.add_argument("--backup-directory", help="where backups go (beside the data, on the same disk)")
     parser.add_argument("--kvd-option", action="append", default=[], metavar="--NAME=VALUE",
                         help="a further setting of kvd's, may be given more than once")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
+    return options
 
 
 def bench(options):
-    if filesystem_of(options.directory)[0] in ("tmpfs", "ramfs", "overlay"):
+    if resources.filesystem_of(options.directory)[0] in ("tmpfs", "ramfs", "overlay"):
         raise BenchError(f"{options.directory} is not on a disk: give another --directory")
     directory = tempfile.mkdtemp(prefix="kvd-bench-", dir=options.directory)
     target = tempfile.mkdtemp(prefix="kvd-bench-", dir=options.backup_directory or directory)
     system = Kvd(directory, options)
     try:
         system.start()
-        describe([system], options, directory)
         keys = fill(system.port(), options.gib)
-        wait_until("all nodes to have it", 600, lambda: {ask(port, "DBSIZE") for port in system.client_ports} ==
+        wait_until("all nodes to have it", 600, lambda: {ask(node.client_port, "DBSIZE") for node in system.cluster.nodes} ==
                    {ask(system.port(), "DBSIZE")})
         print(f"{keys} keys of {FILL_VALUE_BYTES} bytes ({options.gib:g} GiB); backups on "
-              f"{filesystem_of(target)[0]}", flush=True)
+              f"{resources.filesystem_of(target)[0]}", flush=True)
         print_ratios(run(system, options, target))
     finally:
         system.stop()
@@ -149,7 +152,7 @@ def bench(options):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the clean-up
+    end_on_sigterm()
     try:
         bench(parse_arguments())
     except BenchError as error:

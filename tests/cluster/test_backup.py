@@ -14,7 +14,7 @@ from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, Started, e
 from kvd_cluster import EXIT_CORRUPT, EXIT_OK, EXIT_START, EXIT_USAGE, STEADY, Cluster, run_kvd, wait_until
 from resp import ErrorReply
 from test_failover import report
-from test_membership import Growing
+from growing import Growing
 from test_snapshot import fill
 from workload import DONE, FollowingClient, Workload
 
@@ -128,14 +128,14 @@ def test_a_backup_under_writers_holds_what_was_acknowledged_and_grows_again(caps
         assert old.command("GET", "k") is None
 
 
-SLOW = dict(STEADY, **{"snapshot-rate": 1 << 20})
+SLOW = dict(STEADY, **{"snapshot-rate": 1 << 20, "snapshot-pinned-bytes": 1 << 20, "checkpoint-log-bytes": 256 << 10})
 
 
 @pytest.mark.seconds(200)
 @pytest.mark.tsan
 def test_a_backup_that_is_interrupted_leaves_no_file(scratch):
-    """Ctrl-C, kill -9 of kvcli, kill -9 and SIGTERM of the node: never a file of that name; the node lets go, and the
-    next one succeeds over what was left."""
+    """Ctrl-C, kill -9 of kvcli, pages that are pinned by it while all is written over, kill -9 and SIGTERM of the node:
+    never a file of that name; the node lets go, and the next one succeeds over what was left."""
     path = os.path.join(scratch, "backup")
     with Cluster(1, SLOW) as cluster:
         node = cluster.node(1)
@@ -156,6 +156,12 @@ def test_a_backup_that_is_interrupted_leaves_no_file(scratch):
             assert run.end()[0] == -signal.SIGKILL
             assert os.listdir(scratch) == ["backup.part"]
         os.unlink(path + ".part")
+        with Started(cluster.nodes, "backup", path) as run:
+            wait_until(under_way, 40, "a part of the backup")
+            wait_until(lambda: fill(node, 1000) or run.process.poll() is not None, 40, "the limit to be met")
+            code, out, errors = run.end()
+            assert code == SERVER_ERROR and "see the setting snapshot-pinned-bytes" in errors, (out, errors)
+            assert os.listdir(scratch) == []
         for end in (node.kill9, node.terminate):
             with Started(cluster.nodes, "backup", path) as run:
                 wait_until(under_way, 40, "a part of the backup")

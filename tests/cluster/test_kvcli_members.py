@@ -11,7 +11,7 @@ import pytest
 from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, USAGE, Started, kvcli
 from kvd_cluster import wait_until
 from test_failover import report
-from test_membership import Growing
+from growing import Growing
 from test_snapshot import SHORT_LOG, fill
 from workload import WriterLoad
 
