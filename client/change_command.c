@@ -132,7 +132,12 @@ static int change_ask(struct change_run *run)
         exit_code = change_take_answer(run, &result.answer);
         break;
     case CLUSTER_OUTCOME_NOT_EXECUTED:
-        exit_code = change_end(run, EXIT_CODE_NOT_EXECUTED, "not_executed", "not executed, %s", result.error);
+        if (run->asked_count == 1) {
+            exit_code =
+                change_end(run, EXIT_CODE_NOT_EXECUTED, "not_executed", "not executed, %s", result.error);
+        } else { /* what was asked for before is not answered for by this */
+            snprintf(run->refusal, sizeof run->refusal, "%.300s", result.error);
+        }
         break;
     case CLUSTER_OUTCOME_UNKNOWN:
         progress_say(&run->progress, "unknown", "the answer was lost (%s): looking at the members instead",
@@ -207,8 +212,9 @@ static int change_follow(struct change_run *run)
         if (exit_code != CHANGE_GOES_ON) {
             return exit_code;
         }
-        struct deadline pause = deadline_in(CHANGE_LOOK_MS, run->cancel_fd);
-        if (deadline_sleep(&pause, CHANGE_LOOK_MS) == DEADLINE_CANCELLED) {
+        uint64_t look_ms = run->options->look_ms != 0 ? run->options->look_ms : CHANGE_LOOK_MS;
+        struct deadline pause = deadline_in(look_ms, run->cancel_fd);
+        if (deadline_sleep(&pause, look_ms) == DEADLINE_CANCELLED) {
             return change_end(run, EXIT_CODE_INTERRUPTED, "interrupted",
                               "interrupted; what was begun goes on, RAFT STATUS shows how far it is");
         }

@@ -54,8 +54,9 @@ struct options {
     int arguments_count;
     bool from_given; /* backup: from this node */
     struct endpoint from;
-    bool stale;   /* backup: also without a leader */
-    bool no_wait; /* changes: end when it is begun */
+    bool stale;       /* backup: also without a leader */
+    bool no_wait;     /* changes: end when it is begun */
+    uint64_t look_ms; /* changes: time between two looks at the members, for tests; 0: as usual */
 };
 
 /* `environment_nodes`: KVCLI_CLUSTER or NULL. False: wrong use, explained in `error`. */

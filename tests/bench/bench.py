@@ -3,7 +3,7 @@
 
     bench.py                       the default: about twenty minutes
     bench.py --quick               every part, very short: about two minutes; its numbers mean little
-    bench.py --full                every cell five times, longer runs: hours
+    bench.py --full                every cell five times, longer runs: well over an hour
     bench.py --only set-50,get-50 --rounds 5 --systems kvd,redis
     bench.py --parts failover
 

@@ -1,4 +1,5 @@
 """charts.py: the charts of a run of the bench, as SVG files. Without python3-matplotlib there are none, and it says so."""
+import math
 import os
 
 try:
@@ -33,13 +34,16 @@ def bars(directory, name, title, unit, cells, systems, value_of, is_log=False):
         places = [k + (i + 0.5) * width - 0.4 for k in range(len(cells))]
         axes.bar(places, [value_of(cell, system) or 0 for cell in cells], width, label=system.title,
                  color=COLOURS.get(system.name))
-    axes.set_xticks(range(len(cells)), [cell.title for cell in cells], fontsize="small")
-    if is_log:
+    axes.set_xticks(range(len(cells)), [cell.title.replace(", ", "\n") for cell in cells], fontsize="small")
+    values = [value for value in (value_of(cell, system) for cell in cells for system in systems) if value]
+    if is_log and values:
         axes.set_yscale("log")
+        axes.set_ylim(bottom=10 ** math.floor(math.log10(min(values))))
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.set_ylabel(unit)
     axes.set_title(title)
-    axes.legend(fontsize="small", ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    axes.legend(fontsize="small", ncols=6, loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes.grid(axis="y", alpha=0.3)
     return _save(figure, directory, name)
 
@@ -77,6 +81,8 @@ def lines(directory, name, title, x_label, y_label, series, marks=(), is_log_x=F
         axes.set_ylim(bottom=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
+    if is_log_y:
+        axes.yaxis.set_minor_formatter(ticker.StrMethodFormatter("{x:,g}"))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_title(title)

@@ -47,7 +47,8 @@ static struct ran run_with(struct fake_server *server, struct options options)
     static struct ran ran;
     FILE *out = tmpfile(), *errors = tmpfile();
     options.action = OPTIONS_CHANGE;
-    options.timeout_ms = 20000;
+    options.look_ms = 1;
+    options.timeout_ms = options.timeout_ms != 0 ? options.timeout_ms : 20000;
     options.nodes = (struct endpoint_list){.count = 1};
     options.nodes.items[0] = (struct endpoint){.host = "127.0.0.1", .port = fake_server_port(server)};
     ran.exit_code = change_command_run(&options, -1, out, errors);
@@ -168,6 +169,21 @@ static void asked_again_a_refusal_may_mean_that_it_is_done(void **state)
     fake_server_stop(server);
 }
 
+static void that_it_was_not_executed_again_says_nothing_of_the_first_time(void **state)
+{
+    (void)state;
+    struct fake_server *server = fake_server_start();
+    fake_server_add(server, &(struct fake_rule){.command = "RAFT ADD", .action = FAKE_CLOSE, .times = 1});
+    answer(server, "RAFT ADD", "-TRYAGAIN a change of the members is under way\r\n", 0);
+    show(server, 6, 4, BEFORE);
+    show(server, 0, 4, BEFORE VOTER);
+    struct options options = {
+        .word = "add", .arguments = {"4", "h:17004"}, .arguments_count = 2, .timeout_ms = 300};
+    struct ran ran = run_with(server, options);
+    assert_int_equal(ran.exit_code, EXIT_CODE_OK);
+    fake_server_stop(server);
+}
+
 static void it_is_not_asked_for_for_ever(void **state)
 {
     (void)state;
@@ -208,6 +224,7 @@ int main(void)
         cmocka_unit_test(what_was_lost_with_a_leader_is_asked_for_again),
         cmocka_unit_test(what_somebody_has_undone_is_not),
         cmocka_unit_test(asked_again_a_refusal_may_mean_that_it_is_done),
+        cmocka_unit_test(that_it_was_not_executed_again_says_nothing_of_the_first_time),
         cmocka_unit_test(it_is_not_asked_for_for_ever),
         cmocka_unit_test(one_may_leave_when_it_is_begun),
     };
