@@ -100,11 +100,22 @@ static bool check_disk(const struct replica_member *member, const struct bus_hel
         hello->from, member->disk_id, hello->disk_id, hello->from);
 }
 
-/* Known from a committed entry that is newer than all that it knows; or the book remembers it. */
+/* By its own book this node, with this disk, is a member. One that joins is none while it reads the log, and
+ * may meet members of a time long past there. */
+static bool is_member(const struct replica *replica)
+{
+    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
+    return self != NULL && self->disk_id == replica->identity.disk_id;
+}
+
+/* Known from a committed entry that is newer than all that it knows; or the book remembers it. What took it
+ * out may be undone, as long as it is not committed; and who is out itself hears of nothing that came later,
+ * and says nothing of others. */
 static bool is_removed(const struct replica *replica, const struct bus_hello *hello)
 {
     uint64_t committed_index = membership_committed_index(replica);
-    return (committed_index > 0 && hello->membership_index <= committed_index) ||
+    bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
+    return (is_committed && is_member(replica) && hello->membership_index <= committed_index) ||
            (membership_is_settled(replica) &&
             members_was_removed(&replica->members, hello->from, hello->disk_id));
 }
@@ -114,9 +125,6 @@ static bool check_stranger(const struct replica *replica, const struct bus_hello
                            struct bus_message *refused)
 {
     uint64_t cluster = replica->identity.cluster_id[0];
-    if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
-        return true; /* it goes by a newer one */
-    }
     if (hello->formation == BUS_FORMATION_FORMED && is_removed(replica, hello)) {
         return hello_refuse(refused, BUS_REFUSAL_REMOVED,
                             "node %" PRIu64 " was removed from cluster %016" PRIx64
@@ -135,6 +143,9 @@ static bool check_against_formed(const struct replica *replica, const struct bus
         return false;
     }
     const struct peer *peer = peers_find_const(replica, hello->from);
+    if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
+        return true; /* it goes by a newer one, where it may be a member, and by this disk */
+    }
     if (peer == NULL) {
         return check_stranger(replica, hello, refused);
     }
@@ -157,10 +168,11 @@ static bool check_joining(const struct replica *replica, const struct bus_hello 
     if (replica->identity.formation != LOG_FORMATION_FORMED) {
         return true;
     }
+    /* One that is behind may know the id by a disk that is no member any more: it sends the node on. */
     const struct peer *peer = peers_find_const(replica, hello->from);
     return check_cluster(replica, hello, refused) &&
            (peer == NULL || peer->standing != PEER_MEMBER || peer->member.disk_id == 0 ||
-            check_disk(&peer->member, hello, refused));
+            !replica_leads(replica) || check_disk(&peer->member, hello, refused));
 }
 
 /* Initial members among themselves. */
@@ -223,34 +235,49 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 
 /* ---- being judged -------------------------------------------------------------------------------- */
 
-/* By its own book this node, with this disk, is a member. One that joins is none while it reads the log, and
- * may meet members of a time long past there. */
-static bool is_member(const struct replica *replica)
+/* More than half of the members have refused this node; of the voters among them. */
+static void count_refusals(const struct replica *replica, bool *members_refuse, bool *voters_refuse)
 {
-    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
-    return self != NULL && self->disk_id == replica->identity.disk_id;
+    uint32_t refusals = 0, members = 0, voters = 0, voters_refusals = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        bool is_member = peer->standing == PEER_MEMBER;
+        bool is_voter =
+            is_member && replica->raft != NULL && membership_is_voter(replica, peer->member.node_id);
+        members += is_member ? 1 : 0;
+        voters += is_voter ? 1 : 0;
+        refusals += is_member && peer->refused_us ? 1 : 0;
+        voters_refusals += is_voter && peer->refused_us ? 1 : 0;
+    }
+    *members_refuse = refusals > members / 2;
+    *voters_refuse = voters_refusals > voters / 2;
 }
 
 /* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
- * only when a majority of the members that it belongs to says so: one that errs must not stop it. "Removed"
- * is said only by one that knows it from a committed entry that is newer than all we know. */
+ * only when a majority of the others says so: one that errs must not stop it.
+ *
+ * "Removed" is said only by one that knows it from a committed entry that is newer than all we know. So one
+ * is enough, if we were a member by what we know. A node that joins may have a snapshot from before it was
+ * added, and meet a member that is behind as well: there a majority of the voters must say so, for whom the
+ * entry that adds it is committed. */
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
+    if (code == BUS_REFUSAL_NOT_A_MEMBER) {
+        join_on_unknown(replica);
+    }
     if (peer == NULL ||
         (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER && code != BUS_REFUSAL_REMOVED) ||
         (code == BUS_REFUSAL_REMOVED && join_is_wanted(replica))) {
         return; /* one that joins has not been a member yet: what made it one was undone, and it asks again */
     }
     peer->refused_us = true;
-    uint32_t refusals = 0, members = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        bool counts = replica->peers[i].standing == PEER_MEMBER;
-        refusals += counts && replica->peers[i].refused_us ? 1 : 0;
-        members += counts ? 1 : 0;
-    }
-    if (code == BUS_REFUSAL_REMOVED || replica->identity.formation != LOG_FORMATION_FORMED ||
-        (is_member(replica) && refusals > members / 2)) {
+    bool members_refuse, voters_refuse;
+    count_refusals(replica, &members_refuse, &voters_refuse);
+    bool is_out = code == BUS_REFUSAL_REMOVED && (replica->membership.was_here || voters_refuse);
+    bool is_refused = code != BUS_REFUSAL_REMOVED && (replica->identity.formation != LOG_FORMATION_FORMED ||
+                                                      (is_member(replica) && members_refuse));
+    if (is_out || is_refused) {
         replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
     }
 }

@@ -118,9 +118,26 @@ static bool read_first(const struct replica *replica, struct raft_membership_ent
     return entry->payload != NULL;
 }
 
+static bool names_this_disk(const struct replica *replica, const struct members *members)
+{
+    const struct replica_member *self = members_find_const(members, replica->options.node_id);
+    return self != NULL && self->disk_id == replica->identity.disk_id;
+}
+
+static bool is_named_in(const struct replica *replica, const uint8_t *bytes, uint32_t size)
+{
+    struct raft_membership membership;
+    struct members members;
+    uint32_t offset;
+    return raft_membership_decode(bytes, size, &membership, &offset) &&
+           members_decode(bytes + offset, size - offset, &members) && names_this_disk(replica, &members);
+}
+
 static void collect(void *context, const struct log_entry *read)
 {
     struct membership_list *list = context;
+    list->names_this_disk = list->names_this_disk || (read->id.index <= list->commit &&
+                                                      is_named_in(list->replica, read->bytes, read->size));
     if (read->id.index <= list->after_index) {
         return;
     }
@@ -142,13 +159,16 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
                         struct storage_error *error)
 {
     struct raft_membership_entry first;
-    *list = (struct membership_list){0};
+    struct log_store_state state;
+    log_store_get_state(replica->options.log, &state);
+    *list = (struct membership_list){.replica = replica, .commit = state.commit_hint};
     if (!read_first(replica, &first)) {
         (void)snprintf(error->text, sizeof error->text,
                        "the map holds a membership of a form that this kvd does not know: upgrade this node");
         return false;
     }
     list->after_index = map_get_meta(replica->map)->applied_index;
+    list->commit = list->commit < list->after_index ? list->after_index : list->commit;
     if (first.payload != NULL) {
         list->entries = calloc(4, sizeof *list->entries);
         if (list->entries == NULL) {
@@ -157,6 +177,9 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
         list->capacity = 4;
         list->entries[list->count++] = first;
     }
+    list->names_this_disk =
+        replica->identity.members_count > 0 || /* it formed the cluster */
+        (first.payload != NULL && is_named_in(replica, first.payload->bytes, first.payload->size));
     return log_store_memberships(replica->options.log, collect, list, error) == STORAGE_OK;
 }
 
@@ -283,10 +306,11 @@ static void take(struct replica *replica, const struct raft_configuration *now)
     say_forced(replica, said);
 }
 
-/* As the core saw it happen, or as the book remembers it. */
+/* As the core saw it happen, or as the book remembers it. One that comes back under its old id, with an empty
+ * disk, hears first of how the former one was removed: that is not about this one. */
 static bool was_removed(const struct replica *replica, const struct raft_status *status)
 {
-    return status->removed ||
+    return (status->removed && replica->membership.was_here) ||
            members_was_removed(&replica->members, replica->options.node_id, replica->identity.disk_id);
 }
 
@@ -319,6 +343,7 @@ void membership_follow(struct replica *replica)
     }
     if (now->id.index <= raft_get_commit(replica->raft) && membership->committed_index != now->id.index) {
         membership->committed_index = now->id.index;
+        membership->was_here = membership->was_here || names_this_disk(replica, &replica->members);
     }
     if (!membership->left && now->payload != NULL &&
         members_find_const(&replica->members, replica->options.node_id) == NULL &&
@@ -358,7 +383,7 @@ static bool is_alive(const struct replica *replica, const struct raft_status *st
     }
     for (uint32_t i = 0; i < status->peers_count; i++) {
         if (status->peers[i].id == id) {
-            return status->peers[i].recently_active;
+            return status->peers[i].recently_active && status->peers[i].is_heard;
         }
     }
     return false;

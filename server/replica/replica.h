@@ -84,7 +84,8 @@ struct replica_io {
      * always, replica_on_backup_ended(). The client is closing: it is not to be read any more. May be NULL:
      * this node makes none. */
     void (*start_backup)(void *context, void *connection, const struct backup_order *order);
-    /* Another map is the live one: what is left of the others may be removed. May be NULL. */
+    /* Another map is the live one, or one that was loaded will not be: what is left of others than the live
+     * one is to be removed. May be NULL. */
     void (*map_replaced)(void *context);
 };
 

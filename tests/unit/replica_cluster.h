@@ -70,6 +70,7 @@ struct cluster_node {
     uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
     uint64_t join;           /* not 0: its directory is new, and it asks the node with this id to be added */
+    uint64_t join_too;       /* ... or this one; 0: none */
     int64_t clock_offset_ms; /* wall clock: cluster_wall_ms() + this */
     struct replica *replica;
     struct log_store *log;
@@ -83,6 +84,7 @@ struct cluster_node {
     bool has_input;
     struct byte_buffer events; /* what it logged: "event fields\n" */
     uint64_t starts_count;
+    uint32_t maps_replaced; /* times that it was said that old maps are to be removed */
 };
 
 struct cluster_client {
