@@ -369,8 +369,10 @@ static bool plan_join(const struct replica *replica, struct plan *plan, const st
 {
     const struct replica_member *known = members_find_const(&plan->members, hello->from);
     struct replica_member member = {.node_id = hello->from, .goal = MEMBER_GOAL_VOTER};
-    if (known != NULL) {
-        assert(known->disk_id == 0); /* it was announced by RAFT ADD or REPLACE */
+    if (known != NULL && known->disk_id != 0) { /* since its hello was judged */
+        return fail(plan, "ERR node %" PRIu64 " is a member, with another disk", hello->from);
+    }
+    if (known != NULL) { /* it was announced by RAFT ADD or REPLACE */
         member = *known;
     }
     member.disk_id = hello->disk_id;

@@ -100,7 +100,9 @@ static bool check_stranger(const struct replica *replica, const struct bus_hello
         return true; /* it goes by a newer one */
     }
     uint64_t committed_index = membership_committed_index(replica);
-    if (hello->formation == BUS_FORMATION_FORMED && committed_index > 0 &&
+    /* What took it out may be undone, as long as it is not committed. */
+    bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
+    if (hello->formation == BUS_FORMATION_FORMED && is_committed &&
         hello->membership_index <= committed_index) {
         return hello_refuse(refused, BUS_REFUSAL_REMOVED,
                             "node %" PRIu64 " was removed from cluster %016" PRIx64
@@ -141,10 +143,11 @@ static bool check_joining(const struct replica *replica, const struct bus_hello 
     if (replica->identity.formation != LOG_FORMATION_FORMED) {
         return true;
     }
+    /* One that is behind may know the id by a disk that is no member any more: it sends the node on. */
     const struct peer *peer = peers_find_const(replica, hello->from);
     return check_cluster(replica, hello, refused) &&
            (peer == NULL || peer->standing != PEER_MEMBER || peer->member.disk_id == 0 ||
-            check_disk(&peer->member, hello, refused));
+            !replica_leads(replica) || check_disk(&peer->member, hello, refused));
 }
 
 /* Initial members among themselves. */
@@ -207,9 +210,31 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 
 /* ---- being judged -------------------------------------------------------------------------------- */
 
+/* More than half of the members have refused this node; of the voters among them. */
+static void count_refusals(const struct replica *replica, bool *members_refuse, bool *voters_refuse)
+{
+    uint32_t refusals = 0, members = 0, voters = 0, voters_refusals = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        bool is_member = peer->standing == PEER_MEMBER;
+        bool is_voter =
+            is_member && replica->raft != NULL && membership_is_voter(replica, peer->member.node_id);
+        members += is_member ? 1 : 0;
+        voters += is_voter ? 1 : 0;
+        refusals += is_member && peer->refused_us ? 1 : 0;
+        voters_refusals += is_voter && peer->refused_us ? 1 : 0;
+    }
+    *members_refuse = refusals > members / 2;
+    *voters_refuse = voters_refusals > voters / 2;
+}
+
 /* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
- * only when a majority of the others says so: one that errs must not stop it. "Removed" is said only by one
- * that knows it from a committed entry that is newer than all we know. */
+ * only when a majority of the others says so: one that errs must not stop it.
+ *
+ * "Removed" is said only by one that knows it from a committed entry that is newer than all we know. So one
+ * is enough, if we were a member by what we know. A node that joins may have a snapshot from before it was
+ * added, and meet a member that is behind as well: there a majority of the voters must say so, for whom the
+ * entry that adds it is committed. */
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
@@ -219,14 +244,12 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
         return; /* one that joins has not been a member yet: what made it one was undone, and it asks again */
     }
     peer->refused_us = true;
-    uint32_t refusals = 0, members = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        bool counts = replica->peers[i].standing == PEER_MEMBER;
-        refusals += counts && replica->peers[i].refused_us ? 1 : 0;
-        members += counts ? 1 : 0;
-    }
-    if (code == BUS_REFUSAL_REMOVED || replica->identity.formation != LOG_FORMATION_FORMED ||
-        refusals > members / 2) {
+    bool members_refuse, voters_refuse;
+    count_refusals(replica, &members_refuse, &voters_refuse);
+    bool is_removed = code == BUS_REFUSAL_REMOVED && (replica->membership.was_here || voters_refuse);
+    bool is_refused = code != BUS_REFUSAL_REMOVED &&
+                      (replica->identity.formation != LOG_FORMATION_FORMED || members_refuse);
+    if (is_removed || is_refused) {
         replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
     }
 }

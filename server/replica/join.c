@@ -124,7 +124,7 @@ void replica_on_join_answer(struct replica *replica, const struct bus_join_answe
         return;
     case BUS_JOIN_WAIT:
         say(replica, "join-waits", answer->reason);
-        join->next_ms = replica->now_ms + JOIN_RETRY_MS;
+        ask_another(replica); /* this one may wait for a cluster itself */
         return;
     case BUS_JOIN_ASK:
         if (++join->redirects > JOIN_REDIRECTS_MAX) {

@@ -118,9 +118,25 @@ static bool read_first(const struct replica *replica, struct raft_membership_ent
     return entry->payload != NULL;
 }
 
+static bool names_this_disk(const struct replica *replica, const struct members *members)
+{
+    const struct replica_member *self = members_find_const(members, replica->options.node_id);
+    return self != NULL && self->disk_id == replica->identity.disk_id;
+}
+
+static bool is_named_in(const struct replica *replica, const uint8_t *bytes, uint32_t size)
+{
+    struct raft_membership membership;
+    struct members members;
+    uint32_t offset;
+    return raft_membership_decode(bytes, size, &membership, &offset) &&
+           members_decode(bytes + offset, size - offset, &members) && names_this_disk(replica, &members);
+}
+
 static void collect(void *context, const struct log_entry *read)
 {
     struct membership_list *list = context;
+    list->names_this_disk = list->names_this_disk || is_named_in(list->replica, read->bytes, read->size);
     if (read->id.index <= list->after_index) {
         return;
     }
@@ -142,7 +158,7 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
                         struct storage_error *error)
 {
     struct raft_membership_entry first;
-    *list = (struct membership_list){0};
+    *list = (struct membership_list){.replica = replica};
     if (!read_first(replica, &first)) {
         (void)snprintf(error->text, sizeof error->text,
                        "the map holds a membership of a form that this kvd does not know: upgrade this node");
@@ -157,6 +173,9 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
         list->capacity = 4;
         list->entries[list->count++] = first;
     }
+    list->names_this_disk =
+        replica->identity.members_count > 0 || /* it formed the cluster */
+        (first.payload != NULL && is_named_in(replica, first.payload->bytes, first.payload->size));
     return log_store_memberships(replica->options.log, collect, list, error) == STORAGE_OK;
 }
 
@@ -255,6 +274,8 @@ static void take(struct replica *replica, const struct raft_configuration *now)
         return;
     }
     replica->membership.known = true;
+    replica->membership.was_here =
+        replica->membership.was_here || names_this_disk(replica, &replica->members);
     replica->membership.id = now->id;
     peers_set_members(replica, &replica->members);
     if (!was_known) {
@@ -265,13 +286,14 @@ static void take(struct replica *replica, const struct raft_configuration *now)
     }
 }
 
-/* It has its part in what others may still ask of it, and then it ends. */
+/* It has its part in what others may still ask of it, and then it ends. One that comes back under its old id,
+ * with an empty disk, hears first of how the former one was removed: that is not about this one. */
 static void leave(struct replica *replica)
 {
     struct membership *membership = &replica->membership;
     struct raft_status status;
     raft_get_status(replica->raft, &status);
-    if (!status.removed || membership->left) {
+    if (!status.removed || membership->left || !membership->was_here) {
         return;
     }
     membership->left = true;

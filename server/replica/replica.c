@@ -150,9 +150,14 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     };
     struct raft_config config = make_raft_config(replica);
     replica->raft = raft_create(&config, &restore, replica->now_ms);
+    replica->membership.was_here = memberships.names_this_disk;
+    for (uint32_t i = 0; i < memberships.count; i++) { /* later ones may be undone yet */
+        if (memberships.entries[i].id.index <= restore.commit) {
+            replica->membership.committed_index = memberships.entries[i].id.index;
+        }
+    }
     membership_list_deinit(&memberships);
     free(list.runs);
-    replica->membership.committed_index = raft_get_configuration(replica->raft)->id.index;
     membership_follow(replica);
     /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
     uint64_t phase = 0;

@@ -244,7 +244,8 @@ struct membership {
     bool known;              /* the core's configuration was taken */
     struct raft_entry_id id; /* of the one that `members` come from; {0, 0}: the first */
     uint64_t committed_index;
-    bool left; /* a committed one took this node out */
+    bool was_here; /* one named this node, with the disk that it has now */
+    bool left;     /* a committed one took this node out */
     struct catching_up {
         uint64_t node_id; /* RAFT_NODE_NONE: unused */
         uint64_t target_index, begun_ms;
@@ -253,9 +254,12 @@ struct membership {
 
 /* For raft_restore. */
 struct membership_list {
+    const struct replica *replica;
     struct raft_membership_entry *entries; /* with their references */
     uint32_t count, capacity;
     uint64_t after_index;
+    /* One of them, or one that is applied, or the first, names this node with the disk that it has. */
+    bool names_this_disk;
 };
 
 /* ---- snapshot.c ---------------------------------------------------------------------------------- */

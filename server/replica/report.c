@@ -96,10 +96,24 @@ static bool find_agreed(const struct replica *replica, const struct digest_row *
     return false;
 }
 
-/* With two members nobody can say which of them is right: both differ. */
+/* What another voter than this one said of it; NULL: none did. */
+static const struct digest_said *find_other_voter(const struct replica *replica, const struct digest_row *row,
+                                                  uint64_t node_id)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (row->said[i].node_id != node_id && membership_is_voter(replica, row->said[i].node_id)) {
+            return &row->said[i];
+        }
+    }
+    return NULL;
+}
+
+/* Of two voters that differ nobody can say which is right: both are named. */
 static bool is_split(const struct replica *replica, const struct digest_row *row)
 {
-    return raft_get_membership(replica->raft)->voters_count == 2 && row->count == 2;
+    const struct digest_said *one = find_other_voter(replica, row, RAFT_NODE_NONE);
+    return raft_get_membership(replica->raft)->voters_count == 2 && one != NULL &&
+           find_other_voter(replica, row, one->node_id) != NULL;
 }
 
 static void judge(struct replica *replica, struct digest_row *row)
@@ -112,7 +126,8 @@ static void judge(struct replica *replica, struct digest_row *row)
     for (uint32_t i = 0; i < row->count; i++) {
         struct digest_said *said = &row->said[i];
         struct peer *peer = peers_find(replica, said->node_id);
-        if (peer == NULL || said->judged) {
+        bool may_be_judged = has_agreed || membership_is_voter(replica, said->node_id);
+        if (peer == NULL || said->judged || !may_be_judged) {
             continue;
         }
         said->judged = true;
@@ -122,7 +137,7 @@ static void judge(struct replica *replica, struct digest_row *row)
                         "node=%" PRIu64 " index=%" PRIu64 " digest=%016" PRIx64 " others=%016" PRIx64
                         " advice=\"the data of this node is not what the log says: replace it\"",
                         said->node_id, row->index, said->digest,
-                        has_agreed ? agreed : row->said[1 - i].digest);
+                        has_agreed ? agreed : find_other_voter(replica, row, said->node_id)->digest);
         } else if (peer->differs) {
             replica_log(replica, REPLICA_LOG_INFO, "digest-agrees", "node=%" PRIu64 " index=%" PRIu64,
                         said->node_id, row->index);

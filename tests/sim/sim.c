@@ -5,11 +5,15 @@
 #include "sim_client.h"
 #include "sim_connection.h"
 #include "sim_faults.h"
+#include "sim_join.h"
+#include "sim_members.h"
 #include "sim_network.h"
 #include "sim_node.h"
+#include "sim_operator.h"
 #include "sim_promise.h"
 #include "sim_record.h"
 #include "sim_scenario.h"
+#include "sim_stream.h"
 #include "sim_verdict.h"
 #include "sim_workload.h"
 
@@ -150,16 +154,19 @@ struct sim *sim_create(const struct sim_options *options)
     sim->trace = options->trace;
     sim->random.state = options->seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
     (void)snprintf(sim->directory, sizeof sim->directory, "%s", options->directory);
-    sim->nodes_count = (uint32_t)sim->knobs.nodes;
+    bool changes = sim->knobs.changes_per_minute > 0 || sim->knobs.wipes_per_minute > 0;
+    sim->nodes_count = (uint32_t)(sim->knobs.nodes + (changes ? sim->knobs.spares : 0));
     sim_record_create(sim);
     sim_check_create(sim);
     sim_promise_create(sim);
+    sim_members_create(sim);
     sim_network_create(sim);
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         sim->nodes[i] = sim_node_create(sim, i);
     }
     sim_workload_create(sim);
     sim_client_create_all(sim);
+    sim_operator_create(sim);
     return sim;
 }
 
@@ -169,12 +176,16 @@ void sim_destroy(struct sim *sim)
     while (sim_events_take(&sim->events, &event)) { /* what is on its way belongs to nobody else */
         sim_network_forget(&event);
         sim_connection_forget(&event);
+        sim_join_forget(&event);
     }
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         sim_node_destroy(sim->nodes[i]);
     }
+    sim_stream_destroy_all(sim);
+    sim_operator_destroy(sim);
     sim_client_destroy_all(sim);
     sim_network_destroy(sim);
+    sim_members_destroy(sim);
     sim_promise_destroy(sim);
     sim_check_destroy(sim);
     sim_record_destroy(sim);
@@ -184,7 +195,7 @@ void sim_destroy(struct sim *sim)
 
 void sim_start_all(struct sim *sim)
 {
-    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+    for (uint32_t i = 0; i < sim->knobs.nodes; i++) {
         sim_node_start_in(sim->nodes[i], sim_around(sim, STEP_US));
     }
 }
@@ -226,6 +237,7 @@ void sim_run(const struct sim_options *options, struct sim_counts *counts, uint6
         sim_scenario_play(sim, options->scenario);
     } else {
         sim_faults_begin(sim);
+        sim_operator_begin(sim);
         sim_run_until(sim, sim->now_us + sim->knobs.duration_ms * 1000);
     }
     sim_finish(sim, options->checker_is_canary);

@@ -13,6 +13,8 @@
  *   sim_node      a process: its clock, its turns, its end      sim_faults   what goes wrong, and when
  *   sim_network   connections between nodes                     sim_check    properties after every turn
  *   sim_disk      the disk queues of a node                     sim_promise  what disks hold and messages say
+ *   sim_stream    snapshots on their way                        sim_members  who the members are, by the logs
+ *   sim_operator  changes of the members, empty disks           sim_join     nodes that ask to be added
  *   sim_client    clients                                       sim_verdict  properties at the end
  *   sim_connection  their connections with nodes                sim_record   what clients were told
  *   sim_workload  what clients ask                              sim_trace    the story, for people
@@ -30,7 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_NODES_MAX = 7 };
+enum { SIM_NODES_MAX = 12 };
 
 /* Why a run failed; the exit code of kvsim. */
 enum sim_failure {
@@ -48,11 +50,14 @@ struct sim_connections;
 struct sim_check;
 struct sim_promise;
 struct sim_record;
+struct sim_stream;
+struct sim_members;
+struct sim_operator;
 
 /* What was done, for reports. */
 struct sim_counts {
     uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, refused, entries,
-        values, unchecked_keys;
+        values, unchecked_keys, snapshots, changes;
 };
 
 struct sim {
@@ -67,7 +72,7 @@ struct sim {
     /* A digest of all that happened: two runs of one seed have the same. */
     uint64_t digest;
 
-    struct sim_node *nodes[SIM_NODES_MAX];
+    struct sim_node *nodes[SIM_NODES_MAX]; /* those that form the cluster, then those that may join it */
     uint32_t nodes_count;
     struct sim_network *network;
     struct sim_connections *connections;
@@ -76,6 +81,9 @@ struct sim {
     struct sim_check *check;
     struct sim_promise *promise;
     struct sim_record *record;
+    struct sim_stream *streams;
+    struct sim_members *members;
+    struct sim_operator *operator;
 
     bool clients_may_begin; /* new commands */
     bool faults_may_begin;

@@ -1,6 +1,7 @@
 /* sim_check.c: see sim_check.h. */
 #include "sim_check.h"
 
+#include "sim_members.h"
 #include "sim_promise.h"
 #include "sim_record.h"
 
@@ -15,16 +16,20 @@ enum {
     CONTENT_TURNS = 400, /* how often the content of a map is worked out anew */
     CONTENT_KEYS_MAX = 20000,
     QUORUM_TIMEOUTS = 3,
+    VOTELESS_TIMEOUTS = 6, /* a farewell, and a transfer that fails */
     ARGUMENTS_MAX = 16,
     NEIGHBOURS = 24, /* entries at the end of a log that are looked at in every turn */
 };
 
 /* What a node was like after its last turn. */
 struct seen {
-    uint64_t term, vote, commit, applied, log_time_ms;
+    uint64_t term, vote, commit, applied, map_applied, log_time_ms;
     uint64_t leader_term; /* in which it led */
     uint64_t leader_since_ms;
     struct raft_entry_id leader_last;
+    struct sim_configuration configuration; /* in effect; no voters: none */
+    uint64_t configuration_since_ms;
+    uint64_t voteless_since_ms; /* it leads, and is no voter of what is committed; 0: not so */
 };
 
 struct committed {
@@ -107,6 +112,16 @@ static void check_only_leader(struct sim_node *node, uint64_t term)
 static void check_completeness(struct sim_node *node, const struct raft_status *status)
 {
     const struct sim_check *check = node->sim->check;
+    uint64_t base = status->first_index - 1;
+    uint64_t base_term;
+    if (base > 0 &&
+        (base >= check->committed_count || !raft_get_entry_term(sim_node_raft(node), base, &base_term) ||
+         base_term != check->committed[base].term)) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "leader completeness: the log of node %" PRIu64 " begins after entry %" PRIu64
+                 ", which is not committed",
+                 node->id, base);
+    }
     for (uint64_t index = status->first_index; index < check->committed_count; index++) {
         const struct committed *committed = &check->committed[index];
         uint64_t term;
@@ -145,15 +160,90 @@ static void check_quorum(struct sim_node *node, const struct seen *seen)
     const struct sim *sim = node->sim;
     uint64_t now_ms = sim_node_clock_ms(node);
     uint64_t patience_ms = sim->knobs.election_timeout_ms * QUORUM_TIMEOUTS;
-    uint32_t heard = 1;
+    uint64_t heard = 0;
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        heard += i != node->number && node->heard_ms[i] + patience_ms >= now_ms ? 1 : 0;
+        bool is_heard = i == node->number || node->heard_ms[i] + patience_ms >= now_ms;
+        heard |= (uint64_t)is_heard << i;
     }
-    if (heard <= sim->nodes_count / 2 && seen->leader_since_ms + patience_ms < now_ms) {
+    const struct raft_membership *membership = &seen->configuration.membership;
+    if (!sim_members_is_majority(membership, heard) && seen->leader_since_ms + patience_ms < now_ms &&
+        seen->configuration_since_ms + patience_ms < now_ms) {
         sim_fail(node->sim, SIM_LIVENESS,
                  "node %" PRIu64 " still leads, though it has heard of %u nodes of %u only for %" PRIu64
                  " ms",
-                 node->id, heard, sim->nodes_count, patience_ms);
+                 node->id, sim_members_count(membership, heard), membership->voters_count, patience_ms);
+    }
+}
+
+/* A leader that a committed configuration takes out hands over and steps down (thesis 4.2.2). */
+static void check_has_vote(struct sim_node *node, struct seen *seen, const struct raft_status *status)
+{
+    const struct sim_configuration *now = &seen->configuration;
+    uint64_t now_ms = sim_node_clock_ms(node);
+    bool has_vote = sim_members_is_voter(&now->membership, node->id) || now->id.index > status->commit;
+    if (has_vote || seen->leader_term != status->term) {
+        seen->voteless_since_ms = 0;
+    } else if (seen->voteless_since_ms == 0) {
+        seen->voteless_since_ms = now_ms;
+    } else if (seen->voteless_since_ms + node->sim->knobs.election_timeout_ms * VOTELESS_TIMEOUTS < now_ms) {
+        sim_fail(node->sim, SIM_LIVENESS,
+                 "node %" PRIu64 " still leads, though entry %" PRIu64 ", which is committed, took its vote",
+                 node->id, now->id.index);
+    }
+}
+
+/* One that was proposed in this turn may be nowhere else yet. One that came with a snapshot has the place of
+ * the snapshot. */
+static void note_configuration(struct sim_node *node)
+{
+    const struct raft_configuration *core = raft_get_configuration(sim_node_raft(node));
+    const struct raft_entry entry = {.id = core->id, .type = RAFT_ENTRY_MEMBERSHIP, .payload = core->payload};
+    if (core->payload != NULL && core->id.index >= raft_first_index(sim_node_raft(node))) {
+        sim_members_note(node->sim, &entry);
+    }
+}
+
+/* A configuration is in effect as soon as it is in the log, and no longer than that (thesis 4.1). */
+static void check_configuration(struct sim_node *node, struct seen *seen)
+{
+    struct sim *sim = node->sim;
+    const struct raft_configuration *core = raft_get_configuration(sim_node_raft(node));
+    const struct sim_configuration *now = sim_members_of(node);
+    static const struct raft_membership none;
+    if (!raft_membership_equals(&core->membership, now == NULL ? &none : &now->membership)) {
+        sim_fail(sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " goes by the members of entry %" PRIu64
+                 ", but the last ones in its log are "
+                 "those of entry %" PRIu64,
+                 node->id, core->id.index, now == NULL ? 0 : now->id.index);
+    }
+    struct sim_configuration before = seen->configuration;
+    seen->configuration = now == NULL ? (struct sim_configuration){.id = {0, 0}} : *now;
+    if (!raft_membership_equals(&before.membership, &seen->configuration.membership)) {
+        seen->configuration_since_ms = sim_node_clock_ms(node);
+    }
+}
+
+/* Who has no vote stands for no election: neither by the last configuration in its log nor by one that it
+ * does not know to be superseded (thesis 4.2.2). */
+static void check_candidate(const struct sim_node *node, const struct seen *seen,
+                            const struct raft_status *status)
+{
+    if (status->role != RAFT_PRE_CANDIDATE && status->role != RAFT_CANDIDATE) {
+        return;
+    }
+    bool may_stand = sim_members_is_voter(&seen->configuration.membership, node->id);
+    const struct sim_configuration *other;
+    for (size_t i = 0; !may_stand && (other = sim_members_at(node->sim, i)) != NULL; i++) {
+        may_stand = other->id.index < seen->configuration.id.index &&
+                    seen->configuration.id.index > status->commit &&
+                    sim_members_is_voter(&other->membership, node->id);
+    }
+    if (!may_stand) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " stands for election in term %" PRIu64
+                 ", but is no voter since entry %" PRIu64,
+                 node->id, status->term, seen->configuration.id.index);
     }
 }
 
@@ -188,6 +278,7 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
         check_commit_rule(node, seen, status);
     }
     seen->leader_last = status->last;
+    check_has_vote(node, seen, status);
     check_quorum(node, seen);
 }
 
@@ -198,14 +289,16 @@ static void check_committed_entry(struct sim_node *node, const struct raft_statu
     struct sim_check *check = node->sim->check;
     uint64_t term;
     if (!raft_get_entry_term(sim_node_raft(node), index, &term)) {
-        if (index < status->first_index) {
+        if (index < status->first_index && index < check->committed_count) {
             return;
         }
         sim_fail(node->sim, SIM_CORRECTNESS,
                  "node %" PRIu64 " takes entry %" PRIu64 " for committed without having it", node->id, index);
     }
     if (index == check->committed_count) {
-        sim_promise_committed(node, (struct raft_entry_id){term, index});
+        const struct seen *seen = &check->seen[node->number];
+        sim_promise_committed(node, (struct raft_entry_id){term, index}, sim_members_of(node),
+                              seen->configuration.membership.voters_count > 0 ? &seen->configuration : NULL);
         check->committed = sim_grow(check->committed, check->committed_count, &check->committed_capacity,
                                     sizeof *check->committed);
         check->committed[check->committed_count++] = (struct committed){term, status->term};
@@ -284,6 +377,10 @@ static void check_same_content(struct sim_node *node, const struct map_meta *met
         content = (content ^ others[i]) * UINT64_C(0x9E3779B97F4A7C15);
         content ^= content >> 29;
     }
+    for (uint32_t i = 0; i < meta->membership_size; i++) {
+        content = (content ^ meta->membership[i]) * UINT64_C(0x9E3779B97F4A7C15);
+        content ^= content >> 29;
+    }
     content = content == 0 ? 1 : content;
     uint64_t *seen = &check->contents[meta->applied_index];
     if (*seen != 0 && *seen != content) {
@@ -309,13 +406,16 @@ static void check_map(struct sim_node *node, struct seen *seen, const struct raf
     struct map *map = replica_map(node->replica);
     const struct map_meta *meta = map_get_meta(map);
     uint64_t durable = map_durable_index(map);
-    if (meta->applied_index != status->applied) {
+    /* A snapshot is being installed: the log begins beyond the map that still serves. */
+    bool installs = meta->applied_index + 1 < status->first_index;
+    if (installs ? meta->applied_index != seen->map_applied : meta->applied_index != status->applied) {
         sim_fail(sim, SIM_CORRECTNESS,
                  "the map of node %" PRIu64 " has applied %" PRIu64 ", the core %" PRIu64, node->id,
                  meta->applied_index, status->applied);
     }
+    bool is_live = node->map_generation == log_store_map_generation(node->log);
     if (durable > sim_promise_last_index(node) || durable > sim_check_committed(sim) ||
-        durable < sim_promise_base_index(node)) {
+        (is_live && durable < sim_promise_base_index(node))) {
         sim_fail(sim, SIM_CORRECTNESS,
                  "the map of node %" PRIu64 " has %" PRIu64 " on disk, its log after %" PRIu64 " to %" PRIu64
                  "; %" PRIu64 " is committed",
@@ -326,6 +426,7 @@ static void check_map(struct sim_node *node, struct seen *seen, const struct raf
         sim_fail(sim, SIM_CORRECTNESS, "the log time of node %" PRIu64 " goes back", node->id);
     }
     seen->log_time_ms = meta->log_time_ms;
+    seen->map_applied = meta->applied_index;
     note_log_time(sim, meta->log_time_ms);
     if (!map_is_in_entry(map)) {
         check_same_content(node, meta);
@@ -426,7 +527,10 @@ void sim_check_turn(struct sim_node *node)
     raft_check_invariants(raft);
     raft_get_status(raft, &status);
     check_votes(node, seen, &status);
+    note_configuration(node);
     check_commit(node, seen, &status);
+    check_configuration(node, seen);
+    check_candidate(node, seen, &status);
     check_leader(node, seen, &status);
     check_durable(node, &status);
     check_map(node, seen, &status);

@@ -210,11 +210,11 @@ static bool connect_somewhere(struct sim_client *client)
     return true;
 }
 
-/* Snapshots are not there yet: a member that is further behind than eight tails of the log cannot catch up,
- * so clients wait before it comes to that. What is not committed yet is the rest. */
+/* Without snapshots a member that is further behind than eight tails of the log cannot catch up, so clients
+ * wait before it comes to that. What is not committed yet is the rest. */
 static bool somebody_lags(const struct sim *sim)
 {
-    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+    for (uint32_t i = 0; i < sim->nodes_count && sim->knobs.snapshots == 0; i++) {
         if (sim_promise_lag_bytes(sim->nodes[i]) > sim_node_log_tail_bytes(sim) * 4) {
             return true;
         }
@@ -382,7 +382,7 @@ bool sim_client_has_written(const struct sim *sim)
 void sim_client_read_all(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->clients_count; i++) {
-        if (sim->clients[i]->reads_all) {
+        if (sim->clients[i]->reads_all && sim->nodes[sim->clients[i]->wanted_node]->counts) {
             step_in(sim->clients[i], 1);
         }
     }
@@ -402,7 +402,7 @@ bool sim_client_all_read(const struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->clients_count; i++) {
         const struct sim_client *client = sim->clients[i];
-        if (client->reads_all &&
+        if (client->reads_all && sim->nodes[client->wanted_node]->counts &&
             (client->commands_count > 0 || client->next_key < sim_record_keys_count(sim))) {
             return false;
         }

@@ -2,6 +2,7 @@
 #include "sim_connection.h"
 
 #include "sim_client.h"
+#include "sim_operator.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,11 @@ static void on_piece(void *target, uint64_t number)
     } else if (!connection->client_closed) {
         byte_buffer_append(&connection->reader.input, piece->bytes, piece->size);
         connection->applied = piece->applied;
-        sim_client_on_bytes(connection->client);
+        if (connection->client == NULL) {
+            sim_operator_on_bytes(connection->sim);
+        } else {
+            sim_client_on_bytes(connection->client);
+        }
     }
     free(piece);
 }
@@ -129,7 +134,12 @@ static void on_end(void *target, uint64_t number)
 {
     struct sim_connection *connection = target;
     (void)number;
-    if (!connection->client_closed) {
+    if (connection->client_closed) {
+        return;
+    }
+    if (connection->client == NULL) {
+        sim_operator_on_end(connection->sim);
+    } else {
         sim_client_on_end(connection->client);
     }
 }

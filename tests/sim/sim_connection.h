@@ -16,7 +16,7 @@ struct sim_connection {
     struct sim_connection *next;      /* all that ever were: they live as long as the run */
     struct sim_connection *next_live; /* those that a node may still have to do with */
     struct sim *sim;
-    struct sim_client *client;
+    struct sim_client *client; /* NULL: the operator */
     struct sim_node *node;
     uint64_t incarnation; /* of the node */
     uint64_t number;
@@ -45,7 +45,8 @@ void sim_connection_forget(const struct sim_event *event);
 
 /* ---- for clients ---- */
 
-/* With a node that is not down. Lives as long as the run. */
+/* With a node that is not down. Lives as long as the run. `client` NULL: of the operator, whose
+ * sim_operator_on_bytes() and sim_operator_on_end() are called. */
 struct sim_connection *sim_connection_open(struct sim *sim, struct sim_client *client, struct sim_node *node,
                                            bool client_is_slow);
 void sim_connection_send(struct sim_connection *connection, const uint8_t *bytes, size_t size);

@@ -4,6 +4,7 @@
 
 #include "sim_client.h"
 #include "sim_network.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 
@@ -20,7 +21,11 @@ static struct sim_node *any_node(struct sim *sim)
     if (leader != NULL && sim_random_chance(&sim->random, 400)) {
         return leader; /* more happens to leaders than to others */
     }
-    return sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
+    struct sim_node *node;
+    do {
+        node = sim->nodes[sim_random_below(&sim->random, sim->nodes_count)];
+    } while (!node->runs && sim_random_chance(&sim->random, 900));
+    return node;
 }
 
 static uint64_t around_ms(struct sim *sim, uint64_t mean_ms)
@@ -112,6 +117,45 @@ static void transfer(struct sim *sim)
     sim_trace(sim, node, SIM_TRACE_STORY, "is asked to hand leadership to node %" PRIu64 "%s", target,
               begun ? "" : ": it cannot");
     sim_node_wake(node);
+}
+
+static void on_outage_end(void *target, uint64_t number)
+{
+    struct sim_node *node = target;
+    for (uint32_t i = 0; i < node->sim->nodes_count; i++) {
+        sim_network_cut(node->sim, i, node->number, false);
+        sim_network_cut(node->sim, node->number, i, false);
+    }
+    on_resume(node, number);
+}
+
+static void cut_off(struct sim_node *node);
+
+/* Long enough for the others to drop what it needs: down, stopped, or cut off. */
+static void begin_outage(struct sim *sim)
+{
+    struct sim_node *node = any_node(sim);
+    uint64_t away_us = around_ms(sim, sim->knobs.outage_ms);
+    sim_trace(sim, node, SIM_TRACE_STORY, "will be away for %" PRIu64 " ms", away_us / 1000);
+    switch (sim_random_below(&sim->random, 3)) {
+    case 0:
+        sim_node_kill(node, "");
+        sim_node_start_in(node, away_us);
+        break;
+    case 1:
+        sim_node_pause(node);
+        sim_after(sim, away_us, on_resume, node, node->incarnation);
+        break;
+    default:
+        cut_off(node);
+        sim_after(sim, away_us, on_outage_end, node, node->incarnation);
+        break;
+    }
+}
+
+static void break_streams(struct sim *sim)
+{
+    sim_stream_break_all(sim);
 }
 
 /* ---- the network --------------------------------------------------------------------------------- */
@@ -388,6 +432,8 @@ static const struct fault faults[] = {
     {SIM_KNOB_disk_failures_per_minute, fail_disk},
     {SIM_KNOB_disk_full_per_minute, fill_disk},
     {SIM_KNOB_clock_jumps_per_minute, jump_clock},
+    {SIM_KNOB_outages_per_minute, begin_outage},
+    {SIM_KNOB_stream_breaks_per_minute, break_streams},
 };
 enum { FAULTS_COUNT = sizeof faults / sizeof faults[0] };
 
@@ -437,6 +483,7 @@ static void calm_down(struct sim_knobs *knobs)
     knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
     knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;
     knobs->report_us = knobs->report_us < quick_us ? knobs->report_us : quick_us;
+    knobs->chunk_damage_per_mille = 0;
 }
 
 void sim_faults_end(struct sim *sim)
@@ -453,7 +500,7 @@ void sim_faults_end(struct sim *sim)
         node->wall_offset_ms = 0;
         sim_node_set_clock_rate(node, 1000);
         sim_node_resume(node);
-        if (node->state == SIM_NODE_DOWN) {
+        if (node->state == SIM_NODE_DOWN && node->runs) {
             sim_node_start(node);
         }
     }

@@ -89,3 +89,19 @@ SIM_KNOB(disk_full_per_minute, 0, 2, 20, 150, "a disk that is full for a while")
 SIM_KNOB(clock_jumps_per_minute, 0, 2, 60, 250, "a wall clock that jumps")
 SIM_KNOB(clock_jump_ms, 500, 10, 20000, 700, "longest jump")
 SIM_KNOB(clock_rate_percent, 0, 1, 30, 250, "how much faster or slower clocks run")
+
+/* Snapshots, and members that come and go: in a third of the seeds. The other seeds are as if these rows were
+ * not there (sim_knobs_draw). */
+SIM_KNOB(snapshots, 0, 1, 1, 333,
+         "1: who needs what is compacted gets the map; 0: clients wait for everybody")
+SIM_KNOB(short_tail_bytes, 0, 200, 6000, 850,
+         "instead of log_tail_bytes, and checkpoints not less often; 0: that")
+SIM_KNOB(chunk_bytes, 262144, 64, 8192, 800, "of a chunk of a snapshot, but the first")
+SIM_KNOB(outages_per_minute, 0, 6, 40, 850, "nodes that are away for long")
+SIM_KNOB(outage_ms, 2500, 500, 8000, 600, "mean length of that")
+SIM_KNOB(stream_breaks_per_minute, 0, 5, 300, 400, "all streams of snapshots broken")
+SIM_KNOB(chunk_damage_per_mille, 0, 1, 100, 250, "chunks that are repeated, left out, or altered")
+SIM_KNOB(changes_per_minute, 0, 6, 240, 750,
+         "RAFT ADD, REMOVE, REPLACE ..., and nodes that join by themselves")
+SIM_KNOB(wipes_per_minute, 0, 2, 20, 350, "members whose disk is empty all at once")
+SIM_KNOB(spares, 3, 1, 5, 700, "nodes that may join, when members change")

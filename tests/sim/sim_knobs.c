@@ -51,7 +51,8 @@ void sim_knobs_neutral(struct sim_knobs *knobs)
     }
 }
 
-/* Each knob has numbers of its own, so that a new row changes no other knob of a seed. */
+/* Each knob has numbers of its own, so that a new row changes no other knob of a seed. What comes behind
+ * `snapshots` is part of it. */
 void sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed)
 {
     for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
@@ -61,7 +62,8 @@ void sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed)
         }
         bool drawn = sim_random_chance(&random, rows[i].chance);
         uint64_t value = sim_random_scale(&random, rows[i].low, rows[i].high);
-        sim_knob_set(knobs, i, drawn ? value : rows[i].neutral);
+        bool is_part = i <= SIM_KNOB_snapshots || knobs->snapshots != 0;
+        sim_knob_set(knobs, i, drawn && is_part ? value : rows[i].neutral);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "bus_codec.h"
 #include "sim_message_text.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,6 +44,8 @@ struct link {
     struct frame_list stalled; /* held up by a cut */
     struct frame_list arrived; /* in the receiver's socket */
     struct bus_hello answer;   /* of the node that was dialled */
+    bool is_wanted;            /* the node that dials has the other one among its peers */
+    uint64_t disk_id;          /* by which it knows the other one; 0: by none */
 };
 
 struct sim_network {
@@ -224,15 +227,29 @@ static void dial_in(struct link *link, uint64_t in_us)
 }
 
 /* One side says hello; what the other side makes of it. */
-static bool say_hello(struct sim_node *from, struct sim_node *to, struct bus_hello *hello)
+static bool say_hello(struct sim_node *from, struct sim_node *to, struct bus_hello *hello, bool dials)
 {
     struct bus_message refused;
     replica_fill_hello(from->replica, to->id, hello);
     if (replica_check_hello(to->replica, hello, &refused)) {
         return true;
     }
-    replica_on_refused(from->replica, to->id, refused.refused.code, refused.refused.reason);
+    if (dials) { /* an answer that is refused ends the connection, no more (bus_guest.c) */
+        replica_on_refused(from->replica, to->id, refused.refused.code, refused.refused.reason);
+    }
     sim_node_wake(from);
+    return false;
+}
+
+static bool has_peer(const struct sim_node *node, uint64_t id)
+{
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    uint32_t count = replica_peers(node->replica, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (peers[i].node_id == id) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -244,7 +261,12 @@ static void connect_now(struct link *link)
     struct bus_hello hello;
     sim_node_set_time(from);
     sim_node_set_time(to);
-    if (!say_hello(from, to, &hello) || !say_hello(to, from, &link->answer)) {
+    if (!say_hello(from, to, &hello, true) || !say_hello(to, from, &link->answer, false)) {
+        dial_in(link, DIAL_HANGS_US);
+        return;
+    }
+    replica_on_peer_hello(to->replica, from->id, &hello);
+    if (!has_peer(to, from->id)) { /* it has no room for another one */
         dial_in(link, DIAL_HANGS_US);
         return;
     }
@@ -253,7 +275,6 @@ static void connect_now(struct link *link)
     link->last_arrival_us = sim->now_us;
     link->busy_until_us = sim->now_us;
     sim_trace(sim, from, SIM_TRACE_MESSAGES, "is connected to node %u", link->to + 1);
-    replica_on_peer_hello(to->replica, from->id, &hello);
     replica_on_peer_connected(from->replica, to->id, &link->answer);
     sim_node_wake(from);
     sim_node_wake(to);
@@ -268,7 +289,8 @@ static void on_dial(void *target, uint64_t number)
     struct sim *sim = link->sim;
     struct sim_node *from = sim->nodes[link->from];
     struct sim_node *to = sim->nodes[link->to];
-    if (number != link->dial_number || link->connected || from->state == SIM_NODE_DOWN) {
+    if (number != link->dial_number || link->connected || from->state == SIM_NODE_DOWN ||
+        (sim->knobs.snapshots != 0 && !link->is_wanted)) {
         return;
     }
     bool open = !link->cut && !back(link)->cut;
@@ -348,6 +370,9 @@ void sim_network_break(struct sim *sim, uint32_t from, uint32_t to)
     sim_trace(sim, NULL, SIM_TRACE_MESSAGES, "the connection from node %u to node %u breaks", from + 1,
               to + 1);
     end_connection(get_link(sim, from, to));
+    if (sim->knobs.snapshots != 0 && sim_random_chance(&sim->random, 500)) {
+        sim_stream_break(sim, from, to);
+    }
 }
 
 void sim_network_node_ended(struct sim_node *node)
@@ -366,8 +391,72 @@ void sim_network_node_ended(struct sim_node *node)
     }
 }
 
+void sim_network_node_wiped(struct sim_node *node)
+{
+    for (uint32_t i = 0; i < node->sim->nodes_count; i++) {
+        get_link(node->sim, node->number, i)->epoch++;
+        drop_all(&get_link(node->sim, node->number, i)->stalled);
+    }
+}
+
+/* What has arrived and is not read is not read any more. */
+static void part(struct link *link)
+{
+    end_connection(link);
+    link->epoch++;
+    drop_all(&link->arrived);
+}
+
+static void follow_peer(struct sim_node *node, uint32_t other, const struct replica_member *peer)
+{
+    struct link *out = get_link(node->sim, node->number, other);
+    bool was_wanted = out->is_wanted;
+    bool is_another =
+        peer != NULL && peer->disk_id != 0 && out->disk_id != 0 && peer->disk_id != out->disk_id;
+    out->is_wanted = peer != NULL && peer->bus_port != 0;
+    if (peer == NULL || is_another) {
+        end_connection(out); /* what was said still leaves */
+        part(get_link(node->sim, other, node->number));
+        out->disk_id = 0;
+    }
+    if (peer != NULL && peer->disk_id != 0) {
+        out->disk_id = peer->disk_id;
+    }
+    if (out->is_wanted && !was_wanted && !out->connected) {
+        dial_in(out, sim_around(node->sim, 1000));
+    }
+}
+
+void sim_network_follow_peers(struct sim_node *node)
+{
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    uint64_t generation = replica_peers_generation(node->replica);
+    if (generation == node->peers_generation) {
+        return;
+    }
+    node->peers_generation = generation;
+    uint32_t count = replica_peers(node->replica, peers);
+    for (uint32_t i = 0; i < node->sim->nodes_count; i++) {
+        const struct replica_member *peer = NULL;
+        for (uint32_t k = 0; k < count; k++) {
+            peer = peers[k].node_id == i + 1 ? &peers[k] : peer;
+        }
+        if (i != node->number) {
+            follow_peer(node, i, peer);
+        }
+    }
+}
+
 void sim_network_node_started(struct sim_node *node)
 {
+    if (node->sim->knobs.snapshots != 0) {
+        node->peers_generation = UINT64_MAX;
+        for (uint32_t i = 0; i < node->sim->nodes_count; i++) {
+            get_link(node->sim, node->number, i)->is_wanted = false;
+        }
+        sim_network_follow_peers(node);
+        return;
+    }
     for (uint32_t i = 0; i < node->sim->nodes_count; i++) {
         if (i != node->number) {
             dial_in(get_link(node->sim, node->number, i), sim_around(node->sim, 1000));

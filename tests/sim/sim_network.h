@@ -23,6 +23,12 @@ void sim_network_send(struct sim_node *from, uint64_t to, const struct bus_messa
 void sim_network_deliver(struct sim_node *node, uint32_t from);
 bool sim_network_has_input(const struct sim_node *node, uint32_t from);
 
+/* Dials whom the node wants to be connected with, ends its connections with others. After each turn, where
+ * members change. */
+void sim_network_follow_peers(struct sim_node *node);
+/* Another machine is in its place: nothing of what the old one sent is on its way any more. */
+void sim_network_node_wiped(struct sim_node *node);
+
 /* The node's process ended: its connections break. Begins to dial: the node was started. */
 void sim_network_node_ended(struct sim_node *node);
 void sim_network_node_started(struct sim_node *node);

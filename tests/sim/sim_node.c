@@ -2,26 +2,25 @@
 #include "sim_node.h"
 
 #include "sim_check.h"
-#include "sim_client.h"
 #include "sim_connection.h"
+#include "sim_join.h"
+#include "sim_members.h"
 #include "sim_message_text.h"
 #include "sim_network.h"
 #include "sim_promise.h"
+#include "sim_start.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
-    LOG_MAP_BYTES = 512 << 20,
     TURN_US_MIN = 5, /* what a turn takes at least */
     TURN_US_MAX = 60,
     BUSY_TURNS_MAX = 20000,
-    LARGE_BYTES = 800,
-    PAGE_BYTES = 4096,
-    COMMAND_BYTES = 150, /* of a command beside its value, and of its part of an entry */
+    BUS_PORT = 17000,
 };
 
 #define WALL_START_MS UINT64_C(1700000000000)
@@ -115,6 +114,12 @@ static void stop_node(void *context, enum replica_exit code, const char *reason)
 static void log_event(void *context, enum replica_log_level level, const char *event, const char *fields)
 {
     struct sim_node *node = context;
+    char own[512]; /* without what the machine has free: it is another number each time */
+    const char *free_bytes = strstr(fields, " disk_free_bytes=");
+    if (free_bytes != NULL) {
+        (void)snprintf(own, sizeof own, "%.*s", (int)(free_bytes - fields), fields);
+        fields = own;
+    }
     if (strcmp(event, "damage-found") == 0 || strcmp(event, "digest-differs") == 0) {
         sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 ": %s %s", node->id, event, fields);
     }
@@ -129,120 +134,47 @@ static void fill_view(void *context, struct node_view *view)
     view->clients_max = 10000;
 }
 
-/* ---- starting ------------------------------------------------------------------------------------ */
-
-static void refuse_to_start(struct sim_node *node, const struct storage_error *error)
-{
-    sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 " cannot start: %s", node->id, error->text);
-}
-
-static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
+static void send_snapshot(void *context, const struct snapshot_order *order)
 {
     struct sim_node *node = context;
-    char path[160];
-    (void)snprintf(path, sizeof path, "%s/map-%" PRIu64, node->directory,
-                   log_store_map_generation(node->log));
-    struct map_options options = {
-        .directory = path,
-        .map_bytes = node->sim->knobs.map_kib << 10,
-        .hash_seed = hash_seed,
-        .buffer_bytes_max = node->sim->knobs.write_buffer_bytes,
-    };
-    struct map *map = NULL;
-    return map_open(&options, &map, error) == STORAGE_OK ? map : NULL;
+    (void)sim_node_may_act(node);
+    sim_stream_send(node, order);
 }
 
-static void open_log(struct sim_node *node, struct log_identity *identity)
+void sim_node_clean(struct sim_node *node)
 {
     struct storage_error error = {{0}};
-    char path[160];
-    (void)mkdir(node->directory, 0700);
-    (void)snprintf(path, sizeof path, "%s/log", node->directory);
-    (void)mkdir(path, 0700);
-    struct log_store_options options = {.directory = path, .map_bytes = LOG_MAP_BYTES};
-    if (log_store_open(&options, &node->log, &error) != STORAGE_OK) {
-        refuse_to_start(node, &error);
+    if (node->clean_generation != 0 &&
+        data_directory_remove_other_maps(node->data, node->clean_generation, &error) != STORAGE_OK) {
+        sim_fail(node->sim, SIM_CRASH, "node %" PRIu64 ": %s", node->id, error.text);
     }
-    bool found = false;
-    if (log_store_read_identity(node->log, identity, &found, &error) != STORAGE_OK) {
-        refuse_to_start(node, &error);
-    }
-    if (!found) {
-        *identity = (struct log_identity){
-            .node_id = node->id,
-            .disk_id = sim_random_between(&node->sim->random, 1, UINT64_MAX - 1),
-            .formation = LOG_FORMATION_NONE,
-        };
-        if (log_store_write_identity(node->log, identity, &error) != STORAGE_OK) {
-            refuse_to_start(node, &error);
-        }
+    node->clean_generation = 0;
+}
+
+static void on_clean(void *target, uint64_t incarnation)
+{
+    struct sim_node *node = target;
+    if (node->incarnation == incarnation && node->state != SIM_NODE_DOWN) {
+        sim_node_clean(node);
     }
 }
 
-uint64_t sim_node_log_tail_bytes(const struct sim *sim)
+static void map_replaced(void *context)
 {
-    const struct sim_knobs *knobs = &sim->knobs;
-    /* A large entry takes pages of its own. */
-    uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
-                                                        : knobs->value_bytes + COMMAND_BYTES;
-    uint64_t commands = knobs->open_loop_percent > 0 ? SIM_CLIENT_OUTSTANDING_MAX : knobs->pipeline;
-    uint64_t in_flight = knobs->clients * commands * command * 2;
-    return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
+    struct sim_node *node = context;
+    node->clean_generation = log_store_map_generation(node->log);
+    sim_after(node->sim, sim_around(node->sim, node->sim->knobs.disk_us), on_clean, node, node->incarnation);
 }
 
-static void fill_limits(const struct sim *sim, struct replica_options *options)
-{
-    const struct sim_knobs *knobs = &sim->knobs;
-    options->election_timeout_ms = (uint32_t)knobs->election_timeout_ms;
-    options->heartbeat_interval_ms = (uint32_t)(knobs->election_timeout_ms / knobs->heartbeats);
-    options->unreachable_delay_ms = (uint32_t)knobs->unreachable_delay_ms;
-    options->parking_ms = (uint32_t)knobs->parking_ms;
-    options->command_timeout_ms = (uint32_t)knobs->command_timeout_ms;
-    options->entries_in_flight_max = (uint32_t)knobs->entries_in_flight;
-    options->entry_bytes_max = (uint32_t)knobs->entry_bytes;
-    options->checkpoint_log_bytes = knobs->checkpoint_log_bytes;
-    options->checkpoint_idle_ms = (uint32_t)knobs->checkpoint_idle_ms;
-    options->log_tail_bytes = sim_node_log_tail_bytes(sim);
-    options->client_pending_bytes_max = knobs->client_pending_bytes;
-    options->pending_bytes_max = 64 << 20;
-    options->append_bytes_max = (uint32_t)knobs->append_bytes;
-    options->inflight_messages_max = (uint32_t)knobs->inflight_messages;
-    options->cache_bytes_max = knobs->cache_bytes;
-    options->apply_work_per_turn = knobs->apply_work_bytes;
-    options->unstable_bytes_max = knobs->unstable_bytes;
-    options->scrub_rate = knobs->scrub_rate;
-    options->scrub_pause_ms = knobs->election_timeout_ms;
-}
+/* ---- starting ------------------------------------------------------------------------------------ */
 
 void sim_node_start(struct sim_node *node)
 {
     struct sim *sim = node->sim;
-    struct replica_options options = {0};
-    struct replica_member members[SIM_NODES_MAX];
-    memset(members, 0, sizeof members);
+    struct sim_start start;
     node->incarnation++;
-    open_log(node, &options.identity);
-    sim_promise_started(node);
-    for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        members[i].node_id = i + 1;
-        (void)snprintf(members[i].bus_host, sizeof members[i].bus_host, "node%u", i + 1);
-        members[i].bus_port = 17000;
-    }
-    struct bus_listener_address listener = {.name = "client", .port = 7000};
-    (void)snprintf(listener.host, sizeof listener.host, "node%" PRIu64, node->id);
-    fill_limits(sim, &options);
-    options.node_id = node->id;
-    options.members = members;
-    options.members_count = sim->nodes_count;
-    options.listeners = &listener;
-    options.listeners_count = 1;
-    options.seed = sim_random_next(&sim->random);
-    options.new_cluster_id[0] = sim_random_between(&sim->random, 1, UINT64_MAX - 1);
-    options.new_cluster_id[1] = sim_random_next(&sim->random);
-    options.log = node->log;
-    options.open_map = open_map;
-    options.data_directory = node->directory;
-    options.config_file = "";
+    node->is_new = false;
+    sim_start_fill(node, &start);
     struct replica_io io = {
         .context = node,
         .send = send_message,
@@ -251,6 +183,8 @@ void sim_node_start(struct sim_node *node)
         .stop = stop_node,
         .log = log_event,
         .fill_view = fill_view,
+        .send_snapshot = sim->knobs.snapshots != 0 ? send_snapshot : NULL,
+        .map_replaced = sim->knobs.snapshots != 0 ? map_replaced : NULL,
     };
     struct storage_error error = {{0}};
     node->silent = node->ended = node->asked_to_stop = false;
@@ -261,10 +195,12 @@ void sim_node_start(struct sim_node *node)
     node->state = SIM_NODE_RUNNING;
     node->wake_us = UINT64_MAX;
     sim_trace(sim, node, SIM_TRACE_STORY, "starts");
-    node->replica = replica_create(&options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &error);
+    node->replica =
+        replica_create(&start.options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &error);
     if (node->replica == NULL) {
-        refuse_to_start(node, &error);
+        sim_start_refused(node, &error);
     }
+    node->asks_to_join = false;
     sim_check_start(node);
     sim_network_node_started(node);
     sim_node_wake(node);
@@ -273,7 +209,7 @@ void sim_node_start(struct sim_node *node)
 static void on_start(void *target, uint64_t incarnation)
 {
     struct sim_node *node = target;
-    if (node->state == SIM_NODE_DOWN && node->incarnation == incarnation) {
+    if (node->state == SIM_NODE_DOWN && node->incarnation == incarnation && node->runs) {
         sim_node_start(node);
     }
 }
@@ -289,11 +225,15 @@ static void close_process(struct sim_node *node)
 {
     node->silent = true;
     sim_disk_end(node);
+    sim_stream_node_ended(node);
     sim_connection_node_ended(node);
     replica_destroy(node->replica);
     node->replica = NULL;
     log_store_close(node->log);
     node->log = NULL;
+    data_directory_close(node->data);
+    node->data = NULL;
+    node->clean_generation = 0;
     node->state = SIM_NODE_DOWN;
     node->wake_us = UINT64_MAX;
     node->wake_number++;
@@ -312,19 +252,55 @@ void sim_node_kill(struct sim_node *node, const char *why)
     close_process(node);
 }
 
+/* It was taken out by what is committed, or it comes with an empty disk under the id of a member. */
+static bool may_be_refused(const struct sim_node *node)
+{
+    const struct raft_membership *committed = &sim_members_committed(node->sim)->membership;
+    return node->is_wiped || raft_membership_find(committed, node->id) == RAFT_MEMBER_NONE;
+}
+
 /* The replica wants the process to end. */
 static void end_by_itself(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
-    bool has_reason = (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
+    bool is_out = node->exit_code == REPLICA_EXIT_REFUSED && may_be_refused(node);
+    bool has_reason = is_out || (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
                       (node->exit_code == REPLICA_EXIT_DISK && node->disk.has_failed);
     if (!has_reason) {
         sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,
                  (int)node->exit_code, node->exit_reason);
     }
     close_process(node);
+    if (is_out) {
+        node->runs = false;
+        node->gone_us = sim->now_us;
+        return;
+    }
     sim_node_start_in(node, sim_around(sim, sim->knobs.down_ms * 1000));
+}
+
+void sim_node_retire(struct sim_node *node)
+{
+    sim_node_kill(node, "for good");
+    node->runs = false;
+    node->gone_us = node->sim->now_us;
+}
+
+void sim_node_wipe(struct sim_node *node, bool is_same_member)
+{
+    char aside[160];
+    sim_trace(node->sim, node, SIM_TRACE_STORY, "has an empty disk now");
+    (void)snprintf(aside, sizeof aside, "%s-%" PRIu64, node->directory, node->incarnation);
+    if (rename(node->directory, aside) != 0 && !node->is_new) {
+        sim_fail(node->sim, SIM_CRASH, "%s cannot be renamed", node->directory);
+    }
+    node->is_new = true;
+    node->is_wiped = is_same_member;
+    node->joins = node->joins || !is_same_member;
+    node->counts = false;
+    sim_promise_forget(node, is_same_member);
+    sim_network_node_wiped(node);
 }
 
 void sim_node_stop(struct sim_node *node)
@@ -484,6 +460,10 @@ static void on_turn(void *target, uint64_t number)
         check_failure_ends_it(node);
         sim_check_turn(node);
         plan_next(node, left);
+        if (sim->knobs.snapshots != 0) {
+            sim_network_follow_peers(node);
+            sim_join_continue(node);
+        }
         if (node->entries_were_sent && node->when_entries_are_sent != NULL) {
             void (*happen)(struct sim_node *) = node->when_entries_are_sent;
             node->when_entries_are_sent = NULL;
@@ -505,6 +485,10 @@ struct sim_node *sim_node_create(struct sim *sim, uint32_t number)
     node->clock_first_us = 1000000 * (1 + sim_random_below(&sim->random, 100000));
     node->clock_local_us = node->clock_first_us;
     node->wake_us = UINT64_MAX;
+    node->joins = number >= sim->knobs.nodes;
+    node->runs = node->counts = !node->joins;
+    node->is_new = true;
+    node->bus_port = BUS_PORT;
     (void)snprintf(node->directory, sizeof node->directory, "%s/node%" PRIu64, sim->directory, node->id);
     return node;
 }

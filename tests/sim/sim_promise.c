@@ -2,6 +2,7 @@
 #include "sim_promise.h"
 
 #include "sim_check.h"
+#include "sim_members.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ struct disk {
     size_t terms_capacity;
     struct vote *votes; /* terms ascend */
     size_t votes_count, votes_capacity;
+    /* What the disk before held, as long as the node counts as the same member: what it has promised may be
+     * on its way still. NULL: none. */
+    struct disk *lost;
 };
 
 /* An entry as it was first seen on a disk or in a message. */
@@ -46,12 +50,22 @@ void sim_promise_create(struct sim *sim)
     sim->promise = sim_allocate(sizeof *sim->promise);
 }
 
+static void free_disk(struct disk *disk)
+{
+    if (disk->lost != NULL) {
+        free_disk(disk->lost);
+        free(disk->lost);
+    }
+    free(disk->terms);
+    free(disk->votes);
+    memset(disk, 0, sizeof *disk);
+}
+
 void sim_promise_destroy(struct sim *sim)
 {
     struct sim_promise *promise = sim->promise;
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
-        free(promise->disks[i].terms);
-        free(promise->disks[i].votes);
+        free_disk(&promise->disks[i]);
     }
     for (size_t i = 0; i < promise->contents_count; i++) {
         while (promise->contents[i] != NULL) {
@@ -74,6 +88,12 @@ static struct disk *disk_of(const struct sim_node *node)
 static bool holds(const struct disk *disk, struct raft_entry_id id)
 {
     return id.index <= disk->base.index || (id.index <= disk->last.index && disk->terms[id.index] == id.term);
+}
+
+/* The same, or a disk that was in its place did. */
+static bool held(const struct disk *disk, struct raft_entry_id id)
+{
+    return holds(disk, id) || (disk->lost != NULL && held(disk->lost, id));
 }
 
 static void set_term(struct disk *disk, uint64_t index, uint64_t term)
@@ -101,6 +121,7 @@ static void check_content(struct sim_node *node, const struct raft_entry *entry,
                           uint64_t previous_term)
 {
     struct sim_promise *promise = node->sim->promise;
+    sim_members_note(node->sim, entry);
     uint64_t hash = entry->payload == NULL ? 1 : XXH3_64bits(entry->payload->bytes, entry->payload->size);
     hash = hash * 31 + (uint64_t)entry->type;
     struct content *content = find_content(promise, entry->id);
@@ -161,7 +182,8 @@ static void note_vote(struct sim_node *node, uint64_t term, uint64_t candidate)
 static bool has_vote(const struct disk *disk, uint64_t term, uint64_t candidate)
 {
     const struct vote *vote = find_vote(disk, term);
-    return vote != NULL && vote->candidate == candidate;
+    return (vote != NULL && vote->candidate == candidate) ||
+           (disk->lost != NULL && has_vote(disk->lost, term, candidate));
 }
 
 /* ---- writes -------------------------------------------------------------------------------------- */
@@ -183,20 +205,38 @@ static void write_hard_state(struct sim_node *node, const struct log_hard_state 
     }
 }
 
-/* How many disks hold an entry. */
-static uint32_t holders(const struct sim *sim, struct raft_entry_id id)
+/* The nodes whose disks hold an entry, or did: a bit for each. */
+static uint64_t holders(const struct sim *sim, struct raft_entry_id id)
 {
-    uint32_t disks = 0;
+    uint64_t disks = 0;
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        disks += holds(&sim->promise->disks[i], id) ? 1 : 0;
+        disks |= (uint64_t)held(&sim->promise->disks[i], id) << i;
     }
     return disks;
+}
+
+/* Whether what these disks hold is safe. Where it is committed by the last committed configuration, or by one
+ * before it, a majority of that one's voters has it for ever: they hold its entry, and with it all before. Else a
+ * later configuration committed it, which is not committed itself and may be in no log any more; but then no
+ * majority of the last committed one is without it: such a one could elect a leader that is, too. */
+static bool is_safe_on(const struct sim *sim, uint64_t disks)
+{
+    const struct sim_configuration *now = sim_members_committed(sim);
+    if (sim_members_is_majority(&now->membership, disks)) {
+        return true;
+    }
+    bool by_later = false;
+    const struct sim_configuration *other;
+    for (size_t i = 0; !by_later && (other = sim_members_at(sim, i)) != NULL; i++) {
+        by_later = other->id.index > now->id.index && sim_members_is_majority(&other->membership, disks);
+    }
+    return by_later && !sim_members_is_majority(&now->membership, ~disks);
 }
 
 /* What is committed stays on a majority of disks; and every leader of a later term than that in which it was
  * committed has it, so that none makes a follower drop it. One of an earlier term may: it does not know, and
  * the copy was not counted (thesis figure 3.7, with the old leader back among its followers). by_term: of the
- * entries that take the place. */
+ * entries that take the place; UINT64_MAX: nothing committed may go. */
 static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term)
 {
     struct sim *sim = node->sim;
@@ -207,13 +247,15 @@ static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term
         if (id.term != disk->terms[index]) {
             continue;
         }
-        uint32_t left = holders(sim, id) - 1;
-        if (left <= sim->nodes_count / 2 || sim_check_committed_in_term(sim, index) < by_term) {
+        uint64_t left = holders(sim, id) & ~(UINT64_C(1) << node->number);
+        if (!is_safe_on(sim, left) || sim_check_committed_in_term(sim, index) < by_term) {
+            const struct raft_membership *members = &sim_members_committed(sim)->membership;
             sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
-                     " from its disk, which is committed, for one of term %" PRIu64
-                     ": %u disks of %u still hold it",
-                     node->id, index, id.term, by_term, left, sim->nodes_count);
+                     " from its disk, which was committed in term %" PRIu64 ": %u disks of %u still hold it%s",
+                     node->id, index, id.term, sim_check_committed_in_term(sim, index),
+                     sim_members_count(members, left), members->voters_count,
+                     members->outgoing_count > 0 ? ", of the new voters" : "");
         }
     }
 }
@@ -254,9 +296,38 @@ static void check_hint(struct sim_node *node, uint64_t hint)
     }
 }
 
+/* The log names a snapshot: it begins after it, and keeps what goes on from that very entry. */
+static void install(struct sim_node *node, const struct disk_job *job)
+{
+    struct disk *disk = disk_of(node);
+    struct raft_entry_id base = {job->install.base.term, job->install.base.index};
+    if (base.index > sim_check_committed(node->sim) ||
+        sim_check_committed_term(node->sim, base.index) != base.term) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " installs a snapshot up to entry %" PRIu64 " of term %" PRIu64
+                 ", which is not committed",
+                 node->id, base.index, base.term);
+    }
+    if (base.index <= disk->base.index) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "node %" PRIu64 " installs a snapshot up to entry %" PRIu64 ", its log began after %" PRIu64,
+                 node->id, base.index, disk->base.index);
+    }
+    bool goes_on = base.index <= disk->last.index && disk->terms[base.index] == base.term;
+    if (!goes_on && base.index < disk->last.index) {
+        /* Nothing that is committed stands behind an entry that conflicts with a committed one. */
+        check_dropped(node, base.index + 1, UINT64_MAX);
+    }
+    disk->last = goes_on ? disk->last : base;
+    disk->base = base;
+}
+
 void sim_promise_written(struct sim_node *node, const struct disk_job *job)
 {
     struct disk *disk = disk_of(node);
+    if (job->installs) {
+        install(node, job);
+    }
     if (job->write.hard_state != NULL) {
         write_hard_state(node, job->write.hard_state);
     }
@@ -380,30 +451,69 @@ void sim_promise_state(struct sim_node *node, uint64_t term, uint64_t vote)
     }
 }
 
+static bool disk_holds(const void *context, struct raft_entry_id id)
+{
+    const struct sim_node *node = context;
+    const struct disk *disk = disk_of(node);
+    return id.index > disk->base.index ? holds(disk, id)
+                                       : id.index <= sim_check_committed(node->sim) &&
+                                             sim_check_committed_term(node->sim, id.index) == id.term;
+}
+
 void sim_promise_leader(struct sim_node *node, uint64_t term)
 {
     struct sim *sim = node->sim;
-    uint32_t votes = 0;
+    const struct disk *disk = disk_of(node);
+    const struct sim_configuration *now =
+        sim_members_latest(sim, disk_holds, node, !node->joins || disk->base.index > 0);
+    uint64_t votes = 0;
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        votes += has_vote(&sim->promise->disks[i], term, node->id) ? 1 : 0;
+        votes |= (uint64_t)has_vote(&sim->promise->disks[i], term, node->id) << i;
     }
-    if (votes <= sim->nodes_count / 2 || !has_vote(disk_of(node), term, node->id)) {
+    if (now == NULL || !sim_members_is_majority(&now->membership, votes) || !has_vote(disk, term, node->id)) {
         sim_fail(sim, SIM_CORRECTNESS,
-                 "node %" PRIu64 " leads term %" PRIu64 " with the votes of %u disks of %u", node->id, term,
-                 votes, sim->nodes_count);
+                 "node %" PRIu64 " leads term %" PRIu64 " with the votes of %u disks of %u%s", node->id, term,
+                 now == NULL ? 0 : sim_members_count(&now->membership, votes),
+                 now == NULL ? 0 : now->membership.voters_count,
+                 now != NULL && now->membership.outgoing_count > 0 ? ", or too few of the old voters" : "");
     }
 }
 
-void sim_promise_committed(struct sim_node *node, struct raft_entry_id id)
+void sim_promise_committed(struct sim_node *node, struct raft_entry_id id, const struct sim_configuration *by,
+                           const struct sim_configuration *before)
 {
     struct sim *sim = node->sim;
-    uint32_t disks = holders(sim, id);
-    if (disks <= sim->nodes_count / 2) {
+    uint64_t disks = holders(sim, id);
+    bool reached = (by != NULL && sim_members_is_majority(&by->membership, disks)) ||
+                   (before != NULL && sim_members_is_majority(&before->membership, disks));
+    /* One that leads took it for committed before, but was killed before the end of that turn. */
+    for (size_t i = 0; !reached && raft_get_role(sim_node_raft(node)) != RAFT_LEADER; i++) {
+        const struct sim_configuration *other = sim_members_at(sim, i);
+        if (other == NULL) {
+            break;
+        }
+        reached = sim_members_is_majority(&other->membership, disks);
+    }
+    if (!reached) {
         sim_fail(sim, SIM_CORRECTNESS,
                  "node %" PRIu64 " takes entry %" PRIu64 " of term %" PRIu64
-                 " for committed, which %u disks of %u hold",
-                 node->id, id.index, id.term, disks, sim->nodes_count);
+                 " for committed, which %u disks of %u hold%s",
+                 node->id, id.index, id.term, by == NULL ? 0 : sim_members_count(&by->membership, disks),
+                 by == NULL ? 0 : by->membership.voters_count,
+                 by != NULL && by->membership.outgoing_count > 0 ? ", or too few of the old voters" : "");
     }
+}
+
+void sim_promise_forget(struct sim_node *node, bool is_same_member)
+{
+    struct disk *disk = disk_of(node);
+    if (!is_same_member) {
+        free_disk(disk);
+        return;
+    }
+    struct disk *lost = sim_allocate(sizeof *lost);
+    *lost = *disk;
+    *disk = (struct disk){.lost = lost};
 }
 
 bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id)

@@ -4,8 +4,8 @@
  * - a granted vote is on the disk of who grants it before the message leaves, and there is one per term, in
  *   the whole life of a node (thesis 3.4, 3.8; pitfall 9);
  * - an accepted APPEND is on the disk before the answer leaves (pitfall 10);
- * - a leader has the votes of a majority of disks;
- * - what a node takes for committed is on the disks of a majority;
+ * - a leader has the votes of a majority of disks, by the configuration that its own disk holds;
+ * - what a node takes for committed is on the disks of a majority, by the configuration in its log;
  * - terms on disk never go back; a committed entry is never removed from a disk but by compaction;
  * - an entry of one index and term is the same everywhere (log matching);
  * - the commit hint is neither beyond what is committed nor beyond the log.
@@ -13,6 +13,7 @@
 #ifndef SIM_PROMISE_H
 #define SIM_PROMISE_H
 
+#include "sim_members.h"
 #include "sim_node.h"
 
 void sim_promise_create(struct sim *sim);
@@ -26,12 +27,16 @@ void sim_promise_sent(struct sim_node *node, const struct raft_message *message)
 void sim_promise_state(struct sim_node *node, uint64_t term, uint64_t vote);
 /* The node took leadership in this term. */
 void sim_promise_leader(struct sim_node *node, uint64_t term);
-/* The node takes this entry for committed, and nobody did before. */
-void sim_promise_committed(struct sim_node *node, struct raft_entry_id id);
+/* The node takes this entry for committed, and nobody did before. `by`: the configuration in its log;
+ * `before`: another one that was in effect in this turn. NULL: none. */
+void sim_promise_committed(struct sim_node *node, struct raft_entry_id id, const struct sim_configuration *by,
+                           const struct sim_configuration *before);
 /* The log store was opened, or written: it says what was written. */
 void sim_promise_opened(struct sim_node *node);
 /* The same, with every entry's term. */
 void sim_promise_started(struct sim_node *node);
+/* Another disk, an empty one, is in the node's place: of a new member, or, which is refused, of the same. */
+void sim_promise_forget(struct sim_node *node, bool is_same_member);
 /* The disk holds this entry, or held it when compaction dropped it. */
 bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id);
 uint64_t sim_promise_last_index(const struct sim_node *node);

@@ -175,8 +175,10 @@ static void print_summary(const struct batch *batch)
            " entries committed\n",
            counts->turns, counts->messages, counts->crashes, counts->elections, counts->entries);
     printf("  %" PRIu64 " commands: %" PRIu64 " answered, %" PRIu64 " writes of unknown outcome, %" PRIu64
-           " refused for want of room; histories of %" PRIu64 " keys too long to decide\n",
-           counts->commands, counts->acknowledged, counts->unknown, counts->refused, counts->unchecked_keys);
+           " refused for want of room; %" PRIu64 " snapshots loaded, %" PRIu64
+           " changes of members; histories of %" PRIu64 " keys too long to decide\n",
+           counts->commands, counts->acknowledged, counts->unknown, counts->refused, counts->snapshots,
+           counts->changes, counts->unchecked_keys);
     printf("  digest of the runs %016" PRIx64 "\n", batch->digest);
 }
 

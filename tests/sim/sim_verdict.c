@@ -5,13 +5,14 @@
 #include "sim_client.h"
 #include "sim_faults.h"
 #include "sim_node.h"
+#include "sim_operator.h"
 #include "sim_record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_US = 20000, PATIENCE_MS = 20000 };
+enum { STEP_US = 20000, PATIENCE_MS = 20000, UNDISTURBED_TIMEOUTS = 8 };
 
 /* ---- waiting ------------------------------------------------------------------------------------- */
 
@@ -37,11 +38,17 @@ static void wait_until(struct sim *sim, bool (*is_true)(struct sim *sim), const 
 static bool all_run(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        if (sim->nodes[i]->state != SIM_NODE_RUNNING || sim_node_raft(sim->nodes[i]) == NULL) {
+        if (sim->nodes[i]->counts && sim->nodes[i]->runs && !sim->nodes[i]->is_wiped &&
+            (sim->nodes[i]->state != SIM_NODE_RUNNING || sim_node_raft(sim->nodes[i]) == NULL)) {
             return false;
         }
     }
     return true;
+}
+
+static bool is_settled(struct sim *sim)
+{
+    return sim_operator_settle(sim);
 }
 
 static bool is_led(struct sim *sim)
@@ -80,6 +87,9 @@ static bool all_equal(struct sim *sim)
     raft_get_status(sim_node_raft(sim_find_leader(sim)), &leader);
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         struct raft_status status;
+        if (!sim->nodes[i]->counts) {
+            continue;
+        }
         if (sim_node_raft(sim->nodes[i]) == NULL) {
             return false;
         }
@@ -97,6 +107,9 @@ static bool expired_are_gone(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
         uint64_t expiry_ms;
+        if (!sim->nodes[i]->counts) {
+            continue;
+        }
         if (sim_node_raft(sim->nodes[i]) == NULL) {
             return false;
         }
@@ -149,9 +162,16 @@ static void free_dump(struct dump *dump)
 static void compare_contents(struct sim *sim)
 {
     struct dump first = {0};
-    dump_map(replica_map(sim->nodes[0]->replica), &first);
-    for (uint32_t i = 1; i < sim->nodes_count; i++) {
+    uint32_t one = 0;
+    while (!sim->nodes[one]->counts) {
+        one++;
+    }
+    dump_map(replica_map(sim->nodes[one]->replica), &first);
+    for (uint32_t i = one + 1; i < sim->nodes_count; i++) {
         struct dump other = {0};
+        if (!sim->nodes[i]->counts) {
+            continue;
+        }
         dump_map(replica_map(sim->nodes[i]->replica), &other);
         bool same = first.count == other.count;
         for (size_t r = 0; same && r < first.count; r++) {
@@ -161,7 +181,7 @@ static void compare_contents(struct sim *sim)
                 memcmp(byte_buffer_front(&first.records[r]), byte_buffer_front(&other.records[r]), size) == 0;
         }
         if (!same) {
-            sim_fail(sim, SIM_CORRECTNESS, "nodes 1 and %u do not hold the same", i + 1);
+            sim_fail(sim, SIM_CORRECTNESS, "nodes %u and %u do not hold the same", one + 1, i + 1);
         }
         free_dump(&other);
     }
@@ -172,8 +192,40 @@ static void compare_contents(struct sim *sim)
 static void restart_all(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->nodes_count; i++) {
-        sim_node_kill(sim->nodes[i], "for the last check");
-        sim_node_start(sim->nodes[i]);
+        if (sim->nodes[i]->counts) {
+            sim_node_kill(sim->nodes[i], "for the last check");
+            sim_node_start(sim->nodes[i]);
+        }
+    }
+}
+
+/* Those that were removed are started once more: nobody loses leadership for them (thesis 4.2.3). */
+static void check_nobody_disturbs(struct sim *sim)
+{
+    const struct sim_node *leader = sim_find_leader(sim);
+    uint64_t term = raft_get_term(sim_node_raft(leader));
+    uint32_t started = 0;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        struct sim_node *node = sim->nodes[i];
+        if (!node->counts && !node->runs && !node->is_new && !node->is_wiped) {
+            sim_trace(sim, node, SIM_TRACE_STORY, "is started, though it was removed");
+            node->runs = true;
+            sim_node_start(node);
+            started++;
+        }
+    }
+    if (started == 0) {
+        return;
+    }
+    sim_run_until(sim, sim->now_us + sim->knobs.election_timeout_ms * 1000 * UNDISTURBED_TIMEOUTS);
+    if (sim_find_leader(sim) != leader || raft_get_term(sim_node_raft(leader)) != term) {
+        sim_fail(sim, SIM_LIVENESS, "nodes that were removed disturb: node %" PRIu64 " led term %" PRIu64,
+                 leader->id, term);
+    }
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (!sim->nodes[i]->counts && sim->nodes[i]->runs) {
+            sim_node_retire(sim->nodes[i]);
+        }
     }
 }
 
@@ -184,6 +236,7 @@ void sim_verdict(struct sim *sim, bool canary)
     sim_faults_end(sim);
     wait_until(sim, all_run, "the cluster is not formed, or a node does not run");
     wait_until(sim, is_led, "there is no leader");
+    wait_until(sim, is_settled, "the members are not what they are to be");
     sim_run_until(sim, sim->now_us + STEP_US * 10);
     sim->clients_may_begin = false;
     wait_until(sim, clients_idle, "commands are not answered");
@@ -196,6 +249,7 @@ void sim_verdict(struct sim *sim, bool canary)
     wait_until(sim, all_equal, "not all nodes have everything at the end");
     sim_check_all(sim);
     compare_contents(sim);
+    check_nobody_disturbs(sim);
     restart_all(sim);
     wait_until(sim, all_run, "a node does not run after the last restart");
     wait_until(sim, is_led, "there is no leader after the last restart");

@@ -201,12 +201,12 @@ bool cluster_start_node(struct cluster_node *node)
     for (uint32_t i = 0; i < members_count; i++) {
         members[i] = member_at(node->members_count == 0 ? i + 1 : node->members[i]);
     }
-    struct replica_member join = member_at(node->join);
+    struct replica_member joins[] = {member_at(node->join), member_at(node->join_too)};
     if (node->join != 0) {
         members[0] = member_at(node->id);
         members_count = 1;
-        options.joins = &join;
-        options.joins_count = 1;
+        options.joins = joins;
+        options.joins_count = node->join_too != 0 ? 2 : 1;
     }
     struct bus_listener_address listeners[CLUSTER_LISTENERS];
     memset(listeners, 0, sizeof listeners);

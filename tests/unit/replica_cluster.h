@@ -68,6 +68,7 @@ struct cluster_node {
     uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
     uint64_t join;           /* not 0: its directory is new, and it asks the node with this id to be added */
+    uint64_t join_too;       /* ... or this one; 0: none */
     int64_t clock_offset_ms; /* wall clock: cluster_wall_ms() + this */
     struct replica *replica;
     struct log_store *log;

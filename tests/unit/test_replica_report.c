@@ -107,6 +107,33 @@ static void test_pitfall_27_of_two_members_both_are_named(void **state)
     cluster_destroy(cluster);
 }
 
+/* It may be heard of before the other voter is: one voter and a learner say nothing of anybody. */
+static void test_a_learner_beside_two_voters_makes_nobody_differ(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 7);
+    cluster->initial_count = 2;
+    cluster->defaults.digest_interval = INTERVAL;
+    assert_true(cluster_start_node(cluster_node(cluster, 1)));
+    assert_true(cluster_start_node(cluster_node(cluster, 2)));
+    assert_memory_equal(cluster_ask(cluster_await_leader(cluster), "RAFT ADD 3 node3:17000 LEARNER"), "+OK",
+                        3);
+    cluster_node(cluster, 3)->join = 1;
+    assert_true(cluster_start_node(cluster_node(cluster, 3)));
+    cluster_run(cluster, 3000);
+    cluster->delay_ms_max = 20;
+    write_entries(cluster, 20 * INTERVAL);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_false(cluster_has_event(cluster_node(cluster, id), "digest-differs"));
+    }
+    /* Of two voters that do differ both are named, and not the learner. */
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    alter(cluster_node(cluster, 3 - leader->id));
+    write_entries(cluster, 2 * INTERVAL);
+    assert_true(status_has(leader, "\ndigest_differs:1,2\n") || status_has(leader, "\ndigest_differs:2,1\n"));
+    cluster_destroy(cluster);
+}
+
 static void test_pitfall_27_one_that_was_behind_is_judged_when_it_comes(void **state)
 {
     (void)state;
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_27_the_leader_names_a_follower_that_differs),
         cmocka_unit_test(test_pitfall_27_a_leader_that_differs_names_itself),
         cmocka_unit_test(test_pitfall_27_of_two_members_both_are_named),
+        cmocka_unit_test(test_a_learner_beside_two_voters_makes_nobody_differ),
         cmocka_unit_test(test_pitfall_27_one_that_was_behind_is_judged_when_it_comes),
         cmocka_unit_test(test_reports_go_only_to_members_that_know_them),
         cmocka_unit_test(test_a_report_that_was_lost_is_said_again),

@@ -1,0 +1,219 @@
+/* test_replica_newcomers.c: nodes whose place in the cluster not everybody knows of yet: they join, come back
+ * under an old id, or were taken out by what may be undone. */
+#include "replica_cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void tell_leader(struct cluster *cluster, const char *line, const char *begin)
+{
+    const char *reply = cluster_ask(cluster_await_leader(cluster), line);
+    if (strncmp(reply, begin, strlen(begin)) != 0) {
+        fail_msg("%s was answered %s", line, reply);
+    }
+}
+
+static void remove_node(struct cluster *cluster, const struct cluster_node *node)
+{
+    char line[60];
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
+    tell_leader(cluster, line, "+OK");
+}
+
+static enum raft_member_kind kind_of(const struct cluster_node *node, uint64_t id)
+{
+    return raft_membership_find(raft_get_membership(replica_raft(node->replica)), id);
+}
+
+static void start_joining(struct cluster *cluster, uint64_t id, uint64_t asks, uint64_t or_asks)
+{
+    struct cluster_node *node = cluster_node(cluster, id);
+    node->join = asks;
+    node->join_too = or_asks;
+    assert_true(cluster_start_node(node));
+}
+
+static bool has_stopped(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return ((struct cluster_node *)node)->stopped;
+}
+
+static bool is_voter(struct cluster *cluster, void *context)
+{
+    const struct cluster_node *leader = cluster_find_leader(cluster);
+    const struct cluster_node *node = context;
+    return leader != NULL && cluster_status(leader).membership_committed &&
+           kind_of(leader, node->id) == RAFT_MEMBER_VOTER;
+}
+
+static bool greet(struct cluster_node *from, uint64_t to, struct cluster_node *judge,
+                  struct bus_message *refused)
+{
+    struct bus_hello hello;
+    replica_fill_hello(from->replica, to, &hello);
+    return replica_check_hello(judge->replica, &hello, refused);
+}
+
+/* ---- undone -------------------------------------------------------------------------------------- */
+
+/* Seed 4 of the simulator: what a node finds in its log when it starts is not committed by that. */
+static void test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 1);
+    struct cluster_node *learner = cluster_node(cluster, 4);
+    struct bus_message refused;
+    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
+    start_joining(cluster, 4, 1, 0);
+    cluster_run(cluster, 2000);
+    struct cluster_node *old = cluster_await_leader(cluster);
+    cluster_isolate(cluster, old->id);
+    assert_memory_equal(cluster_ask(old, "RAFT REMOVE 4"), "+OK", 3);
+    cluster_run(cluster, 100); /* it is on its disk, and nowhere else */
+    cluster_crash(old);
+    assert_true(cluster_start_node(old));
+    cluster_isolate(cluster, old->id);
+    assert_int_equal(cluster_status(old).kind, RAFT_MEMBER_VOTER);
+    assert_int_equal(kind_of(old, 4), RAFT_MEMBER_NONE);
+    assert_false(greet(learner, old->id, old, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_NOT_A_MEMBER);
+    cluster_run(cluster, 2000);
+    cluster_heal(cluster);
+    cluster_run(cluster, 3000);
+    assert_false(learner->stopped);
+    assert_int_equal(cluster_status(learner).kind, RAFT_MEMBER_LEARNER);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+/* ---- coming back --------------------------------------------------------------------------------- */
+
+/* Seed 31: it reads in the log how the former one of its id was added and removed, entry by entry. */
+static void test_one_that_comes_back_with_an_empty_disk_survives_its_past(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 2);
+    cluster->defaults.append_bytes_max = 1;
+    cluster->defaults.inflight_messages_max = 1;
+    cluster_start_all(cluster);
+    (void)cluster_await_leader(cluster);
+    struct cluster_node *node = cluster_follower(cluster, 0);
+    remove_node(cluster, node);
+    cluster_run_until(cluster, has_stopped, node, 10000);
+    cluster_run(cluster, 3000);
+    cluster_wipe(node);
+    start_joining(cluster, node->id, cluster_await_leader(cluster)->id, 0);
+    cluster_run_until(cluster, is_voter, node, 10000);
+    cluster_run(cluster, 3000);
+    assert_false(node->stopped);
+    cluster_assert_equal(cluster);
+    /* When it is removed itself, it is told, also after a restart. */
+    cluster_crash(node);
+    assert_true(cluster_start_node(node));
+    cluster_run(cluster, 1000);
+    remove_node(cluster, node);
+    cluster_run_until(cluster, has_stopped, node, 10000);
+    cluster_run(cluster, 10);
+    assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
+    cluster_destroy(cluster);
+}
+
+/* Seed 753: the member that is asked is behind, and knows the id by its former disk. */
+static void test_only_the_leader_refuses_a_disk_of_one_that_joins(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 3);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_node *other = cluster_follower(cluster, 0), *node = cluster_follower(cluster, 1);
+    struct bus_hello hello;
+    struct bus_message refused;
+    struct bus_join_answer answer;
+    replica_fill_hello(node->replica, RAFT_NODE_NONE, &hello);
+    hello.disk_id++;
+    hello.formation = BUS_FORMATION_NONE;
+    assert_true(replica_check_hello(other->replica, &hello, &refused));
+    replica_on_join_request(other->replica, &hello, &answer);
+    assert_int_equal(answer.step, BUS_JOIN_ASK); /* there it is refused */
+    assert_false(replica_check_hello(leader->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_DISK);
+    /* The id may have been taken between its hello and the proof that follows it. */
+    replica_on_join_request(leader->replica, &hello, &answer);
+    assert_int_equal(answer.step, BUS_JOIN_WAIT);
+    assert_non_null(strstr(answer.reason, "with another disk"));
+    cluster_destroy(cluster);
+}
+
+/* ---- joining ------------------------------------------------------------------------------------- */
+
+/* Seed 7: two that join name each other first, and a member after that. */
+static void test_nodes_that_join_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(5, 3, 4);
+    start_joining(cluster, 4, 5, 1);
+    start_joining(cluster, 5, 4, 1);
+    cluster_run_until(cluster, is_voter, cluster_node(cluster, 4), 20000);
+    cluster_run_until(cluster, is_voter, cluster_node(cluster, 5), 20000);
+    cluster_run(cluster, 1000);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+static bool has_installed(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_has_event(node, "snapshot-installed");
+}
+
+/* Seed 359: what it has loaded is from before it was added, and so is what the member knows that refuses
+ * it. */
+static void test_one_that_joins_is_not_removed_by_a_member_that_is_behind(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(4, 5);
+    cluster->initial_count = 3;
+    cluster->defaults.log_tail_bytes = 2000;
+    cluster->defaults.checkpoint_log_bytes = 1000;
+    cluster->defaults.checkpoint_idle_ms = 100;
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(cluster_start_node(cluster_node(cluster, id)));
+    }
+    struct cluster_node *leader = cluster_await_leader(cluster), *node = cluster_node(cluster, 4);
+    for (int i = 0; i < 400 && cluster_status(leader).first_index == 1; i++) {
+        char line[20];
+        (void)snprintf(line, sizeof line, "SET k%d v", i);
+        assert_string_equal(cluster_ask(leader, line), "+OK\r\n");
+        cluster_run(cluster, i % 20 == 0 ? 300 : 1);
+    }
+    assert_true(cluster_status(leader).first_index > 1);
+    cluster_hold_disk(leader, DISK_QUEUE_MAP, true); /* no checkpoint: its map stays what it is */
+    start_joining(cluster, 4, leader->id, 0);
+    cluster_run_until(cluster, has_installed, node, 10000);
+    cluster_cut(cluster, leader->id, 4); /* nothing that came later reaches it */
+    assert_int_equal(kind_of(node, 4), RAFT_MEMBER_NONE);
+    replica_on_refused(node->replica, cluster_follower(cluster, 0)->id, BUS_REFUSAL_REMOVED, "removed");
+    cluster_run(cluster, 10);
+    assert_false(node->stopped);
+    replica_on_refused(node->replica, cluster_follower(cluster, 1)->id, BUS_REFUSAL_REMOVED, "removed");
+    cluster_run(cluster, 10);
+    assert_true(node->stopped); /* two of three voters cannot both be behind */
+    cluster_hold_disk(leader, DISK_QUEUE_MAP, false);
+    cluster_destroy(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed),
+        cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
+        cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
+        cmocka_unit_test(test_nodes_that_join_do_not_wait_for_each_other),
+        cmocka_unit_test(test_one_that_joins_is_not_removed_by_a_member_that_is_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
