@@ -306,6 +306,7 @@ void raft_step(struct raft *raft, const struct raft_message *message)
     }
     if (raft->role == RAFT_LEADER && slot != RAFT_SLOT_NONE && message->term == raft->hard_state.term) {
         raft->progress[slot].contact_ms = raft->now_ms;
+        raft->progress[slot].is_heard = true;
     }
     route(raft, message);
 }

@@ -36,6 +36,7 @@ void raft_progress_reset(struct raft_progress *progress, uint64_t next, uint64_t
     progress->match = 0;
     progress->moved_ms = now_ms;
     progress->contact_ms = now_ms; /* a new leader gives everybody an election timeout to be heard of */
+    progress->is_heard = false;
     progress->log_read_id = 0;
     progress->commit_told = 0;
     progress->round_acked = 0;

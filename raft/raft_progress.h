@@ -45,6 +45,7 @@ struct raft_progress {
     bool ask_again;       /* an APPEND without entries is due, to find out whether one was lost */
     uint64_t moved_ms;    /* last time an APPEND was first sent, answered or asked about again */
     uint64_t contact_ms;  /* last message of the current term from it */
+    bool is_heard;        /* ... has come */
     uint64_t log_read_id; /* entries for it are being read from disk; 0: no */
     uint64_t commit_told; /* it was sent word that its log is committed up to here */
     uint64_t round_acked; /* latest heartbeat round that it answered */

@@ -324,7 +324,7 @@ void apply_maybe_purge(struct replica *replica)
 uint64_t apply_deadline_ms(const struct replica *replica)
 {
     uint64_t deadline_ms = UINT64_MAX;
-    if (!map_is_clean(replica->map) && replica->checkpoint == NULL) {
+    if (!map_is_clean(replica->map) && replica->checkpoint == NULL && !snapshot_is_taking_over(replica)) {
         deadline_ms = replica->last_write_ms + replica->options.checkpoint_idle_ms;
     }
     uint64_t expiry_ms;

@@ -238,6 +238,9 @@ static void count_refusals(const struct replica *replica, bool *members_refuse, 
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
+    if (code == BUS_REFUSAL_NOT_A_MEMBER) {
+        join_on_unknown(replica);
+    }
     if (peer == NULL ||
         (code != BUS_REFUSAL_DISK && code != BUS_REFUSAL_CLUSTER && code != BUS_REFUSAL_REMOVED) ||
         (code == BUS_REFUSAL_REMOVED && join_is_wanted(replica))) {

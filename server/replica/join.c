@@ -25,7 +25,8 @@ enum {
 bool join_is_wanted(const struct replica *replica)
 {
     return replica->options.joins_count > 0 && !replica->identity_job_out && !replica->shutting_down &&
-           (replica->identity.formation != LOG_FORMATION_FORMED || replica->members.count == 0);
+           (replica->identity.formation != LOG_FORMATION_FORMED || replica->members.count == 0 ||
+            (replica->join.again && !replica->membership.was_here));
 }
 
 void join_start(struct replica *replica)
@@ -54,6 +55,12 @@ bool replica_take_join_target(struct replica *replica, struct replica_member *ta
                   : join->addresses[join->next_address % replica->options.joins_count];
     join->next_ms = replica->now_ms + JOIN_TRY_MS_MAX;
     return true;
+}
+
+/* It may know of itself as a member from an entry that is nowhere else: nobody comes to take it back. */
+void join_on_unknown(struct replica *replica)
+{
+    replica->join.again = true;
 }
 
 uint64_t join_deadline_ms(const struct replica *replica)
@@ -116,6 +123,7 @@ void replica_on_join_answer(struct replica *replica, const struct bus_join_answe
     }
     switch (answer->step) {
     case BUS_JOIN_ADDED:
+        join->again = false;
         join->next_ms = replica->now_ms + JOIN_MEMBER_RETRY_MS;
         if (replica->identity.formation != LOG_FORMATION_FORMED) {
             say(replica, "join-accepted", "the cluster has added this node");

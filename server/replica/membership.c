@@ -136,7 +136,8 @@ static bool is_named_in(const struct replica *replica, const uint8_t *bytes, uin
 static void collect(void *context, const struct log_entry *read)
 {
     struct membership_list *list = context;
-    list->names_this_disk = list->names_this_disk || is_named_in(list->replica, read->bytes, read->size);
+    list->names_this_disk = list->names_this_disk || (read->id.index <= list->commit &&
+                                                      is_named_in(list->replica, read->bytes, read->size));
     if (read->id.index <= list->after_index) {
         return;
     }
@@ -158,13 +159,16 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
                         struct storage_error *error)
 {
     struct raft_membership_entry first;
-    *list = (struct membership_list){.replica = replica};
+    struct log_store_state state;
+    log_store_get_state(replica->options.log, &state);
+    *list = (struct membership_list){.replica = replica, .commit = state.commit_hint};
     if (!read_first(replica, &first)) {
         (void)snprintf(error->text, sizeof error->text,
                        "the map holds a membership of a form that this kvd does not know: upgrade this node");
         return false;
     }
     list->after_index = map_get_meta(replica->map)->applied_index;
+    list->commit = list->commit < list->after_index ? list->after_index : list->commit;
     if (first.payload != NULL) {
         list->entries = calloc(4, sizeof *list->entries);
         if (list->entries == NULL) {
@@ -274,8 +278,6 @@ static void take(struct replica *replica, const struct raft_configuration *now)
         return;
     }
     replica->membership.known = true;
-    replica->membership.was_here =
-        replica->membership.was_here || names_this_disk(replica, &replica->members);
     replica->membership.id = now->id;
     peers_set_members(replica, &replica->members);
     if (!was_known) {
@@ -315,6 +317,7 @@ void membership_follow(struct replica *replica)
     }
     if (now->id.index <= raft_get_commit(replica->raft) && membership->committed_index != now->id.index) {
         membership->committed_index = now->id.index;
+        membership->was_here = membership->was_here || names_this_disk(replica, &replica->members);
     }
     if (!membership->left && now->payload != NULL &&
         members_find_const(&replica->members, replica->options.node_id) == NULL &&
@@ -354,7 +357,7 @@ static bool is_alive(const struct replica *replica, const struct raft_status *st
     }
     for (uint32_t i = 0; i < status->peers_count; i++) {
         if (status->peers[i].id == id) {
-            return status->peers[i].recently_active;
+            return status->peers[i].recently_active && status->peers[i].is_heard;
         }
     }
     return false;

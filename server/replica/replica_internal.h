@@ -244,7 +244,7 @@ struct membership {
     bool known;              /* the core's configuration was taken */
     struct raft_entry_id id; /* of the one that `members` come from; {0, 0}: the first */
     uint64_t committed_index;
-    bool was_here; /* one named this node, with the disk that it has now */
+    bool was_here; /* a committed one named this node, with the disk that it has now */
     bool left;     /* a committed one took this node out */
     struct catching_up {
         uint64_t node_id; /* RAFT_NODE_NONE: unused */
@@ -255,11 +255,11 @@ struct membership {
 /* For raft_restore. */
 struct membership_list {
     const struct replica *replica;
+    uint64_t commit;                       /* as far as is known from the disk */
     struct raft_membership_entry *entries; /* with their references */
     uint32_t count, capacity;
     uint64_t after_index;
-    /* One of them, or one that is applied, or the first, names this node with the disk that it has. */
-    bool names_this_disk;
+    bool names_this_disk; /* a committed one names this node with the disk that it has */
 };
 
 /* ---- snapshot.c ---------------------------------------------------------------------------------- */
@@ -299,6 +299,7 @@ struct join {
     uint32_t next_address;         /* modulo how many there are */
     struct replica_member sent_to; /* ask here instead; port 0: nowhere */
     uint32_t redirects;            /* in a row */
+    bool again;                    /* what made it a member was undone: members do not know it */
     uint64_t next_ms;              /* not before */
     char said[BUS_REASON_BYTES_MAX + 64];
 };
@@ -635,6 +636,8 @@ void snapshot_destroy(struct replica *replica);
 void join_start(struct replica *replica);
 bool join_is_wanted(const struct replica *replica);
 uint64_t join_deadline_ms(const struct replica *replica);
+/* A member does not know this node as one, or not with its disk. */
+void join_on_unknown(struct replica *replica);
 
 /* replica.c */
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);

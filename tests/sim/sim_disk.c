@@ -3,6 +3,7 @@
 
 #include "sim_node.h"
 #include "sim_promise.h"
+#include "sim_stream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,6 +66,13 @@ static bool needs_room(const struct disk_job *job)
            (job->kind == DISK_JOB_LOG_WRITE && job->entries_count > 0);
 }
 
+/* A small map has no room for what a snapshot that is being sent keeps from being used again. */
+static bool is_pinned(const struct sim_node *node, const struct disk_job *job)
+{
+    return job->kind == DISK_JOB_CHECKPOINT && job->status == STORAGE_FULL &&
+           sim_stream_reads(node, job->map);
+}
+
 static void run(struct sim_node *node, struct disk_job *job)
 {
     struct sim_disk *disk = &node->disk;
@@ -79,6 +87,10 @@ static void run(struct sim_node *node, struct disk_job *job)
     bool done = !fails || (disk->failing_write_is_done && job->kind != DISK_JOB_LOG_READ);
     if (done) {
         disk_job_run(job);
+        if (is_pinned(node, job)) {
+            sim_trace(node->sim, node, SIM_TRACE_STORY, "a checkpoint finds no room beside a snapshot");
+            return;
+        }
         if (job->status != STORAGE_OK) {
             sim_fail(node->sim, SIM_CORRECTNESS, "a %s of node %" PRIu64 " failed: %s", kind_names[job->kind],
                      node->id, job->error.text);

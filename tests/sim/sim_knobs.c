@@ -53,17 +53,29 @@ void sim_knobs_neutral(struct sim_knobs *knobs)
 
 /* Each knob has numbers of its own, so that a new row changes no other knob of a seed. What comes behind
  * `snapshots` is part of it. */
+static void draw(struct sim_knobs *knobs, uint64_t seed, size_t i)
+{
+    struct sim_random random = {seed * UINT64_C(0xD1342543DE82EF95)};
+    for (const char *c = rows[i].name; *c != '\0'; c++) {
+        random.state = sim_random_next(&random) ^ (uint64_t)*c;
+    }
+    bool drawn = sim_random_chance(&random, rows[i].chance);
+    uint64_t value = sim_random_scale(&random, rows[i].low, rows[i].high);
+    bool is_part = i <= SIM_KNOB_snapshots || knobs->snapshots != 0;
+    sim_knob_set(knobs, i, drawn && is_part ? value : rows[i].neutral);
+}
+
 void sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed)
 {
     for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
-        struct sim_random random = {seed * UINT64_C(0xD1342543DE82EF95)};
-        for (const char *c = rows[i].name; *c != '\0'; c++) {
-            random.state = sim_random_next(&random) ^ (uint64_t)*c;
-        }
-        bool drawn = sim_random_chance(&random, rows[i].chance);
-        uint64_t value = sim_random_scale(&random, rows[i].low, rows[i].high);
-        bool is_part = i <= SIM_KNOB_snapshots || knobs->snapshots != 0;
-        sim_knob_set(knobs, i, drawn && is_part ? value : rows[i].neutral);
+        draw(knobs, seed, i);
+    }
+}
+
+void sim_knobs_draw_part(struct sim_knobs *knobs, uint64_t seed)
+{
+    for (size_t i = SIM_KNOB_snapshots + 1; i < SIM_KNOBS_COUNT; i++) {
+        draw(knobs, seed, i);
     }
 }
 

@@ -28,6 +28,8 @@ void sim_knob_set(struct sim_knobs *knobs, size_t knob, uint64_t value);
 
 void sim_knobs_neutral(struct sim_knobs *knobs);
 void sim_knobs_draw(struct sim_knobs *knobs, uint64_t seed);
+/* Only what belongs to `snapshots`, which is on. */
+void sim_knobs_draw_part(struct sim_knobs *knobs, uint64_t seed);
 /* "name=value". False: no such knob, or a value that it cannot have; says which on stderr. */
 bool sim_knobs_parse(struct sim_knobs *knobs, const char *text);
 /* The knobs that are not neutral, as `name=value` words. */

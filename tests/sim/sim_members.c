@@ -70,14 +70,14 @@ const struct sim_configuration *sim_members_latest(const struct sim *sim, sim_me
     return latest;
 }
 
-static bool is_committed(const struct sim *sim, struct raft_entry_id id)
+bool sim_members_is_committed(const struct sim *sim, struct raft_entry_id id)
 {
     return id.index <= sim_check_committed(sim) && sim_check_committed_term(sim, id.index) == id.term;
 }
 
 static bool is_committed_at(const void *sim, struct raft_entry_id id)
 {
-    return is_committed(sim, id);
+    return sim_members_is_committed(sim, id);
 }
 
 const struct sim_configuration *sim_members_committed(const struct sim *sim)
@@ -91,7 +91,7 @@ static bool node_holds(const void *context, struct raft_entry_id id)
     const struct raft *raft = sim_node_raft(node);
     uint64_t term;
     if (id.index < raft_first_index(raft)) {
-        return is_committed(node->sim, id);
+        return sim_members_is_committed(node->sim, id);
     }
     return raft_get_entry_term(raft, id.index, &term) && term == id.term;
 }

@@ -31,6 +31,7 @@ const struct sim_configuration *sim_members_latest(const struct sim *sim, sim_me
 const struct sim_configuration *sim_members_of(const struct sim_node *node);
 /* The last one that is committed: somebody took it for that. */
 const struct sim_configuration *sim_members_committed(const struct sim *sim);
+bool sim_members_is_committed(const struct sim *sim, struct raft_entry_id id);
 /* One after the other; NULL: no more. */
 const struct sim_configuration *sim_members_at(const struct sim *sim, size_t place);
 

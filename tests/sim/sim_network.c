@@ -234,6 +234,10 @@ static bool say_hello(struct sim_node *from, struct sim_node *to, struct bus_hel
     if (replica_check_hello(to->replica, hello, &refused)) {
         return true;
     }
+    if (from->sim->knobs.snapshots != 0) {
+        sim_trace(from->sim, from, SIM_TRACE_MESSAGES, "is refused by node %" PRIu64 ": %s", to->id,
+                  refused.refused.reason);
+    }
     if (dials) { /* an answer that is refused ends the connection, no more (bus_guest.c) */
         replica_on_refused(from->replica, to->id, refused.refused.code, refused.refused.reason);
     }

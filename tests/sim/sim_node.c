@@ -259,13 +259,32 @@ static bool may_be_refused(const struct sim_node *node)
     return node->is_wiped || raft_membership_find(committed, node->id) == RAFT_MEMBER_NONE;
 }
 
+/* One that was removed, and added again with the same disk, has read of the first only. It is started again.
+ */
+static bool was_removed_once(const struct sim_node *node)
+{
+    uint64_t index;
+    if (node->exit_code != REPLICA_EXIT_REFUSED ||
+        sscanf(node->exit_reason, "this node was removed from the cluster by entry %" SCNu64, &index) != 1) {
+        return false;
+    }
+    const struct sim_configuration *other;
+    for (size_t i = 0; (other = sim_members_at(node->sim, i)) != NULL; i++) {
+        if (other->id.index == index && sim_members_is_committed(node->sim, other->id)) {
+            return raft_membership_find(&other->membership, node->id) == RAFT_MEMBER_NONE;
+        }
+    }
+    return false;
+}
+
 /* The replica wants the process to end. */
 static void end_by_itself(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
     bool is_out = node->exit_code == REPLICA_EXIT_REFUSED && may_be_refused(node);
-    bool has_reason = is_out || (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
+    bool has_reason = is_out || was_removed_once(node) ||
+                      (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
                       (node->exit_code == REPLICA_EXIT_DISK && node->disk.has_failed);
     if (!has_reason) {
         sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,

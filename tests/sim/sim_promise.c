@@ -215,10 +215,11 @@ static uint64_t holders(const struct sim *sim, struct raft_entry_id id)
     return disks;
 }
 
-/* Whether what these disks hold is safe. Where it is committed by the last committed configuration, or by one
- * before it, a majority of that one's voters has it for ever: they hold its entry, and with it all before. Else a
- * later configuration committed it, which is not committed itself and may be in no log any more; but then no
- * majority of the last committed one is without it: such a one could elect a leader that is, too. */
+/* Whether what these disks hold is safe. Where it is committed by the last committed configuration, or by
+ * one before it, a majority of that one's voters has it for ever: they hold its entry, and with it all
+ * before. Else a later configuration committed it, which is not committed itself and may be in no log any
+ * more; but then no majority of the last committed one is without it: such a one could elect a leader that
+ * is, too. */
 static bool is_safe_on(const struct sim *sim, uint64_t disks)
 {
     const struct sim_configuration *now = sim_members_committed(sim);
@@ -252,7 +253,8 @@ static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term
             const struct raft_membership *members = &sim_members_committed(sim)->membership;
             sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
-                     " from its disk, which was committed in term %" PRIu64 ": %u disks of %u still hold it%s",
+                     " from its disk, which was committed in term %" PRIu64
+                     ": %u disks of %u still hold it%s",
                      node->id, index, id.term, sim_check_committed_in_term(sim, index),
                      sim_members_count(members, left), members->voters_count,
                      members->outgoing_count > 0 ? ", of the new voters" : "");

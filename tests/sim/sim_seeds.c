@@ -30,19 +30,31 @@ static double real_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, struct sim_knobs *knobs)
+static bool take_settings(const struct sim_seeds_options *options, struct sim_knobs *knobs)
 {
-    if (options->neutral) {
-        sim_knobs_neutral(knobs);
-    } else {
-        sim_knobs_draw(knobs, seed);
-    }
     for (uint32_t i = 0; i < options->settings_count; i++) {
         if (!sim_knobs_parse(knobs, options->settings[i])) {
             return false;
         }
     }
     return true;
+}
+
+/* A seed that has no snapshots of itself, and gets them by hand, draws what belongs to them as well. */
+bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, struct sim_knobs *knobs)
+{
+    if (options->neutral) {
+        sim_knobs_neutral(knobs);
+        return take_settings(options, knobs);
+    }
+    sim_knobs_draw(knobs, seed);
+    bool had_snapshots = knobs->snapshots != 0;
+    bool fine = take_settings(options, knobs);
+    if (fine && !had_snapshots && knobs->snapshots != 0) {
+        sim_knobs_draw_part(knobs, seed);
+        fine = take_settings(options, knobs);
+    }
+    return fine;
 }
 
 /* Shows this run again. */

@@ -163,6 +163,16 @@ void sim_stream_node_ended(struct sim_node *node)
     }
 }
 
+bool sim_stream_reads(const struct sim_node *node, const struct map *map)
+{
+    const struct sim_stream *stream = node->sim->streams;
+    while (stream != NULL &&
+           (stream->from != node || stream->snapshot == NULL || stream->order->map != map)) {
+        stream = stream->next;
+    }
+    return stream != NULL;
+}
+
 void sim_stream_break_all(struct sim *sim)
 {
     for (struct sim_stream *stream = sim->streams; stream != NULL; stream = stream->next) {

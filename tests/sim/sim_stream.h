@@ -17,6 +17,8 @@
 void sim_stream_send(struct sim_node *from, const struct snapshot_order *order);
 /* The node's process is about to end. */
 void sim_stream_node_ended(struct sim_node *node);
+/* One that the node sends has this map open. */
+bool sim_stream_reads(const struct sim_node *node, const struct map *map);
 /* All connections of streams break; or those of a pair. */
 void sim_stream_break_all(struct sim *sim);
 void sim_stream_break(struct sim *sim, uint32_t a, uint32_t b);

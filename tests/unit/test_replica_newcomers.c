@@ -91,6 +91,69 @@ static void test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed(voi
     cluster_destroy(cluster);
 }
 
+static bool is_named(struct cluster *cluster, void *context)
+{
+    struct cluster_node *node = context;
+    struct raft_status status;
+    (void)cluster;
+    if (replica_raft(node->replica) == NULL) {
+        return false;
+    }
+    raft_get_status(replica_raft(node->replica), &status);
+    return status.kind == RAFT_MEMBER_LEARNER;
+}
+
+/* Seed 2010: it was told that it is a member, and its own log says so, and nobody else's does. */
+static void test_one_whose_joining_was_undone_asks_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 6);
+    struct cluster_node *old = cluster_await_leader(cluster), *node = cluster_node(cluster, 4);
+    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
+    cluster_run(cluster, 500);
+    for (uint64_t id = 1; id <= 3; id++) {
+        if (id != old->id) {
+            cluster_cut(cluster, old->id, id);
+            cluster_cut(cluster, id, old->id);
+        }
+    }
+    start_joining(cluster, 4, old->id, old->id % 3 + 1);
+    cluster_run_until(cluster, is_named, node, 3000);
+    cluster_crash(old);
+    cluster_heal(cluster);
+    cluster_run(cluster, 3000);
+    assert_true(cluster_start_node(old));
+    cluster_run(cluster, 5000);
+    assert_int_equal(kind_of(cluster_await_leader(cluster), 4), RAFT_MEMBER_LEARNER);
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k v"), "+OK\r\n");
+    cluster_run(cluster, 500);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
+/* Seed 2012: nobody has told a new leader that a node is dead; but nobody has told it that it lives. */
+static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 7);
+    struct cluster_node *old = cluster_find_leader(cluster);
+    struct cluster_node *dead = cluster_follower(cluster, 0), *next = cluster_follower(cluster, 1);
+    char line[60];
+    cluster_crash(dead);
+    cluster_run(cluster, 2000);
+    (void)snprintf(line, sizeof line, "RAFT TRANSFER %llu", (unsigned long long)next->id);
+    tell_leader(cluster, line, "+OK");
+    for (int ms = 0; ms < 2000 && !cluster_status(next).leader_ready; ms++) {
+        cluster_run(cluster, 1);
+    }
+    assert_true(cluster_status(next).leader_ready);
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)old->id);
+    assert_memory_equal(cluster_ask(next, line), "-ERR that would leave a cluster that cannot work", 48);
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)dead->id);
+    assert_memory_equal(cluster_ask(next, line), "+OK", 3);
+    cluster_destroy(cluster);
+}
+
 /* ---- coming back --------------------------------------------------------------------------------- */
 
 /* Seed 31: it reads in the log how the former one of its id was added and removed, entry by entry. */
@@ -210,6 +273,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed),
+        cmocka_unit_test(test_one_whose_joining_was_undone_asks_again),
+        cmocka_unit_test(test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
         cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
         cmocka_unit_test(test_nodes_that_join_do_not_wait_for_each_other),

@@ -262,6 +262,39 @@ static void test_an_install_without_room_waits_for_it(void **state)
     assert_true(waited > 0);
 }
 
+static bool has_loaded(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_has_event(node, "snapshot-loaded");
+}
+
+/* Seed 2072 of the simulator: while the log's disk hangs no checkpoint is begun, and none is waited for. */
+static void test_an_install_that_takes_long_lets_the_node_sleep(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_cluster(3, 3, 8);
+    struct cluster_node *away = cluster_follower(cluster, 0);
+    cluster_crash(away);
+    cluster->defaults.checkpoint_idle_ms = 20000;
+    cluster->defaults.checkpoint_log_bytes = 1000 * 1000;
+    assert_true(cluster_start_node(away));
+    write_values(cluster, "early", 10);
+    cluster_run(cluster, 200);
+    assert_false(map_is_clean(replica_map(away->replica)));
+    cluster_isolate(cluster, away->id);
+    cluster_pause(away);
+    write_until_compacted(cluster, cluster_status(away).last.index);
+    cluster_heal(cluster);
+    cluster_hold_disk(away, DISK_QUEUE_LOG, true);
+    cluster_resume(away);
+    cluster_run_until(cluster, has_loaded, away, 10000);
+    cluster_run(cluster, 30000); /* a node that asks for turn after turn fails */
+    cluster_hold_disk(away, DISK_QUEUE_LOG, false);
+    cluster_run(cluster, 3000);
+    assert_true(cluster_has_event(away, "snapshot-installed"));
+    cluster_destroy(cluster);
+}
+
 static void test_an_absent_member_does_not_hold_the_log(void **state)
 {
     (void)state;
@@ -289,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_a_stream_that_breaks_is_begun_again),
         cmocka_unit_test(test_a_snapshot_of_the_first_membership_can_be_installed),
         cmocka_unit_test(test_an_install_without_room_waits_for_it),
+        cmocka_unit_test(test_an_install_that_takes_long_lets_the_node_sleep),
         cmocka_unit_test(test_an_absent_member_does_not_hold_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
