@@ -39,6 +39,7 @@ SIM_KNOB(think_ms, 20, 1, 400, 800, "mean pause of a client between two pipeline
 SIM_KNOB(reads_percent, 40, 5, 90, 600, "reads among the commands")
 SIM_KNOB(counters_percent, 30, 5, 95, 600, "commands on counters, of which every increment is counted")
 SIM_KNOB(expiries_percent, 0, 5, 60, 500, "commands on keys that expire")
+SIM_KNOB(groups_percent, 0, 5, 60, 500, "commands on keys that are only written together")
 SIM_KNOB(followers_percent, 0, 5, 80, 500, "clients that sent READONLY and ask any node")
 SIM_KNOB(value_bytes, 20, 1, 6000, 500, "largest value")
 SIM_KNOB(odd_keys, 0, 1, 1, 300, "1: some keys are empty, very long, or bytes of all kinds")
