@@ -28,6 +28,7 @@ SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buff
 SIM_KNOB(map_kib, 524288, 200, 1500, 120, "size of the map: what grows is refused when a third is taken")
 SIM_KNOB(log_tail_bytes, 4194304, 12000, 200000, 800, "log kept behind the durable map")
 SIM_KNOB(scrub_rate, 0, 1000, 10000000, 300, "bytes a second that are read again and checked; 0: none")
+SIM_KNOB(digest_interval, 4096, 1, 500, 700, "entries between two digests that members compare")
 SIM_KNOB(apply_work_bytes, 4194304, 1, 20000, 300, "work of applying in one turn")
 SIM_KNOB(client_pending_bytes, 1048576, 100, 20000, 300, "requests and replies of a client in flight")
 

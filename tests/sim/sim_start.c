@@ -107,6 +107,7 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->inflight_messages_max = (uint32_t)knobs->inflight_messages;
     options->cache_bytes_max = knobs->cache_bytes;
     options->apply_work_per_turn = knobs->apply_work_bytes;
+    options->digest_interval = knobs->digest_interval;
     options->unstable_bytes_max = knobs->unstable_bytes;
     options->scrub_rate = knobs->scrub_rate;
     options->scrub_pause_ms = knobs->election_timeout_ms;
