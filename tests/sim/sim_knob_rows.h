@@ -3,8 +3,8 @@
  * SIM_KNOB(name, neutral, low, high, chance per mille, what it is)
  *
  * A run draws each knob from its seed (swarm testing): with the given chance a value in [low, high], each
- * order of magnitude as likely as the others, and the neutral value otherwise. The neutral value of a fault
- * is "never". No include guard: it is included several times.
+ * order of magnitude as likely as the others (nodes: see sim_knobs.c), and the neutral value otherwise. The
+ * neutral value of a fault is "never". No include guard: it is included several times.
  */
 
 /* The cluster: see struct replica_options. */
