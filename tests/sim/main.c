@@ -23,6 +23,8 @@ static const char help[] =
     "  --detail story|commands|messages       how much the trace tells (story)\n"
     "  --set NAME=VALUE                       sets a knob of the run (--knobs lists them)\n"
     "  --neutral                              all knobs neutral, but for --set\n"
+    "  --history-steps N                      to decide the history of a key (1000000; for one run "
+    "10000000)\n"
     "  --seconds N                            begins no new run after this time\n"
     "  --stop-at-failure                      reports the smallest seed that fails, and ends\n"
     "  --keep-failures FILE                   adds a line for each failure\n"
@@ -45,6 +47,7 @@ enum option_number {
     OPTION_SET,
     OPTION_NEUTRAL,
     OPTION_KNOBS,
+    OPTION_STEPS,
     OPTION_SECONDS,
     OPTION_STOP,
     OPTION_KEEP,
@@ -78,6 +81,7 @@ static const struct option_row {
     {"set", required_argument, OPTION_SET},
     {"neutral", no_argument, OPTION_NEUTRAL},
     {"knobs", no_argument, OPTION_KNOBS},
+    {"history-steps", required_argument, OPTION_STEPS},
     {"seconds", required_argument, OPTION_SECONDS},
     {"stop-at-failure", no_argument, OPTION_STOP},
     {"keep-failures", required_argument, OPTION_KEEP},
@@ -195,6 +199,9 @@ static void take_option(struct arguments *arguments, enum option_number option, 
         printf("knob: neutral value, or low to high\n\n");
         sim_knobs_print_help(stdout);
         exit(0);
+    case OPTION_STEPS:
+        arguments->seeds.run.history_steps_max = parse_number(text, NULL);
+        break;
     case OPTION_SECONDS:
         arguments->seeds.seconds = parse_small_number(text);
         break;
@@ -334,6 +341,9 @@ int main(int count, char **words)
     arguments.seeds.settings = arguments.settings;
     check_combination(&arguments);
     sim_process_catch_signals();
+    if (!arguments.many && arguments.seeds.run.history_steps_max == 0) {
+        arguments.seeds.run.history_steps_max = SIM_HISTORY_STEPS * UINT64_C(10);
+    }
     if (arguments.many) {
         return exit_code(sim_seeds_run(&arguments.seeds));
     }
