@@ -96,9 +96,6 @@ static bool check_stranger(const struct replica *replica, const struct bus_hello
                            struct bus_message *refused)
 {
     uint64_t cluster = replica->identity.cluster_id[0];
-    if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
-        return true; /* it goes by a newer one */
-    }
     uint64_t committed_index = membership_committed_index(replica);
     /* What took it out may be undone, as long as it is not committed. */
     bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
@@ -121,6 +118,9 @@ static bool check_against_formed(const struct replica *replica, const struct bus
         return false;
     }
     const struct peer *peer = peers_find_const(replica, hello->from);
+    if (hello->formation == BUS_FORMATION_FORMED && hello->membership_index > membership_index(replica)) {
+        return true; /* it goes by a newer one, where it may be a member, and by this disk */
+    }
     if (peer == NULL) {
         return check_stranger(replica, hello, refused);
     }

@@ -70,7 +70,8 @@ struct replica_io {
     /* Streams the map to a follower: replica_on_snapshot_opened(), then in the end, always,
      * replica_on_snapshot_sent(). May be NULL: this node sends none. */
     void (*send_snapshot)(void *context, const struct snapshot_order *order);
-    /* Another map is the live one: what is left of the others may be removed. May be NULL. */
+    /* Another map is the live one, or one that was loaded will not be: what is left of others than the live
+     * one is to be removed. May be NULL. */
     void (*map_replaced)(void *context);
 };
 

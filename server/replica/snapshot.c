@@ -200,6 +200,14 @@ static bool take_membership(struct snapshots *snapshots, const struct map_meta *
     return true;
 }
 
+/* Nothing is to stay of other maps than the live one: the one before it, or one that will not be live. */
+static void remove_other_maps(struct replica *replica)
+{
+    if (replica->io.map_replaced != NULL) {
+        replica->io.map_replaced(replica->io.context);
+    }
+}
+
 void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *meta)
 {
     struct snapshots *snapshots = &replica->snapshots;
@@ -216,7 +224,9 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
         replica_log(replica, REPLICA_LOG_INFO, "snapshot-loaded",
                     "index=%" PRIu64 " keys=%" PRIu64 " ms=%" PRIu64, snapshots->upto.index, meta->key_count,
                     replica->now_ms - snapshots->begun_ms);
+        return;
     }
+    remove_other_maps(replica);
 }
 
 void snapshot_tick(struct replica *replica)
@@ -230,6 +240,7 @@ void snapshot_tick(struct replica *replica)
         replica_log(replica, REPLICA_LOG_INFO, "snapshot-not-needed", "index=%" PRIu64,
                     snapshots->upto.index);
         forget_incoming(replica);
+        remove_other_maps(replica);
         return;
     }
     snapshots->state = SNAPSHOT_INSTALLING;
@@ -265,9 +276,7 @@ bool snapshot_on_installed(struct replica *replica)
     close_retired(replica);
     space_on_map_replaced(replica);
     scrub_on_map_replaced(replica);
-    if (replica->io.map_replaced != NULL) {
-        replica->io.map_replaced(replica->io.context);
-    }
+    remove_other_maps(replica);
     batch_forget(replica, meta->applied_index);
     replica->shown_digest = meta->digest;
     replica->purge_in_flight = false;

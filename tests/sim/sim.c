@@ -156,7 +156,8 @@ struct sim *sim_create(const struct sim_options *options)
     sim->random.state = options->seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
     (void)snprintf(sim->directory, sizeof sim->directory, "%s", options->directory);
     bool changes = sim->knobs.changes_per_minute > 0 || sim->knobs.wipes_per_minute > 0;
-    sim->nodes_count = (uint32_t)(sim->knobs.nodes + (changes ? sim->knobs.spares : 0));
+    bool has_spares = changes || (options->scenario != NULL && sim->knobs.snapshots != 0);
+    sim->nodes_count = (uint32_t)(sim->knobs.nodes + (has_spares ? sim->knobs.spares : 0));
     sim_record_create(sim);
     sim_check_create(sim);
     sim_promise_create(sim);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     TURN_US_MIN = 5, /* what a turn takes at least */
@@ -149,6 +150,17 @@ void sim_node_clean(struct sim_node *node)
         sim_fail(node->sim, SIM_CRASH, "node %" PRIu64 ": %s", node->id, error.text);
     }
     node->clean_generation = 0;
+}
+
+uint32_t sim_node_count_maps(const struct sim_node *node)
+{
+    uint32_t count = 0;
+    char path[160];
+    for (uint64_t generation = 1; generation <= log_store_map_generation(node->log) + 1; generation++) {
+        (void)snprintf(path, sizeof path, "%s/map-%" PRIu64, node->directory, generation);
+        count += access(path, F_OK) == 0 ? 1 : 0;
+    }
+    return count;
 }
 
 static void on_clean(void *target, uint64_t incarnation)
@@ -316,7 +328,7 @@ void sim_node_wipe(struct sim_node *node, bool is_same_member)
     }
     node->is_new = true;
     node->is_wiped = is_same_member;
-    node->joins = node->joins || !is_same_member;
+    node->joins = node->joins || !is_same_member || node->sim->knobs.nodes == 1; /* alone it would form one */
     node->counts = false;
     sim_promise_forget(node, is_same_member);
     sim_network_node_wiped(node);

@@ -86,6 +86,8 @@ void sim_node_wake(struct sim_node *node);
 bool sim_node_listens(const struct sim_node *node);
 /* Removes what is left of other maps than the live one, if that is still to be done. */
 void sim_node_clean(struct sim_node *node);
+/* Folders of maps that it has. */
+uint32_t sim_node_count_maps(const struct sim_node *node);
 /* Before an input outside of a turn. */
 void sim_node_set_time(struct sim_node *node);
 /* Whether a call of the replica still has an effect. Counts down to a death in the middle of a turn. */

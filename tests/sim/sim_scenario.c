@@ -3,27 +3,43 @@
 
 #include "sim_network.h"
 #include "sim_node.h"
+#include "sim_operator.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { STEPS_MAX = 13, MS = 1000 };
+enum { STEPS_MAX = 15, MS = 1000 };
 
 /* What a step is done to. */
 enum who { WORLD, LEADER, FOLLOWER, LONGEST_UP, ALL };
 
-enum what { END, SAY, WAIT, KILL, START, PAUSE, RESUME, CUT_OFF, HEAL, STOP_KINDLY, CUT_FROM_LEADER };
+enum what {
+    END,
+    SAY,
+    WAIT,
+    KILL,
+    START,
+    PAUSE,
+    RESUME,
+    CUT_OFF,
+    HEAL,
+    STOP_KINDLY,
+    CUT_FROM_LEADER,
+    LOSE_DISK,
+    JOIN, /* a node that is none yet: of this number */
+    ASK,  /* the operator asks the leader; %u is the id of the node that is down or leads */
+};
 
 struct step {
     enum what what;
     enum who who;
-    uint64_t ms; /* WAIT */
+    uint64_t ms; /* WAIT; JOIN: the id */
     const char *words;
 };
 
 struct scenario {
     const char *name, *title;
-    uint64_t nodes;
+    uint64_t nodes, spares; /* that form the cluster; that may join it, and then the log is short */
     struct step steps[STEPS_MAX];
 };
 
@@ -31,6 +47,7 @@ static const struct scenario scenarios[] = {
     {"leader-failure",
      "the leader's process dies; another takes over at once, for its connections break",
      3,
+     0,
      {{SAY, WORLD, 0, "the leader is killed"},
       {KILL, LEADER, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
@@ -40,6 +57,7 @@ static const struct scenario scenarios[] = {
     {"node-failure-and-recovery",
      "a follower dies and comes back: the others go on, and bring it up to date",
      3,
+     0,
      {{SAY, WORLD, 0, "a follower is killed; two of three are a majority"},
       {KILL, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
@@ -50,6 +68,7 @@ static const struct scenario scenarios[] = {
      "a follower loses the leader again and again, and disturbs nobody: pre-votes fail while the others hear "
      "it",
      3,
+     0,
      {{SAY, WORLD, 0, "nothing of the leader reaches one follower"},
       {CUT_FROM_LEADER, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 900, NULL},
@@ -64,6 +83,7 @@ static const struct scenario scenarios[] = {
      "the followers lose the leader in the same moment; each may vote for itself, and the random times "
      "decide",
      5,
+     0,
      {{SAY, WORLD, 0, "the leader is cut off: four followers wait for their time-outs"},
       {CUT_OFF, LEADER, 0, NULL},
       {WAIT, WORLD, 2500, NULL},
@@ -74,6 +94,7 @@ static const struct scenario scenarios[] = {
      "a leader that is cut off answers nobody: it steps down, and what it could not commit is not "
      "acknowledged",
      5,
+     0,
      {{SAY, WORLD, 0, "the leader is cut off from all others; its clients still reach it"},
       {CUT_OFF, LEADER, 0, NULL},
       {WAIT, WORLD, 3000, NULL},
@@ -83,6 +104,7 @@ static const struct scenario scenarios[] = {
     {"lagging-follower",
      "a follower that was stopped for a while gets what it has missed from the leader",
      3,
+     0,
      {{SAY, WORLD, 0, "a follower is stopped (SIGSTOP) while clients write"},
       {PAUSE, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 4000, NULL},
@@ -92,6 +114,7 @@ static const struct scenario scenarios[] = {
     {"rolling-restart",
      "one node after the other is told to stop and started again; a leader hands over first",
      3,
+     0,
      {{STOP_KINDLY, LONGEST_UP, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
       {START, ALL, 0, NULL},
@@ -107,10 +130,59 @@ static const struct scenario scenarios[] = {
     {"all-nodes-down",
      "every node is killed in the same moment: what was acknowledged is on the disks of a majority",
      3,
+     0,
      {{SAY, WORLD, 0, "all nodes are killed"},
       {KILL, ALL, 0, NULL},
       {WAIT, WORLD, 500, NULL},
       {SAY, WORLD, 0, "and started again"},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 2000, NULL}}},
+    {"follower-needs-a-snapshot",
+     "a follower was away until the others dropped what it needs: it gets the whole map, on a connection of "
+     "its own",
+     3,
+     1,
+     {{SAY, WORLD, 0, "a follower is killed; the log of the others is short"},
+      {KILL, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 6000, NULL},
+      {SAY, WORLD, 0, "it comes back: the leader streams its map, and the entries after it"},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 2000, NULL}}},
+    {"grow-1-to-3",
+     "a cluster of one becomes one of three: nodes join as learners, and vote when they have caught up",
+     1,
+     2,
+     {{WAIT, WORLD, 3000, NULL},
+      {SAY, WORLD, 0, "a node with an empty disk is started with --join"},
+      {JOIN, WORLD, 2, NULL},
+      {WAIT, WORLD, 2500, NULL},
+      {SAY, WORLD, 0, "and another one: while it becomes a voter, old and new voters decide together"},
+      {JOIN, WORLD, 3, NULL},
+      {WAIT, WORLD, 2500, NULL},
+      {SAY, WORLD, 0, "now one may die"},
+      {KILL, LEADER, 0, NULL},
+      {WAIT, WORLD, 2000, NULL},
+      {START, ALL, 0, NULL},
+      {WAIT, WORLD, 1000, NULL}}},
+    {"replace-a-node",
+     "a disk is lost: the node is refused under its old id, and another one takes its place in one step",
+     3,
+     1,
+     {{SAY, WORLD, 0, "a follower comes back with an empty disk: it has forgotten what it promised"},
+      {LOSE_DISK, FOLLOWER, 0, NULL},
+      {WAIT, WORLD, 3000, NULL},
+      {SAY, WORLD, 0, "the operator names another node in its place, and starts it"},
+      {ASK, WORLD, 0, "RAFT REPLACE %u 4 node4:17000"},
+      {WAIT, WORLD, 300, NULL},
+      {JOIN, WORLD, 4, NULL},
+      {WAIT, WORLD, 4000, NULL}}},
+    {"remove-the-leader",
+     "a leader that is removed commits the change without counting itself, hands over, and ends",
+     3,
+     1,
+     {{ASK, WORLD, 0, "RAFT REMOVE %u"},
+      {WAIT, WORLD, 3000, NULL},
+      {SAY, WORLD, 0, "it is started again by mistake: the others tell it that it is no member"},
       {START, ALL, 0, NULL},
       {WAIT, WORLD, 2000, NULL}}},
 };
@@ -147,6 +219,15 @@ void sim_scenario_set_knobs(const char *name, struct sim_knobs *knobs)
     knobs->unreachable_delay_ms = 50;
     knobs->clients = 3;
     knobs->think_ms = 100;
+    if (find(name)->spares > 0) {
+        knobs->snapshots = 1;
+        knobs->spares = find(name)->spares;
+        knobs->short_tail_bytes = 600;
+        knobs->chunk_bytes = 128;
+        knobs->keys = 12;
+        knobs->checkpoint_idle_ms = 300;
+        knobs->think_ms = 60;
+    }
 }
 
 /* ---- steps --------------------------------------------------------------------------------------- */
@@ -179,9 +260,15 @@ static void act_on(struct sim *sim, struct sim_node *node, const struct step *st
         sim_node_kill(node, "");
         break;
     case START:
-        if (node->state == SIM_NODE_DOWN) {
+        if (node->state == SIM_NODE_DOWN && !node->is_new) {
+            node->runs = true;
             sim_node_start(node);
         }
+        break;
+    case LOSE_DISK:
+        sim_node_kill(node, "its disk is lost");
+        sim_node_wipe(node, true);
+        sim_node_start_in(node, 500 * MS);
         break;
     case PAUSE:
         sim_node_pause(node);
@@ -207,8 +294,26 @@ static void act_on(struct sim *sim, struct sim_node *node, const struct step *st
     case SAY:
     case WAIT:
     case HEAL:
+    case JOIN:
+    case ASK:
         break;
     }
+}
+
+/* The one that is not there any more, else the leader. */
+static unsigned whom_to_name(struct sim *sim)
+{
+    const struct sim_node *named = sim_find_leader(sim);
+    for (uint32_t i = 0; i < sim->knobs.nodes; i++) {
+        named = sim->nodes[i]->is_wiped ? sim->nodes[i] : named;
+    }
+    return named == NULL ? 0 : (unsigned)named->id;
+}
+
+static void ask(struct sim *sim, const char *words)
+{
+    const char *number = strstr(words, "%u");
+    sim_operator_ask(sim, "%.*s%u%s", (int)(number - words), words, whom_to_name(sim), number + 2);
 }
 
 static void take_step(struct sim *sim, const struct step *step)
@@ -219,6 +324,10 @@ static void take_step(struct sim *sim, const struct step *step)
         sim_run_until(sim, sim->now_us + step->ms * MS);
     } else if (step->what == HEAL) {
         sim_network_heal(sim);
+    } else if (step->what == JOIN) {
+        sim_operator_start_joining(sim->nodes[step->ms - 1], 1);
+    } else if (step->what == ASK) {
+        ask(sim, step->words);
     } else if (step->who == ALL) {
         for (uint32_t i = 0; i < sim->nodes_count; i++) {
             act_on(sim, sim->nodes[i], step);

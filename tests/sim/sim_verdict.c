@@ -199,6 +199,17 @@ static void restart_all(struct sim *sim)
     }
 }
 
+/* What is left of maps that snapshots have taken the place of is gone. */
+static bool maps_are_single(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        if (sim->nodes[i]->counts && sim_node_count_maps(sim->nodes[i]) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Those that were removed are started once more: nobody loses leadership for them (thesis 4.2.3). */
 static void check_nobody_disturbs(struct sim *sim)
 {
@@ -249,6 +260,7 @@ void sim_verdict(struct sim *sim, bool canary)
     wait_until(sim, all_equal, "not all nodes have everything at the end");
     sim_check_all(sim);
     compare_contents(sim);
+    wait_until(sim, maps_are_single, "old maps are not removed");
     check_nobody_disturbs(sim);
     restart_all(sim);
     wait_until(sim, all_run, "a node does not run after the last restart");

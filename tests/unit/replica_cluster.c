@@ -129,6 +129,11 @@ static void log_event(void *context, enum replica_log_level level, const char *e
     }
 }
 
+static void note_map_replaced(void *context)
+{
+    ((struct cluster_node *)context)->maps_replaced++;
+}
+
 static void fill_view(void *context, struct node_view *view)
 {
     (void)context;
@@ -237,6 +242,7 @@ bool cluster_start_node(struct cluster_node *node)
         .log = log_event,
         .fill_view = fill_view,
         .send_snapshot = cluster_send_snapshot,
+        .map_replaced = note_map_replaced,
     };
     node->stopped = false;
     node->paused = false;

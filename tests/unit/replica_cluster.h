@@ -80,6 +80,7 @@ struct cluster_node {
     bool has_input;
     struct byte_buffer events; /* what it logged: "event fields\n" */
     uint64_t starts_count;
+    uint32_t maps_replaced; /* times that it was said that old maps are to be removed */
 };
 
 struct cluster_client {

@@ -211,6 +211,39 @@ static void test_only_the_leader_refuses_a_disk_of_one_that_joins(void **state)
     cluster_destroy(cluster);
 }
 
+/* Seed 3640: one that is behind knows a voter as somebody who was announced and has not come yet, or by a
+ * disk that it has no more: without the two of them nobody leads. */
+static void test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_behind(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 8);
+    struct cluster_node *behind = cluster_follower(cluster, 0), *other = cluster_follower(cluster, 1);
+    struct cluster_node *node = cluster_node(cluster, 4);
+    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_run(cluster, 1000);
+    assert_int_equal(kind_of(behind, 4), RAFT_MEMBER_LEARNER);
+    cluster_crash(behind);
+    start_joining(cluster, 4, cluster_await_leader(cluster)->id, 0);
+    cluster_run_until(cluster, is_voter, node, 10000);
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k v"), "+OK\r\n");
+    cluster_run(cluster, 500);
+    for (uint64_t id = 1; id <= 4; id++) { /* three of four voters, one of them behind */
+        if (id != behind->id) {
+            cluster_crash(cluster_node(cluster, id));
+        }
+    }
+    assert_true(cluster_start_node(behind));
+    assert_true(cluster_start_node(other));
+    assert_true(cluster_start_node(node));
+    cluster_cut(cluster, other->id, behind->id); /* the newcomer alone can help it */
+    cluster_cut(cluster, behind->id, other->id);
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET k w"), "+OK\r\n");
+    cluster_heal(cluster);
+    cluster_run(cluster, 2000);
+    assert_int_equal(kind_of(behind, 4), RAFT_MEMBER_VOTER);
+    cluster_destroy(cluster);
+}
+
 /* ---- joining ------------------------------------------------------------------------------------- */
 
 /* Seed 7: two that join name each other first, and a member after that. */
@@ -277,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
         cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
+        cmocka_unit_test(test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_behind),
         cmocka_unit_test(test_nodes_that_join_do_not_wait_for_each_other),
         cmocka_unit_test(test_one_that_joins_is_not_removed_by_a_member_that_is_behind),
     };
