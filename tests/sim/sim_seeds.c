@@ -2,6 +2,7 @@
 #include "sim_seeds.h"
 
 #include "sim_process.h"
+#include "sim_reason.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -259,7 +260,7 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
 struct shrinking {
     const struct sim_seeds_options *options;
     struct sim_options run;
-    enum sim_failure wanted;
+    struct sim_result wanted;
     uint32_t tries;
 };
 
@@ -271,7 +272,7 @@ static bool still_fails(struct shrinking *shrinking, const struct sim_knobs *kno
     run.trace = (struct sim_trace){SIM_TRACE_OFF, NULL};
     shrinking->tries++;
     sim_process_run(&run, shrinking->options->seconds_of_run, &result);
-    return sim_process_signal() == 0 && result.failure == shrinking->wanted;
+    return sim_process_signal() == 0 && sim_reason_is_alike(&result, &shrinking->wanted);
 }
 
 static bool try_value(struct shrinking *shrinking, size_t knob, uint64_t value)
@@ -314,7 +315,7 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
     if (sim_process_signal() != 0) {
         return SIM_PASSED;
     }
-    shrinking.wanted = result.failure;
+    shrinking.wanted = result;
     if (result.failure == SIM_PASSED) {
         printf("seed %" PRIu64 " passes\n", options->first);
         return SIM_PASSED;
