@@ -349,6 +349,10 @@ int main(int count, char **words)
     parse(&arguments, count, words);
     arguments.seeds.settings = arguments.settings;
     check_combination(&arguments);
+    bool runs = arguments.many || arguments.shrink || arguments.one || arguments.scenario != NULL;
+    if (runs && !sim_process_has_room(arguments.many ? arguments.seeds.jobs : 1)) {
+        return 2;
+    }
     sim_process_catch_signals();
     if (arguments.seeds.seconds_of_run == 0) {
         arguments.seeds.seconds_of_run = SECONDS_OF_RUN * (arguments.many ? 1 : THOROUGH);
