@@ -9,7 +9,7 @@
 #   make sim        build/kvsim, the simulator (tests/sim)
 #   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds
 #   make mutants    proves that the simulator finds known bugs; rewrites the table in tests/sim/README.md
-#   make bench      the benchmark of tests/bench
+#   make bench      the benchmark of tests/bench, about twenty minutes; BENCH=--quick: two
 #   make clean
 #
 # V=<variant>: release (default, in build/), asan, tsan, clang, coverage, fuzz (each in build-<variant>/).
@@ -54,24 +54,30 @@ RELEASE := 0.1.0
 BUILD_NAME ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 VERSION_FLAGS = -DKVD_VERSION='"$(RELEASE)"' -DKVD_BUILD='"$(BUILD_NAME)"'
 VERSIONED := $(shell grep -rlE 'KVD_VERSION|KVD_BUILD' --include='*.c' server client)
+# (A missing stamp as a prerequisite would not do: with .SECONDARY, objects that are there pass for made.)
 VERSION_STAMP := $(B)/version-$(RELEASE)-$(BUILD_NAME)
-$(VERSION_STAMP):
-	@mkdir -p $(@D)
+ifeq ($(wildcard $(VERSION_STAMP)),)
+.PHONY: another-version
+another-version:
+	@mkdir -p $(B)
 	@rm -f $(B)/version-*
-	@touch $@
-$(patsubst %.c,$(B)/objects/%.o,$(VERSIONED)): $(VERSION_STAMP)
+	@touch $(VERSION_STAMP)
+$(patsubst %.c,$(B)/objects/%.o,$(VERSIONED)): another-version
+endif
 
 # One library per folder; each sees only the folders that it may know (design: "the house").
 INCLUDE_raft := -Iraft
-INCLUDE_storage := -Istorage
+INCLUDE_form := -Istorage/form
+INCLUDE_storage := -Istorage -Istorage/form
 INCLUDE_protocol := -Iserver/protocol
-INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage
+INCLUDE_commands := -Iserver/commands -Iserver/protocol -Istorage -Istorage/form
 INCLUDE_replica := -Iserver/replica $(INCLUDE_commands) -Iraft
 INCLUDE_runtime := -Iserver/runtime $(INCLUDE_replica)
-INCLUDE_client := -Iclient -Iserver/protocol
+INCLUDE_client := -Iclient -Iserver/protocol -Istorage/form
 INCLUDE_sim := -Itests/sim -Itests/unit $(INCLUDE_replica) -Iclient
 
 DIRECTORY_raft := raft
+DIRECTORY_form := storage/form
 DIRECTORY_storage := storage
 DIRECTORY_protocol := server/protocol
 DIRECTORY_commands := server/commands
@@ -80,13 +86,13 @@ DIRECTORY_runtime := server/runtime
 DIRECTORY_client := client
 DIRECTORY_sim := tests/sim
 
-LIBRARIES := raft storage protocol commands replica runtime client sim
-SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage raft,$(B)/lib$(l).a)
+LIBRARIES := raft form storage protocol commands replica runtime client sim
+SERVER_LIBRARIES := $(foreach l,runtime replica commands protocol storage form raft,$(B)/lib$(l).a)
 SERVER_LINK := -levent_core -levent_pthreads -lcrypto -llmdb -lxxhash
-CLIENT_LINK := -ledit -lcjson
+CLIENT_LINK := -ledit -lcjson -lxxhash
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check unit coverage fuzz sim soak mutants bench clean programs unit-programs fuzz-programs
+.PHONY: all run test check unit coverage fuzz sim soak mutants bench bench-programs clean programs unit-programs fuzz-programs
 .SECONDARY:
 
 all: programs
@@ -111,9 +117,24 @@ $(B)/kvd: $(B)/objects/server/runtime/main.o $(SERVER_LIBRARIES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LINK)
 
-$(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a
+$(B)/kvcli: $(B)/objects/client/main.o $(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LINK)
+
+# Servers that pretend to be the version before this one, and the one after it, for tests of upgrades
+# (server/replica/versions.c): they differ in the objects that say what a server knows.
+PRETEND_older := -DKVD_TEST_RULES_VERSION=1 -DKVD_TEST_BUS_VERSION=3 -DKVD_TEST_BOOK_VERSION=1
+PRETEND_newer := -DKVD_TEST_RULES_VERSION=3 -DKVD_TEST_BUS_VERSION=5
+define pretend_rules
+$$(B)/objects/$(1)/%.o: server/replica/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(INCLUDE_replica) $$(PRETEND_$(1)) -MMD -MP -c $$< -o $$@
+$$(B)/kvd-$(1): $$(B)/objects/server/runtime/main.o $$(B)/objects/$(1)/versions.o $$(B)/objects/$(1)/members.o $$(SERVER_LIBRARIES)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(SERVER_LINK)
+endef
+$(foreach p,older newer,$(eval $(call pretend_rules,$(p))))
 
 # ---- what people ask for -------------------------------------------------------------------------
 
@@ -132,17 +153,18 @@ UNIT_HELPER_OBJECTS := $(patsubst %.c,$(B)/objects/%.o,$(UNIT_HELPERS))
 $(B)/objects/tests/unit/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) -Itests/unit -Itests/sim -Itests/bench $(INCLUDE_runtime) -Iclient -MMD -MP -c $< -o $@
 
 # Which library a test needs: tests of raft link raft alone, and so on; the rest link everything.
 LINK_OF = $(if $(filter test_raft%,$(1)),$(B)/libraft.a,\
-	$(if $(filter test_storage%,$(1)),$(B)/libstorage.a,\
+	$(if $(filter test_storage%,$(1)),$(B)/libstorage.a $(B)/libform.a,\
 	$(if $(filter test_protocol%,$(1)),$(B)/libprotocol.a,\
-	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a,\
-	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a,\
-	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a),\
-	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage raft,$(B)/lib$(l).a),\
-	$(SERVER_LIBRARIES))))))))
+	$(if $(filter test_commands%,$(1)),$(B)/libcommands.a $(B)/libprotocol.a $(B)/libstorage.a $(B)/libform.a,\
+	$(if $(filter test_client%,$(1)),$(B)/libclient.a $(B)/libprotocol.a $(B)/libform.a,\
+	$(if $(filter test_load% test_latency%,$(1)),$(B)/libload.a $(B)/libprotocol.a,\
+	$(if $(filter test_replica%,$(1)),$(foreach l,replica commands protocol storage form raft,$(B)/lib$(l).a),\
+	$(if $(filter test_sim%,$(1)),$(foreach l,sim replica commands protocol storage form raft,$(B)/lib$(l).a),\
+	$(SERVER_LIBRARIES)))))))))
 # Helpers are in an archive: a test gets those that it uses.
 $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 	$(call say,AR,$@)
@@ -153,7 +175,7 @@ $(B)/libunit.a: $(UNIT_HELPER_OBJECTS)
 $(B)/tests/%: $(B)/objects/tests/unit/%.o $(B)/libunit.a $$(call LINK_OF,$$*)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(if $(filter test_client%,$*),$(CLIENT_LINK),$(SERVER_LINK))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(if $(filter test_client%,$*),$(CLIENT_LINK),$(if $(filter test_load% test_latency%,$*),-lm,$(SERVER_LINK)))
 
 unit-programs: $(UNIT_TESTS)
 
@@ -167,7 +189,7 @@ clean:
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-$(B)/fuzz/%: tests/fuzz/%.c $(foreach l,replica commands protocol storage raft,$(B)/lib$(l).a)
+$(B)/fuzz/%: tests/fuzz/%.c $(foreach l,replica commands protocol storage form raft,$(B)/lib$(l).a)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(INCLUDE_replica) -o $@ $^ -llmdb -lxxhash
@@ -183,7 +205,7 @@ fuzz:
 # ---- simulator (tests/sim) -----------------------------------------------------------------------
 
 $(B)/kvsim: $(B)/objects/tests/sim/main.o $(B)/objects/tests/unit/temp_directory.o \
-		$(foreach l,sim replica commands client protocol storage raft,$(B)/lib$(l).a)
+		$(foreach l,sim replica commands client protocol storage form raft,$(B)/lib$(l).a)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -llmdb -lxxhash
 
@@ -203,6 +225,7 @@ mutants: sim
 
 BENCH_OBJECTS := $(B)/objects/tests/bench/bench_clients.o
 FLOOR_OBJECTS := $(patsubst %,$(B)/objects/tests/bench/%.o,floor floor_disk floor_link)
+LOAD_OBJECTS := $(patsubst %,$(B)/objects/tests/bench/%.o,load_client load_keys latency_histogram)
 
 $(B)/objects/tests/bench/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
@@ -219,8 +242,20 @@ $(B)/bench/floor: $(FLOOR_OBJECTS) $(BENCH_OBJECTS) $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -levent_core -llmdb
 
+$(B)/libload.a: $(LOAD_OBJECTS)
+	$(call say,AR,$@)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(B)/bench/load: $(B)/objects/tests/bench/load.o $(B)/libload.a $(B)/libprotocol.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+
+bench-programs: $(B)/kvd $(B)/bench/ceiling $(B)/bench/floor $(B)/bench/load
+
 # BENCH="--quick --only set-50" and the like are handed on.
-bench: $(B)/kvd $(B)/bench/ceiling $(B)/bench/floor
+bench: bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(B) $(BENCH)
 
 # ---- tests (tests/run) ---------------------------------------------------------------------------

@@ -3,14 +3,12 @@
 
 #include "allocate.h"
 #include "command_line.h"
+#include "own_words.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* Words that kvcli itself understands in interactive use. */
-static const char *const own_words[] = {"clear", "exit", "help", "quit", "status"};
 
 static void completion_add(struct completion *completion, const char *name, const char *prefix,
                            size_t prefix_size)
@@ -63,8 +61,8 @@ void completion_find(const struct command_list *list, const char *line, size_t c
         for (size_t i = 0; i < list->count; i++) {
             completion_add(completion, list->entries[i].name, prefix, prefix_size);
         }
-        for (size_t i = 0; i < sizeof own_words / sizeof own_words[0]; i++) {
-            completion_add(completion, own_words[i], prefix, prefix_size);
+        for (size_t i = 0; i < OWN_WORDS_COUNT; i++) {
+            completion_add(completion, OWN_WORDS[i].name, prefix, prefix_size);
         }
     } else if (valid && before.count == 1) {
         const struct command_entry *entry =
@@ -125,6 +123,8 @@ char *completion_hint(const struct command_list *list, const char *line, size_t 
             hint = syntax_skip(entry->syntax, typed.count - names);
         } else if (entry != NULL && entry->subcommands_count > 0 && typed.count == 1) {
             hint = "subcommand ...";
+        } else if (entry == NULL && own_words_find(typed.arguments[0].bytes) != NULL) {
+            hint = syntax_skip(own_words_find(typed.arguments[0].bytes)->syntax, typed.count - 1);
         }
     }
     command_line_deinit(&typed);

@@ -1,6 +1,7 @@
 /* help.c: what `help` prints. */
 #include "help.h"
 
+#include "own_words.h"
 #include "text.h"
 
 #include <string.h>
@@ -42,11 +43,11 @@ static void help_append_group(struct byte_buffer *text, const struct command_lis
 
 static void help_append_all(struct byte_buffer *text, const struct command_list *list, size_t columns)
 {
-    text_append(text, "kvcli's own words:\n"
-                      "  help [command]   this list, or one command\n"
-                      "  status           every node and its state\n"
-                      "  clear            clears the screen\n"
-                      "  quit, exit       end, as does Ctrl-D\n");
+    text_append(text, "kvcli's own words:\n");
+    for (size_t i = 0; i < OWN_WORDS_COUNT; i++) {
+        const struct own_word *word = &OWN_WORDS[i];
+        text_append_format(text, "  %s %s\n      %s\n", word->name, word->syntax, word->summary);
+    }
     for (size_t i = 0; i < list->count; i++) {
         if (group_is_first(list, i)) {
             help_append_group(text, list, group_of(&list->entries[i]), columns);
@@ -83,6 +84,12 @@ bool help_print(struct byte_buffer *text, const struct command_list *list,
         entry != NULL && count > 1
             ? command_entry_find_subcommand(entry, arguments[1].bytes, arguments[1].size)
             : NULL;
+    const struct own_word *word = own_words_find(arguments[0].bytes);
+    if (entry == NULL && count == 1 && word != NULL) {
+        text_append_format(text, "%s %s\n  %s\n  group: kvcli's own words\n", word->name, word->syntax,
+                           word->summary);
+        return true;
+    }
     if (entry == NULL || (count > 1 && subcommand == NULL)) {
         text_append(text, "no such command: ");
         for (size_t i = 0; i < count && i < 2; i++) {

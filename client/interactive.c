@@ -11,6 +11,8 @@
 #include "completion.h"
 #include "help.h"
 #include "hint.h"
+#include "own_commands.h"
+#include "own_words.h"
 #include "status_command.h"
 #include "text.h"
 
@@ -334,6 +336,36 @@ static void interactive_help(struct interactive *interactive, const struct comma
     byte_buffer_deinit(&text);
 }
 
+/* A change, a backup ...: as on the command line, with the nodes that are known here. */
+static void interactive_run_own(struct interactive *interactive, const struct command_line *line)
+{
+    const struct runner *runner = interactive->runner;
+    char **words = allocate_zeroed(line->count + 2, sizeof words[0]);
+    struct options options;
+    char error[256];
+    words[0] = allocate_copy("kvcli", 5);
+    for (size_t i = 0; i < line->count; i++) {
+        words[i + 1] = line->arguments[i].bytes;
+    }
+    if (!options_parse(&options, (int)line->count + 1, words, NULL, error, sizeof error)) {
+        fprintf(runner->out, "%s\n", error);
+    } else if (own_commands_are(options.action)) {
+        options.nodes = runner->client->nodes;
+        options.output = runner->form;
+        options.timeout_ms = runner->client->options.timeout_ms;
+        (void)own_commands_run(&options, interactive->signal_fd, runner->out, runner->out);
+    }
+    free(words[0]);
+    free(words);
+}
+
+static bool line_is_own_command(const struct command_line *line)
+{
+    const struct own_word *word = own_words_find(line->arguments[0].bytes);
+    return word != NULL &&
+           (word->kind == OWN_WORD_CHANGE || word->kind == OWN_WORD_BACKUP || word->kind == OWN_WORD_VERIFY);
+}
+
 /* False: the person wants to end. */
 static bool interactive_execute(struct interactive *interactive, const struct command_line *line)
 {
@@ -349,6 +381,8 @@ static bool interactive_execute(struct interactive *interactive, const struct co
     } else if (command_line_is(line, "status") && line->count == 1) {
         struct endpoint_list nodes = runner->client->nodes;
         (void)status_command_once(&nodes, interactive->status_timeout_ms, runner->form, runner->out);
+    } else if (line_is_own_command(line)) {
+        interactive_run_own(interactive, line);
     } else {
         (void)runner_execute(runner, line->arguments, line->count);
         if (runner->client->ready) {

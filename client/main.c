@@ -4,7 +4,9 @@
 #include "command_line.h"
 #include "help.h"
 #include "interactive.h"
+#include "interrupt.h"
 #include "options.h"
+#include "own_commands.h"
 #include "runner.h"
 #include "status_command.h"
 #include "text.h"
@@ -112,6 +114,15 @@ static int run_status(const struct options *options)
     return status_command_once(&nodes, timeout_ms, options->output, stdout);
 }
 
+static int run_own(const struct options *options)
+{
+    struct interrupt interrupt;
+    interrupt_begin(&interrupt);
+    int exit_code = own_commands_run(options, interrupt.fd, stdout, stderr);
+    interrupt_end(&interrupt);
+    return exit_code;
+}
+
 /* A script must not take an answer that could not be written (a full disk) for an empty one. */
 static int check_output(int exit_code)
 {
@@ -156,6 +167,10 @@ int main(int argc, char **argv)
         return check_output(EXIT_CODE_OK);
     case OPTIONS_STATUS:
         return check_output(run_status(&options));
+    case OPTIONS_BACKUP:
+    case OPTIONS_VERIFY:
+    case OPTIONS_CHANGE:
+        return check_output(run_own(&options));
     case OPTIONS_COMMAND:
         break;
     }

@@ -54,22 +54,53 @@ static void span_copy(struct span span, char *to, size_t to_bytes)
     to[size] = '\0';
 }
 
+static void endpoint_take_port(struct endpoint *endpoint, struct span value)
+{
+    uint64_t port = span_number(value);
+    endpoint->port = port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+static void member_parse_number(struct node_status_member *member, struct span key, struct span value)
+{
+    const struct {
+        const char *key;
+        uint64_t *number;
+    } numbers[] = {
+        {"match", &member->match_index},
+        {"snapshot_keys", &member->snapshot_keys},
+        {"snapshot_keys_total", &member->snapshot_keys_total},
+        {"snapshot_bytes", &member->snapshot_bytes},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (span_is(key, numbers[i].key)) {
+            *numbers[i].number = span_number(value);
+        }
+    }
+}
+
 static void member_parse_field(struct node_status_member *member, struct span key, struct span value)
 {
     if (span_is(key, "host")) {
         span_copy(value, member->address.host, sizeof member->address.host);
     } else if (span_is(key, "port")) {
-        uint64_t port = span_number(value);
-        member->address.port = port <= UINT16_MAX ? (uint16_t)port : 0;
+        endpoint_take_port(&member->address, value);
+    } else if (span_is(key, "bus_host")) {
+        span_copy(value, member->bus.host, sizeof member->bus.host);
+    } else if (span_is(key, "bus_port")) {
+        endpoint_take_port(&member->bus, value);
     } else if (span_is(key, "connected")) {
         member->connected = span_yes(value);
     } else if (span_is(key, "progress")) {
         span_copy(value, member->progress, sizeof member->progress);
         member->progress_known = value.size > 0 && !span_is(value, "unknown");
-    } else if (span_is(key, "match")) {
-        member->match_index = span_number(value);
+    } else if (span_is(key, "kind")) {
+        span_copy(value, member->kind, sizeof member->kind);
+    } else if (span_is(key, "goal")) {
+        span_copy(value, member->goal, sizeof member->goal);
     } else if (span_is(key, "active")) {
         member->active = span_yes(value);
+    } else {
+        member_parse_number(member, key, value);
     }
 }
 
@@ -107,6 +138,8 @@ static void status_parse_field(struct node_status *status, struct span key, stru
         {"node_id", &status->node_id},
         {"term", &status->term},
         {"leader_id", &status->leader_id},
+        {"transferee", &status->transferee},
+        {"membership_index", &status->membership_index},
         {"commit_index", &status->commit_index},
         {"applied_index", &status->applied_index},
         {"last_index", &status->last_index},
@@ -120,7 +153,7 @@ static void status_parse_field(struct node_status *status, struct span key, stru
         char *word;
     } words[] = {
         {"role", status->role},     {"cluster_id", status->cluster_id}, {"disk_id", status->disk_id},
-        {"digest", status->digest}, {"version", status->version},
+        {"digest", status->digest}, {"version", status->version},       {"membership", status->membership},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (span_is(key, numbers[i].key)) {
@@ -134,11 +167,25 @@ static void status_parse_field(struct node_status *status, struct span key, stru
             return;
         }
     }
+    if (span_is(key, "leader_ready")) {
+        status->leader_ready = span_yes(value);
+        return;
+    }
     static const char member[] = "member_";
     size_t size = sizeof member - 1;
     if (key.size > size && memcmp(key.text, member, size) == 0) {
         status_parse_member(status, (struct span){.text = key.text + size, .size = key.size - size}, value);
     }
+}
+
+const struct node_status_member *node_status_find_member(const struct node_status *status, uint64_t id)
+{
+    for (size_t i = 0; i < status->members_count; i++) {
+        if (status->members[i].id == id) {
+            return &status->members[i];
+        }
+    }
+    return NULL;
 }
 
 bool node_status_parse(struct node_status *status, const char *text, size_t size)

@@ -21,6 +21,10 @@ struct node_status_member {
     char progress[NODE_STATUS_WORD_BYTES_MAX];
     uint64_t match_index;
     bool active;
+    struct endpoint bus;                   /* where the others reach it; port 0: not known */
+    char kind[NODE_STATUS_WORD_BYTES_MAX]; /* "voter", "learner", "outgoing", "none" */
+    char goal[NODE_STATUS_WORD_BYTES_MAX]; /* "join", "voter", "replace-<id>", "" */
+    uint64_t snapshot_keys, snapshot_keys_total, snapshot_bytes; /* all 0: none is being sent */
 };
 
 struct node_status {
@@ -28,8 +32,12 @@ struct node_status {
     char role[NODE_STATUS_WORD_BYTES_MAX]; /* "leader", "follower", "candidate", "forming"... */
     uint64_t term;
     uint64_t leader_id; /* 0: knows none */
+    bool leader_ready;  /* a leader that has committed an entry of its term */
+    uint64_t transferee;
     uint64_t commit_index, applied_index, last_index, durable_index, first_index;
     uint64_t key_count, uptime_ms;
+    uint64_t membership_index;
+    char membership[NODE_STATUS_WORD_BYTES_MAX]; /* "stable", "changing", "joint" */
     char cluster_id[NODE_STATUS_WORD_BYTES_MAX];
     char disk_id[NODE_STATUS_WORD_BYTES_MAX];
     char digest[NODE_STATUS_WORD_BYTES_MAX];
@@ -37,6 +45,9 @@ struct node_status {
     struct node_status_member members[NODE_STATUS_MEMBERS_MAX];
     size_t members_count;
 };
+
+/* NULL: it is no member. */
+const struct node_status_member *node_status_find_member(const struct node_status *status, uint64_t id);
 
 /* False: these are not the lines of RAFT STATUS (no node_id or no role). */
 bool node_status_parse(struct node_status *status, const char *text, size_t size)

@@ -1,6 +1,8 @@
 /* options.c: kvcli's command line and environment. */
 #include "options.h"
 
+#include "own_words.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,9 @@ enum {
     OPTION_TIMEOUT,
     OPTION_WATCH,
     OPTION_INTERVAL,
+    OPTION_FROM,
+    OPTION_STALE,
+    OPTION_NO_WAIT,
     OPTION_HELP,
     OPTION_VERSION,
 };
@@ -28,6 +33,9 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"from", required_argument, NULL, OPTION_FROM},
+    {"stale", no_argument, NULL, OPTION_STALE},
+    {"no-wait", no_argument, NULL, OPTION_NO_WAIT},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -37,6 +45,11 @@ const char *options_help(void)
 {
     return "usage: kvcli [options] [command [argument...]]\n"
            "       kvcli [options] status [--watch] [--interval 1s]\n"
+           "       kvcli [options] add ID HOST:PORT [learner] | promote ID | remove ID\n"
+           "                       | replace OLD-ID NEW-ID HOST:PORT | address ID HOST:PORT\n"
+           "                       | transfer [ID] [--no-wait]\n"
+           "       kvcli [options] backup FILE [--from HOST:PORT] [--stale]\n"
+           "       kvcli verify FILE\n"
            "       kvcli [options] help [command]\n"
            "\n"
            "A client of kvd. It finds the leader from any node, follows redirects, and goes on to\n"
@@ -56,16 +69,23 @@ const char *options_help(void)
            "  -3                           speak RESP3\n"
            "      --watch                  status: again and again, until q or Ctrl-C\n"
            "      --interval TIME          status --watch: time between two looks, default 1s\n"
+           "      --no-wait                add, promote, ...: end when the change is begun; else its\n"
+           "                               progress is shown until it is done\n"
+           "      --from HOST:PORT         backup: of this node; default: of a follower if there is one\n"
+           "      --stale                  backup: of what the node has, also when there is no leader to\n"
+           "                               ask what is newest\n"
            "      --help, --version\n"
            "\n"
            "exit codes:\n"
            "  0  the command was answered         status: a leader, and all nodes are well\n"
            "  1  the server answered an error     status: a leader, but something is wrong\n"
+           "                                      add, ...: refused; backup, verify: failed\n"
            "  2  wrong use of kvcli, or its output could not be written\n"
            "  3  no leader could be reached in time; the command was certainly not executed\n"
            "                                      status: no leader, or no node answers\n"
            "  4  the outcome is unknown: the command was sent, but whether it was executed is not\n"
            "     known. It was not sent again. Look at the data before you repeat it\n"
+           "  130  interrupted; a change that was begun goes on\n"
            "  Of several commands from standard input the highest code counts.\n"
            "\n"
            "environment:\n"
@@ -147,6 +167,19 @@ static bool options_apply(struct options *options, int option, const char *value
         return true;
     case OPTION_INTERVAL:
         return options_set_duration("--interval", value, &options->interval_ms, error, error_bytes);
+    case OPTION_FROM:
+        options->from_given =
+            endpoint_parse(value, strlen(value), 0, &options->from) && options->from.host[0] != '\0';
+        if (!options->from_given) {
+            snprintf(error, error_bytes, "--from: '%.80s' is not HOST:PORT", value);
+        }
+        return options->from_given;
+    case OPTION_STALE:
+        options->stale = true;
+        return true;
+    case OPTION_NO_WAIT:
+        options->no_wait = true;
+        return true;
     case OPTION_HELP:
         options->action = OPTIONS_HELP;
         return true;
@@ -180,6 +213,77 @@ static bool options_parse_run(struct options *options, int argc, char *const *ar
     }
 }
 
+static enum options_action options_word_action(enum own_word_kind kind)
+{
+    switch (kind) {
+    case OWN_WORD_STATUS:
+        return OPTIONS_STATUS;
+    case OWN_WORD_CHANGE:
+        return OPTIONS_CHANGE;
+    case OWN_WORD_BACKUP:
+        return OPTIONS_BACKUP;
+    case OWN_WORD_VERIFY:
+        return OPTIONS_VERIFY;
+    case OWN_WORD_PROMPT:
+    case OWN_WORD_HELP:
+        break;
+    }
+    return OPTIONS_COMMAND;
+}
+
+/* What stands behind one of our own words: arguments, and options between and behind them. */
+static bool options_parse_word(struct options *options, const struct own_word *word, int argc,
+                               char *const *argv, char *error, size_t error_bytes)
+{
+    options->word = word->name;
+    for (;;) {
+        if (!options_parse_run(options, argc, argv, error, error_bytes)) {
+            return false;
+        }
+        if (optind >= argc) {
+            break;
+        }
+        if (options->arguments_count == word->arguments_max) {
+            snprintf(error, error_bytes,
+                     word->arguments_max == 0 ? "%s takes no arguments, but got '%.80s'"
+                                              : "%s: '%.80s' is one argument too many",
+                     word->name, argv[optind]);
+            return false;
+        }
+        options->arguments[options->arguments_count++] = argv[optind++];
+    }
+    bool asks = options->action != OPTIONS_COMMAND;
+    if (!asks && options->arguments_count < word->arguments_min) {
+        snprintf(error, error_bytes, "%s needs: %s", word->name, word->syntax);
+        return false;
+    }
+    options->action = asks ? options->action : options_word_action(word->kind);
+    return true;
+}
+
+/* Options that are for one word only. */
+static bool options_check_place(const struct options *options, char *error, size_t error_bytes)
+{
+    const struct {
+        bool given;
+        enum options_action action;
+        const char *text;
+    } places[] = {
+        {options->watch, OPTIONS_STATUS, "--watch is for 'kvcli status'"},
+        {options->from_given, OPTIONS_BACKUP, "--from is for 'kvcli backup'"},
+        {options->stale, OPTIONS_BACKUP, "--stale is for 'kvcli backup'"},
+        {options->no_wait, OPTIONS_CHANGE, "--no-wait is for changes of the members, as 'kvcli add'"},
+    };
+    bool asks = options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION;
+    for (size_t i = 0; !asks && i < sizeof places / sizeof places[0]; i++) {
+        if (places[i].given && options->action != places[i].action) {
+            snprintf(error, error_bytes, "%s", places[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool options_parse(struct options *options, int argc, char *const *argv, const char *environment_nodes,
                    char *error, size_t error_bytes)
 {
@@ -196,24 +300,18 @@ bool options_parse(struct options *options, int argc, char *const *argv, const c
     }
     options->first_argument = optind;
     bool asks = options->action != OPTIONS_COMMAND;
-    bool status = !asks && optind < argc && strcasecmp(argv[optind], "status") == 0;
-    if (status) {
-        /* Options may stand behind the word too; then nothing else may. */
+    const struct own_word *word = !asks && optind < argc ? own_words_find(argv[optind]) : NULL;
+    bool own = word != NULL && options_word_action(word->kind) != OPTIONS_COMMAND;
+    if (own) {
         optind++;
-        if (!options_parse_run(options, argc, argv, error, error_bytes)) {
+        if (!options_parse_word(options, word, argc, argv, error, error_bytes)) {
             return false;
         }
-        if (optind < argc) {
-            snprintf(error, error_bytes, "status takes no arguments, but got '%.80s'", argv[optind]);
-            return false;
-        }
-        options->action = options->action == OPTIONS_COMMAND ? OPTIONS_STATUS : options->action;
     }
-    if (!status && !asks && options->watch) {
-        snprintf(error, error_bytes, "--watch is for 'kvcli status'");
+    if (!options_check_place(options, error, error_bytes)) {
         return false;
     }
-    if (options->last_argument_from_stdin && (status || (!asks && options->first_argument >= argc))) {
+    if (options->last_argument_from_stdin && (own || (!asks && options->first_argument >= argc))) {
         snprintf(error, error_bytes, "-x needs a command whose last argument it is to read");
         return false;
     }

@@ -11,7 +11,7 @@
 /* What a script can rely on; documented in options_help(). */
 enum exit_code {
     EXIT_CODE_OK = 0,
-    EXIT_CODE_SERVER_ERROR = 1, /* status: the cluster is degraded */
+    EXIT_CODE_SERVER_ERROR = 1, /* status: the cluster is degraded; else: refused, or failed */
     EXIT_CODE_USAGE = 2,
     EXIT_CODE_NOT_EXECUTED = 3, /* status: there is no leader, or nobody can be reached */
     EXIT_CODE_UNKNOWN = 4,
@@ -21,9 +21,14 @@ enum exit_code {
 enum options_action {
     OPTIONS_COMMAND, /* argv[first_argument...] is a command; with none: interactive, or lines from stdin */
     OPTIONS_STATUS,
+    OPTIONS_CHANGE, /* word and arguments are a change of the members, or of who leads */
+    OPTIONS_BACKUP,
+    OPTIONS_VERIFY,
     OPTIONS_HELP,
     OPTIONS_VERSION,
 };
+
+enum { OPTIONS_ARGUMENTS_MAX = 3 };
 
 enum output_form {
     OUTPUT_AUTOMATIC, /* for people on a terminal, else raw */
@@ -43,6 +48,15 @@ struct options {
     bool watch; /* status */
     uint64_t interval_ms;
     int first_argument;
+    /* CHANGE, BACKUP, VERIFY: the word in lower case, and what stands behind it, borrowed from argv. */
+    const char *word;
+    const char *arguments[OPTIONS_ARGUMENTS_MAX];
+    int arguments_count;
+    bool from_given; /* backup: from this node */
+    struct endpoint from;
+    bool stale;       /* backup: also without a leader */
+    bool no_wait;     /* changes: end when it is begun */
+    uint64_t look_ms; /* changes: time between two looks at the members, for tests; 0: as usual */
 };
 
 /* `environment_nodes`: KVCLI_CLUSTER or NULL. False: wrong use, explained in `error`. */

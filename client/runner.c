@@ -4,10 +4,10 @@
 #include "allocate.h"
 #include "answer_print.h"
 #include "command_line.h"
+#include "json.h"
 #include "text.h"
 
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -63,13 +63,6 @@ static const char *outcome_name(int exit_code)
     }
 }
 
-static void json_add(cJSON *object, const char *key, cJSON *item)
-{
-    if (item == NULL || !cJSON_AddItemToObject(object, key, item)) {
-        abort(); /* out of memory */
-    }
-}
-
 static void runner_print_json(const struct runner *runner, const struct cluster_result *result, int exit_code)
 {
     char name[ENDPOINT_TEXT_BYTES_MAX];
@@ -85,13 +78,9 @@ static void runner_print_json(const struct runner *runner, const struct cluster_
         json_add(root, "reason", answer_print_json_text(result->error, strlen(result->error)));
     }
     json_add(root, "node", cJSON_CreateString(endpoint_format(&result->node, name)));
-    char *line = cJSON_PrintUnformatted(root);
-    if (line == NULL) {
-        abort(); /* out of memory */
-    }
+    char *line = json_take_line(root);
     fprintf(runner->out, "%s\n", line);
     cJSON_free(line);
-    cJSON_Delete(root);
 }
 
 static void runner_print_answer(const struct runner *runner, const struct answer *answer, bool plain_text)

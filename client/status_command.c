@@ -4,15 +4,13 @@
 #include "allocate.h"
 #include "cluster_status.h"
 #include "deadline.h"
+#include "interrupt.h"
 #include "status_print.h"
 #include "text.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,8 +20,7 @@ struct screen {
     bool drawing; /* `out` is a terminal */
     bool keys;    /* stdin is a terminal; `before` is what it was */
     struct termios before;
-    sigset_t signals_before;
-    int signal_fd;
+    struct interrupt interrupt;
 };
 
 static int health_exit_code(enum cluster_health health)
@@ -73,13 +70,7 @@ int status_command_once(struct endpoint_list *nodes, uint64_t timeout_ms, enum o
 
 static void screen_begin(struct screen *screen, FILE *out, enum output_form form)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, &screen->signals_before);
-    screen->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    interrupt_begin(&screen->interrupt);
     screen->drawing = isatty(fileno(out)) && form != OUTPUT_JSON;
     screen->keys = screen->drawing && tcgetattr(STDIN_FILENO, &screen->before) == 0;
     if (screen->keys) {
@@ -104,20 +95,13 @@ static void screen_end(struct screen *screen, FILE *out)
     if (screen->keys) {
         tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
     }
-    if (screen->signal_fd >= 0) {
-        /* What stopped the watch has done its work; it must not kill us once it is let through. */
-        struct signalfd_siginfo information;
-        while (read(screen->signal_fd, &information, sizeof information) == (ssize_t)sizeof information) {
-        }
-        close(screen->signal_fd);
-    }
-    pthread_sigmask(SIG_SETMASK, &screen->signals_before, NULL);
+    interrupt_end(&screen->interrupt);
 }
 
 /* False: somebody wants an end. */
 static bool screen_wait(const struct screen *screen, uint64_t milliseconds)
 {
-    struct deadline deadline = deadline_in(milliseconds, screen->signal_fd);
+    struct deadline deadline = deadline_in(milliseconds, screen->interrupt.fd);
     for (;;) {
         switch (deadline_wait(&deadline, screen->keys ? STDIN_FILENO : -1, POLLIN)) {
         case DEADLINE_PASSED:
@@ -162,7 +146,7 @@ static void frame_draw(const struct byte_buffer *text, FILE *out)
 
 int status_command_watch(struct endpoint_list *nodes, const struct options *options, FILE *out)
 {
-    struct screen screen = {.signal_fd = -1};
+    struct screen screen = {0};
     struct byte_buffer text = {0};
     uint64_t timeout_ms = options->timeout_given ? options->timeout_ms : STATUS_NODE_TIMEOUT_MS;
     int exit_code;

@@ -2,9 +2,9 @@
 #include "status_print.h"
 
 #include "allocate.h"
+#include "json.h"
 #include "text.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,26 +193,6 @@ void status_print_table(struct byte_buffer *text, const struct cluster_status *s
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void json_add(cJSON *object, const char *key, cJSON *item)
-{
-    if (item == NULL || !cJSON_AddItemToObject(object, key, item)) {
-        abort(); /* out of memory */
-    }
-}
-
-/* Exact, which a cJSON number (a double) is not; null when `known` is false. */
-static void json_add_number(cJSON *object, const char *key, uint64_t value, bool known)
-{
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, value);
-    json_add(object, key, known ? cJSON_CreateRaw(digits) : cJSON_CreateNull());
-}
-
-static void json_add_word(cJSON *object, const char *key, const char *word, bool known)
-{
-    json_add(object, key, known && word[0] != '\0' ? cJSON_CreateString(word) : cJSON_CreateNull());
-}
-
 static cJSON *json_node(const struct cluster_status_node *node, bool has_leader)
 {
     char name[ENDPOINT_TEXT_BYTES_MAX];
@@ -264,13 +244,9 @@ void status_print_json(struct byte_buffer *text, const struct cluster_status *st
         cJSON_AddItemToArray(nodes, json_node(&status->nodes[i], leader != NULL));
     }
     json_add(root, "nodes", nodes);
-    char *line = cJSON_PrintUnformatted(root);
-    if (line == NULL) {
-        abort(); /* out of memory */
-    }
+    char *line = json_take_line(root);
     text_append(text, line);
     text_append(text, "\n");
     cJSON_free(line);
-    cJSON_Delete(root);
     byte_buffer_deinit(&summary);
 }

@@ -17,7 +17,8 @@ struct backup_restore {
     const char *file;
     const char *data; /* created if missing; holds nothing but what an earlier restore left */
     const struct log_identity *identity; /* of the new cluster: formed, its only member is this node */
-    const uint8_t *membership; /* in place of the backup's; MAP_MEMBERSHIP_BYTES_MAX at most, not empty */
+    const uint8_t *membership; /* in place of the backup's; MAP_MEMBERSHIP_BYTES_MAX at most; size 0: none,
+                                * which means the members that the identity names */
     uint32_t membership_size;
     size_t log_map_bytes; /* as of log_store_options and map_options */
     size_t map_bytes;

@@ -6,12 +6,12 @@
 #include "key_sorter.h"
 
 #include "map.h"
+#include "map_record.h"
 #include "storage_bytes.h"
 #include "storage_error.h"
 #include "storage_file.h"
 #include "storage_hash.h"
 #include "storage_memory.h"
-#include "write_buffer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ static int key_sorter_compare(uint64_t left_number, const uint8_t *left, size_t 
     if (left_number != right_number) {
         return left_number < right_number ? -1 : 1;
     }
-    return write_buffer_compare_keys(left, left_size, right, right_size);
+    return map_key_compare(left, left_size, right, right_size);
 }
 
 /* ---- in memory ---- */

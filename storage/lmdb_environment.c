@@ -1,8 +1,8 @@
 /* lmdb_environment.c: see lmdb_environment.h. */
 #include "lmdb_environment.h"
 
-#include "storage_error.h"
 #include "storage_file.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 
 #include <assert.h>
@@ -37,7 +37,7 @@ static enum storage_status lmdb_environment_allocate_lock_file(const char *direc
     if (file < 0) {
         status = storage_fail_errno(error, path, "open the file for writing");
     } else if (fallocate(file, 0, 0, LOCK_FILE_BYTES) != 0 && (errno == ENOSPC || errno == EDQUOT)) {
-        status = storage_fail_errno(error, path, "allocate the file");
+        status = storage_fail_unfinished(error, errno, path, "allocating the file");
     }
     if (file >= 0) {
         close(file);

@@ -8,7 +8,7 @@
 
 #include "log_store_internal.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 
 enum { IDENTITY_HEAD_BYTES = 40, IDENTITY_MEMBER_BYTES = 16 };
 

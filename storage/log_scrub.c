@@ -5,7 +5,7 @@
 #include "log_store_internal.h"
 #include "log_terms.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 
 enum { ENTRY_WORK_BYTES = 256 };
 

@@ -11,7 +11,7 @@
 #include "log_store_internal.h"
 #include "log_terms.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 #include "storage_record.h"
 

@@ -118,6 +118,7 @@ enum storage_status log_store_memberships(struct log_store *store,
 /* One write transaction: everything that waits. Parts that are 0/NULL are left out. */
 struct log_write {
     const struct log_hard_state *hard_state;
+    const struct log_identity *identity; /* given where a node leaves its cluster (forced_cluster.h) */
     /* Appended in this order; where entries[i].id.index <= last index, everything from there on is dropped
      * first. Each is contiguous with what precedes it. Dropping the entry at or below base.index or
      * leaving a gap aborts. */

@@ -10,7 +10,7 @@
 #include "log_store_internal.h"
 #include "log_terms.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 #include "storage_record.h"
 
 enum {
@@ -278,6 +278,9 @@ static int log_store_apply(struct log_store *store, MDB_txn *transaction, struct
         assert(write->commit_hint <= state->last.index);
         state->commit_hint = write->commit_hint;
         result = log_store_put_numbers(store, transaction, LOG_STATE_COMMIT_HINT, &state->commit_hint, 1);
+    }
+    if (result == 0 && write->identity != NULL) {
+        result = log_store_put_identity(store, transaction, write->identity);
     }
     return result;
 }

@@ -20,7 +20,7 @@ static bool map_expiry_is_before(const struct map_expiry *left, const struct map
     if (left->expiry_ms != right->expiry_ms) {
         return left->expiry_ms < right->expiry_ms;
     }
-    return write_buffer_compare_keys(left->key, left->key_size, right->key, right->key_size) < 0;
+    return map_key_compare(left->key, left->key_size, right->key, right->key_size) < 0;
 }
 
 /* The earliest of a table that no entry of `newer` hides. */

@@ -1,8 +1,8 @@
 /* map_loader.c: see map_loader.h.
  *
  * Transactions are of bounded size, so that LMDB's list of dirty pages never overflows. Before each commit
- * the file is extended by what it may need at most, so that a full disk shows as such; after it the kernel is
- * told to begin writing, so that the one sync at the end is a short one.
+ * the file is extended by what it may need at most (space_reserve.h), so that a full disk shows as such;
+ * after it the kernel is told to begin writing, so that the one sync at the end is a short one.
  */
 #include "map_loader.h"
 
@@ -11,9 +11,9 @@
 #include "map_store.h"
 #include "map_stream.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
 #include "storage_file.h"
 #include "storage_hash.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ struct map_loader {
 static enum storage_status map_loader_fail(const struct map_loader *loader, int result,
                                            struct storage_error *error)
 {
-    return storage_fail_unfinished(error, result, loader->store.directory, "loading a snapshot");
+    return storage_fail_unfinished_lmdb(error, result, loader->store.directory, "loading a snapshot");
 }
 
 /* ---- transactions ---- */
@@ -83,20 +83,12 @@ static void map_loader_close_cursor(struct map_loader *loader)
     }
 }
 
-/* Room for the transaction at the end of the file; beyond the map's size LMDB itself says that it is full. */
-static int map_loader_reserve(const struct map_loader *loader)
+/* Room for the transaction; what is free within the file hardly counts, for most of it comes at its end. */
+static enum storage_status map_loader_reserve(struct map_loader *loader, struct storage_error *error)
 {
-    uint64_t file_bytes = 0;
-    uint64_t map_bytes = 0;
-    int file = -1;
-    lmdb_environment_get_usage(loader->store.environment, &file_bytes, &map_bytes);
-    uint64_t room = map_bytes > file_bytes ? map_bytes - file_bytes : 0;
-    uint64_t size = loader->batch_bytes < room ? loader->batch_bytes : room;
-    int result = mdb_env_get_fd(loader->store.environment, &file);
-    if (result == 0 && size > 0) {
-        result = posix_fallocate(file, (off_t)file_bytes, (off_t)size);
-    }
-    return result;
+    uint64_t pages = loader->batch_bytes / loader->page_bytes + 1;
+    const struct space_need need = {.pages = pages, .run_pages = pages};
+    return space_reserve_ensure(&loader->store.space, &need, error);
 }
 
 static enum storage_status map_loader_commit(struct map_loader *loader, struct storage_error *error)
@@ -106,12 +98,13 @@ static enum storage_status map_loader_commit(struct map_loader *loader, struct s
         return STORAGE_OK;
     }
     map_loader_close_cursor(loader);
-    int result = map_loader_reserve(loader);
-    if (result == 0) {
-        result = mdb_txn_commit(loader->transaction);
-    } else {
+    enum storage_status status = map_loader_reserve(loader, error);
+    if (status != STORAGE_OK) {
         mdb_txn_abort(loader->transaction);
+        loader->transaction = NULL;
+        return status;
     }
+    int result = mdb_txn_commit(loader->transaction);
     loader->transaction = NULL;
     if (result == 0 && (result = mdb_env_get_fd(loader->store.environment, &file)) == 0) {
         storage_start_writing_back(file);
@@ -212,6 +205,10 @@ static enum storage_status map_loader_open(struct map_loader *loader, size_t map
     if (status == STORAGE_OK) {
         status = lmdb_environment_open_unsynced(&environment, &loader->store.environment, error);
     }
+    if (status == STORAGE_OK) {
+        status = space_reserve_open(&loader->store.space, loader->store.environment, loader->store.directory,
+                                    0, error);
+    }
     if (status != STORAGE_OK) {
         return status;
     }
@@ -237,8 +234,8 @@ enum storage_status map_loader_create(const struct map_loader_options *options, 
     created->scan = key_sorter_create(options->directory, sort_bytes);
     created->expiry = key_sorter_create(options->directory, sort_bytes);
     if (options->membership != NULL) {
-        assert(options->membership_size > 0 && options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
-        created->membership = storage_allocate(options->membership_size);
+        assert(options->membership_size <= MAP_MEMBERSHIP_BYTES_MAX);
+        created->membership = storage_allocate((size_t)options->membership_size + 1);
         created->membership_size = options->membership_size;
         memcpy(created->membership, options->membership, options->membership_size);
     }

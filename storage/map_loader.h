@@ -28,7 +28,8 @@ struct map_loader_options {
     const char *directory; /* what is there is removed first */
     size_t map_bytes;      /* as of map_options */
     size_t sort_bytes;     /* memory for sorting each of the two indexes; 0: 64 MiB */
-    /* Takes the place of the membership in the stream: for a backup that becomes a new cluster. NULL: as it
+    /* Takes the place of the membership in the stream: for a backup that becomes a new cluster; of
+     * size 0: none. NULL: as it
      * comes. */
     const uint8_t *membership;
     uint32_t membership_size;

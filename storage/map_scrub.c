@@ -3,8 +3,8 @@
 
 #include "map_internal.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
 #include "storage_hash.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 
 #include <assert.h>
@@ -31,7 +31,7 @@ static bool has_passed(const struct map_scrub *scrub, const uint8_t *key, size_t
         return false; /* the sum was looked at, or begins with the next slice */
     }
     assert(scrub->position_size > 0);
-    return write_buffer_compare_keys(key, key_size, scrub->position + 1, scrub->position_size - 1) <= 0;
+    return map_key_compare(key, key_size, scrub->position + 1, scrub->position_size - 1) <= 0;
 }
 
 void map_scrub_note_change(const struct map_scrub *scrub, const uint8_t *key, size_t key_size,

@@ -10,7 +10,7 @@
 #include "lmdb_environment.h"
 #include "map_scrub_internal.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 #include "storage_memory.h"
 #include "storage_record.h"
 

@@ -2,7 +2,7 @@
 #include "space_reserve.h"
 
 #include "free_pages.h"
-#include "storage_error.h"
+#include "storage_lmdb_error.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,6 +7,7 @@
  */
 #include "write_buffer.h"
 
+#include "map_record.h"
 #include "storage_memory.h"
 #include "write_buffer_internal.h"
 
@@ -23,13 +24,6 @@ enum {
     SHARED_PAGE_BYTES_MAX = 1900, /* key and value of this size may share a page */
     PAGE_BYTES = 4096,
 };
-
-int write_buffer_compare_keys(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size)
-{
-    size_t common = left_size < right_size ? left_size : right_size;
-    int order = common == 0 ? 0 : memcmp(left, right, common);
-    return order != 0 ? order : (left_size > right_size) - (left_size < right_size);
-}
 
 static size_t write_buffer_home(const struct write_buffer *buffer, uint64_t hash)
 {
@@ -111,7 +105,7 @@ static size_t write_buffer_place(const struct write_buffer *buffer, uint64_t has
         i++;
     }
     while (slots[i].entry != NULL && slots[i].hash == hash) {
-        int order = write_buffer_compare_keys(slots[i].entry->key, slots[i].entry->key_size, key, key_size);
+        int order = map_key_compare(slots[i].entry->key, slots[i].entry->key_size, key, key_size);
         if (order >= 0) {
             *found = order == 0;
             break;
@@ -294,8 +288,7 @@ static int write_buffer_compare_slots(const void *left, const void *right)
 {
     const struct write_buffer_slot *const *a = left;
     const struct write_buffer_slot *const *b = right;
-    return write_buffer_compare_keys((*a)->entry->key, (*a)->entry->key_size, (*b)->entry->key,
-                                     (*b)->entry->key_size);
+    return map_key_compare((*a)->entry->key, (*a)->entry->key_size, (*b)->entry->key, (*b)->entry->key_size);
 }
 
 const struct write_buffer_slot **write_buffer_sort(const struct write_buffer *buffer)

@@ -96,9 +96,6 @@ const struct write_buffer_slot *write_buffer_next(const struct write_buffer *buf
 /* All entries, tombstones too; entries_count of them; free() the array. NULL when there are none. */
 const struct write_buffer_slot **write_buffer_sort(const struct write_buffer *buffer);
 
-/* memcmp, and the shorter first: LMDB's order too. */
-int write_buffer_compare_keys(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size);
-
 /* ---- in the order of (expiry, key) ---- */
 
 /* The entry that expires first, or NULL. */

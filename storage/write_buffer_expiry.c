@@ -3,6 +3,7 @@
  * A binary heap with lazy deletion: a changed expiry adds an element, the old one is stale because its entry
  * says otherwise. Stale elements are dropped at the top, and all at once when they are the majority.
  */
+#include "map_record.h"
 #include "storage_memory.h"
 #include "write_buffer_internal.h"
 
@@ -16,8 +17,8 @@ static bool write_buffer_expires_before(const struct write_buffer_expiry *left,
     if (left->expiry_ms != right->expiry_ms) {
         return left->expiry_ms < right->expiry_ms;
     }
-    return write_buffer_compare_keys(left->entry->key, left->entry->key_size, right->entry->key,
-                                     right->entry->key_size) < 0;
+    return map_key_compare(left->entry->key, left->entry->key_size, right->entry->key,
+                           right->entry->key_size) < 0;
 }
 
 static bool write_buffer_is_stale(const struct write_buffer_expiry *element)

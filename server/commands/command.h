@@ -23,7 +23,11 @@
 #include <stdint.h>
 
 enum {
-    COMMAND_RULES_VERSION = 1, /* of the state machine; entries carry the one they were made for */
+    /* Of the state machine, and of what members have to understand alike; entries carry the one they were
+     * made for (server/replica/versions.c). 2: address books remember. */
+    COMMAND_RULES_VERSION = 2,
+    COMMAND_RULES_VERSION_OF_MEMORY = 2,
+    COMMAND_RULES_VERSION_MIN = 1, /* the oldest that this kvd can go by */
     COMMAND_ARGUMENTS_MAX = 1024 * 1024,
     COMMAND_REQUEST_BYTES_MAX = 16 * 1024 * 1024,
     COMMAND_REPLY_BYTES_MAX = 64 * 1024 * 1024, /* of one MGET; others cannot reach it */
@@ -84,6 +88,7 @@ struct command_context {
     const struct node_view *node; /* COMMAND_NEEDS_VIEW */
     bool close_client;            /* out: QUIT: close after the reply */
     struct command_change change; /* out: to be done instead of a reply, which was not written */
+    bool wants_backup;            /* out: RAFT BACKUP: to be streamed instead of a reply */
 };
 
 typedef void (*command_function)(struct command_context *context);

@@ -129,8 +129,8 @@ static void write_replication(struct byte_buffer *text, const struct node_view *
         command_text_append(text, "master_link_status:%s\r\n",
                             leader != NULL && leader->connected ? "up" : "down");
         command_text_append(
-            text, "master_sync_in_progress:0\r\nslave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
-            (ull)node->last_index, (ull)node->applied_index);
+            text, "master_sync_in_progress:%d\r\nslave_read_repl_offset:%llu\r\nslave_repl_offset:%llu\r\n",
+            node->snapshot_from != 0 ? 1 : 0, (ull)node->last_index, (ull)node->applied_index);
         command_text_append(text, "slave_priority:100\r\nslave_read_only:1\r\nconnected_slaves:0\r\n");
     }
     command_text_append(text, "master_replid:%s00000000\r\nmaster_repl_offset:%llu\r\n",

@@ -17,26 +17,40 @@
  *   cluster_id, disk_id
  *   key_count
  *   digest             16 hex digits
- *   log_time_ms, clock_skew_ms, rules_version, uptime_ms, version, build
- *   low_space          yes or no: the disk is nearly full, what makes the data grow is refused
+ *   log_time_ms, clock_skew_ms
+ *   rules_version      in force; rises when all members know newer ones
+ *   rules_known        the newest that this node's kvd knows
+ *   uptime_ms, version, build
+ *   low_space          yes or no: disk or log are nearly full, what makes the data grow is refused
  *   disk_free_bytes    of the filesystem, for anybody
  *   log_room_bytes, map_room_bytes   can be written without asking the disk for more
  *   low_space_nodes    ids of the members that are low on space, as far as this node knows, by commas
  *   digest_differs     the leader: ids of the members whose data is not what the others have, by commas
  *   damage             what the scrub found on this node's disk; empty: nothing
  *   scrubs_total       passes of the scrub since the start
+ *   snapshot_from      a snapshot from this member is being loaded; 0: none
+ *   snapshot_index, snapshot_keys, snapshot_bytes   of that one: its position, what has arrived
+ *   snapshots_sent_total, snapshots_failed_total, snapshots_installed_total   by this node since its start:
+ *                      sent whole, given up while they were sent, received
+ *   forced             how often a lost majority was given up, and so many lines:
+ *   forced_<n>:time_ms=,node=,cluster_id=,last_term=,last_index=,commit_index=
+ *                      when, by which survivor, the id of the cluster until then, the end of its log, and how
+ *                      far it knew that it was committed; in the order in which it happened
  *   membership_index   of the entry that set the members; 0: those that formed the cluster
  *   membership         stable; changing: not committed yet; joint: old and new voters decide together
  *   members            how many member lines follow
  *   member_<id>:host=,port=,bus_host=,bus_port=,self=yes|no,leader=yes|no,connected=yes|no,
- *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=
+ *               progress=,match=,next=,active=yes|no,kind=voter|learner|outgoing|none,goal=,rules=,
+ *               snapshot_keys=,snapshot_keys_total=,snapshot_bytes=
  *                                                            (all in one line)
  *
  * One member line for each member, the leader (or the last known one) first, then by id. progress, match,
  * next and active are the leader's knowledge of a follower: elsewhere they are "unknown", 0, 0 and "no". An
  * outgoing one votes until the change is done. goal is what is to become of a learner: "join" (it has not
- * come yet), "voter", "replace-<id>", or empty. INFO's section Raft has the same lines, with "raft_" before
- * each key.
+ * come yet), "voter", "replace-<id>", or empty. rules is the newest version of the rules that it can go by,
+ * as far as this node has heard; 0: it has not. snapshot_* is how far the stream of a snapshot to it is,
+ * where this node sends one: keys of all keys, and bytes; all 0 otherwise; when all keys are sent the member
+ * sorts its indexes and writes. INFO's section Raft has the same lines, with "raft_" before each key.
  */
 #include "command_functions.h"
 #include "command_text.h"
@@ -105,6 +119,21 @@ static void write_leader_address(const struct status_writer *writer, const struc
     command_text_append(writer->text, "%s", writer->line_end);
 }
 
+static void write_forced(const struct status_writer *writer, const struct node_view *node)
+{
+    write_number(writer, "forced", node->forced_count);
+    for (uint32_t i = 0; i < node->forced_count; i++) {
+        const struct node_view_forced *forced = &node->forced[i];
+        command_text_append(writer->text,
+                            "%sforced_%u:time_ms=%llu,node=%llu,cluster_id=%s,last_term=%llu,last_index=%llu,"
+                            "commit_index=%llu%s",
+                            writer->prefix, i + 1, (unsigned long long)forced->time_ms,
+                            (unsigned long long)forced->node_id, forced->cluster_id,
+                            (unsigned long long)forced->last_term, (unsigned long long)forced->last_index,
+                            (unsigned long long)forced->commit_index, writer->line_end);
+    }
+}
+
 static void write_goal(const struct status_writer *writer, const struct node_view_member *member)
 {
     if (!member->disk_known && !member->is_self) {
@@ -130,6 +159,11 @@ static void write_member(const struct status_writer *writer, const struct node_v
         known ? (unsigned long long)member->next_index : 0, yes_no(known && member->recently_active),
         member->kind == NULL ? "none" : member->kind);
     write_goal(writer, member);
+    command_text_append(writer->text, ",rules=%u", member->rules_known);
+    command_text_append(writer->text, ",snapshot_keys=%llu,snapshot_keys_total=%llu,snapshot_bytes=%llu",
+                        (unsigned long long)member->snapshot_keys,
+                        (unsigned long long)member->snapshot_keys_total,
+                        (unsigned long long)member->snapshot_bytes);
     command_text_append(writer->text, "%s", writer->line_end);
 }
 
@@ -162,6 +196,7 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_number(&writer, "log_time_ms", node->log_time_ms);
     command_text_append(text, "%sclock_skew_ms:%lld%s", prefix, (long long)node->clock_skew_ms, line_end);
     write_number(&writer, "rules_version", node->rules_version);
+    write_number(&writer, "rules_known", node->rules_known);
     write_number(&writer, "uptime_ms", node->uptime_ms);
     write_text(&writer, "version", node->version);
     write_text(&writer, "build", node->build);
@@ -173,6 +208,14 @@ void command_write_raft_status(struct byte_buffer *text, const struct node_view 
     write_members(&writer, "digest_differs", node, differs);
     write_text(&writer, "damage", node->damage);
     write_number(&writer, "scrubs_total", node->scrubs_total);
+    write_number(&writer, "snapshot_from", node->snapshot_from);
+    write_number(&writer, "snapshot_index", node->snapshot_index);
+    write_number(&writer, "snapshot_keys", node->snapshot_keys);
+    write_number(&writer, "snapshot_bytes", node->snapshot_bytes);
+    write_number(&writer, "snapshots_sent_total", node->snapshots_sent_total);
+    write_number(&writer, "snapshots_failed_total", node->snapshots_failed_total);
+    write_number(&writer, "snapshots_installed_total", node->snapshots_installed_total);
+    write_forced(&writer, node);
     write_number(&writer, "membership_index", node->membership_index);
     write_text(&writer, "membership", node->membership);
     write_number(&writer, "members", node->members_count);
@@ -271,10 +314,18 @@ static void raft_transfer(struct command_context *context)
     }
 }
 
+/* RAFT BACKUP. What follows is on the connection instead of a reply, and the connection is for nothing else
+ * any more (server/README.md, "A backup on its way"). */
+static void raft_backup(struct command_context *context)
+{
+    context->wants_backup = true;
+}
+
 const struct command_subcommand COMMAND_RAFT_SUBCOMMANDS[] = {
     {"add", -4, raft_add, "Adds a node: a learner, which becomes a voter when it has caught up.",
      "id host:port [LEARNER | VOTER]"},
     {"address", 4, raft_address, "Changes where the bus of a member is reached.", "id host:port"},
+    {"backup", 2, raft_backup, "Streams a backup of this node's data: for kvcli backup.", ""},
     {"help", 2, command_help, "Prints this help.", ""},
     {"promote", 3, raft_promote, "Makes a learner a voter, when it has caught up.", "id"},
     {"remove", 3, raft_remove, "Removes a member.", "id"},

@@ -8,7 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_HOST_BYTES_MAX = 256 };
+enum { NODE_VIEW_MEMBERS_MAX = 17, NODE_VIEW_FORCED_MAX = 16, NODE_HOST_BYTES_MAX = 256 };
+
+/* A lost majority that was given up (kvd force-new-cluster). */
+struct node_view_forced {
+    uint64_t time_ms, node_id;
+    char cluster_id[33]; /* the former one, 32 hex digits */
+    uint64_t last_term, last_index, commit_index;
+};
 
 struct node_view_member {
     uint64_t node_id; /* 1, 2, 3 ... */
@@ -31,8 +38,11 @@ struct node_view_member {
     uint64_t match_index;
     uint64_t next_index;
     bool recently_active;
-    bool low_space; /* as it said last; false: not, or not known */
-    bool differs;   /* known to the leader only: its digest was not that of the others */
+    /* Of the snapshot that is being streamed to it; all 0: none is. */
+    uint64_t snapshot_keys, snapshot_keys_total, snapshot_bytes;
+    bool low_space;       /* as it said last; false: not, or not known */
+    bool differs;         /* known to the leader only: its digest was not that of the others */
+    uint32_t rules_known; /* the newest rules that it can go by, as it said last; 0: not known */
 };
 
 struct node_view {
@@ -64,8 +74,9 @@ struct node_view {
     char disk_id[17];
     /* state machine */
     uint64_t key_count, digest, log_time_ms;
-    uint32_t rules_version;
-    int64_t clock_skew_ms; /* of this node against the median of the members; 0 unknown */
+    uint32_t rules_version; /* in force */
+    uint32_t rules_known;   /* the newest that this node can go by */
+    int64_t clock_skew_ms;  /* of this node against the median of the members; 0 unknown */
     /* traffic */
     uint64_t clients_connected, clients_max, clients_total, clients_refused;
     uint64_t commands_total, commands_parked, reads_pending, writes_pending;
@@ -78,12 +89,17 @@ struct node_view {
     uint64_t scrubs_total;
     uint64_t log_room_bytes, map_room_bytes; /* reserved: can be written on a full disk */
     bool checkpoint_running;
+    uint64_t snapshot_from; /* a snapshot from this node is being loaded or installed; 0: none */
+    uint64_t snapshot_index, snapshot_keys, snapshot_bytes; /* ... up to this entry; so much has arrived */
+    uint64_t snapshots_sent_total, snapshots_failed_total, snapshots_installed_total;
     uint64_t checkpoints_total;
     uint64_t input_bytes_total, output_bytes_total;
 
     uint64_t membership_index; /* of the entry that set the members; 0: those that formed the cluster */
     const char
         *membership; /* "stable", "changing" (not committed yet), "joint" (old and new voters together) */
+    uint32_t forced_count;
+    struct node_view_forced forced[NODE_VIEW_FORCED_MAX];
     uint32_t members_count; /* the leader (or the last known one) first, then by id */
     struct node_view_member members[NODE_VIEW_MEMBERS_MAX];
 

@@ -80,23 +80,27 @@ static void apply_command(struct replica *replica, struct application *applicati
 
 /* An entry that we cannot understand was written by a newer kvd, or is damaged in a way that its checksum
  * does not show: going on would make this node differ from the others. */
-static void stop_on_bad_entry(struct replica *replica, const struct raft_entry *entry, const char *what)
+static void stop_on_bad_entry(struct replica *replica, const struct raft_entry *entry, enum replica_exit code,
+                              const char *what)
 {
     char reason[256];
     (void)snprintf(reason, sizeof reason,
                    "entry %llu of term %llu cannot be applied by this version: %s; upgrade this node",
                    (unsigned long long)entry->id.index, (unsigned long long)entry->id.term, what);
-    replica_stop(replica, REPLICA_EXIT_CORRUPT, reason);
+    replica_stop(replica, code, reason);
 }
 
+static const char NEWER_RULES[] = "newer rules";
+
 /* Everything in the payload is checked before anything of it is applied. */
-static const char *check_payload(const struct raft_payload *payload, struct entry_header *header)
+static const char *check_payload(const struct replica *replica, const struct raft_payload *payload,
+                                 struct entry_header *header)
 {
     if (payload == NULL || !entry_codec_read_header(payload->bytes, payload->size, header)) {
         return "unknown format";
     }
-    if (header->rules_version > COMMAND_RULES_VERSION) {
-        return "newer rules";
+    if (header->rules_version > versions_known(replica)) {
+        return NEWER_RULES;
     }
     size_t position = ENTRY_HEADER_BYTES;
     for (uint32_t i = 0; i < header->commands_count; i++) {
@@ -114,22 +118,32 @@ static const char *check_payload(const struct raft_payload *payload, struct entr
     return position == payload->size ? NULL : "bytes left over";
 }
 
+/* They never go back: a leader that has not applied the raise yet stamps with the older ones. */
+static void raise_rules(struct replica *replica, const struct raft_entry *entry, uint32_t version)
+{
+    uint32_t before = map_get_meta(replica->map)->rules_version;
+    if (version > before) {
+        map_set_rules_version(replica->map, version);
+        replica_log(replica, REPLICA_LOG_INFO, "rules-in-force", "version=%u before=%u index=%llu",
+                    (unsigned)version, (unsigned)before, (unsigned long long)entry->id.index);
+    }
+}
+
 /* False: the replica stops, and nobody is told anything. */
 static bool begin_commands(struct replica *replica, const struct raft_entry *entry, struct batch *batch)
 {
     struct entry_header header;
-    const char *problem = check_payload(entry->payload, &header);
+    const char *problem = check_payload(replica, entry->payload, &header);
     if (problem != NULL) {
+        bool is_newer = problem == NEWER_RULES;
         if (batch != NULL) {
             batch_put_back(replica, batch);
         }
-        stop_on_bad_entry(replica, entry, problem);
+        stop_on_bad_entry(replica, entry, is_newer ? REPLICA_EXIT_START : REPLICA_EXIT_CORRUPT, problem);
         return false;
     }
     map_begin_entry(replica->map, entry->id.index, entry->id.term, header.clock_ms);
-    if (header.rules_version != map_get_meta(replica->map)->rules_version) {
-        map_set_rules_version(replica->map, header.rules_version);
-    }
+    raise_rules(replica, entry, header.rules_version);
     raft_payload_ref(entry->payload);
     replica->application = (struct application){
         .active = true,
@@ -206,7 +220,7 @@ static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
     case RAFT_ENTRY_MEMBERSHIP:
         map_begin_entry(replica->map, entry->id.index, entry->id.term, 0);
         if (entry->type == RAFT_ENTRY_MEMBERSHIP && !membership_apply(replica, entry)) {
-            stop_on_bad_entry(replica, entry, "a membership of unknown form");
+            stop_on_bad_entry(replica, entry, REPLICA_EXIT_CORRUPT, "a membership of unknown form");
             return false; /* in the middle of the entry, which is never written */
         }
         map_end_entry(replica->map, raft_entry_bytes(entry));
@@ -215,6 +229,14 @@ static bool begin_entry(struct replica *replica, const struct raft_entry *entry)
     }
     assert(batch == NULL); /* only entries of commands are proposed for clients */
     return true;
+}
+
+/* What is applied before the own log has it cannot be written to the map before that, and a log that is full
+ * waits for the map: so a log that has little room left is not run ahead of. */
+static bool is_ahead_of_short_log(const struct replica *replica)
+{
+    return space_waits_for_checkpoint(replica) &&
+           map_get_meta(replica->map)->applied_index >= raft_get_durable(replica->raft);
 }
 
 bool apply_committed(struct replica *replica)
@@ -227,7 +249,7 @@ bool apply_committed(struct replica *replica)
     while (!replica->stopping) {
         const struct raft_entry *entry;
         if (!replica->application.active) {
-            if (map_is_full(replica->map)) {
+            if (map_is_full(replica->map) || is_ahead_of_short_log(replica)) {
                 break;
             }
             if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {
@@ -275,6 +297,7 @@ static bool is_checkpoint_due(const struct replica *replica)
     /* Small commands take far more memory in the table than bytes in the log. */
     return map_bytes_since_freeze(replica->map) >= replica->checkpoint_threshold ||
            map_is_freeze_due(replica->map) || space_wants_checkpoint(replica) ||
+           backup_wants_checkpoint(replica) ||
            replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
 }
 

@@ -172,7 +172,7 @@ void batch_seal(struct replica *replica)
            (replica->map == NULL || !map_is_full(replica->map))) {
         struct batch *batch = replica->unsealed.first;
         struct entry_header header = {
-            .rules_version = COMMAND_RULES_VERSION,
+            .rules_version = (uint16_t)versions_agreed(replica),
             .commands_count = batch->commands_count,
             .clock_ms = peers_stamp_ms(replica),
         };

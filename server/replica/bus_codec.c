@@ -5,6 +5,7 @@
  *              | u32 listeners | { u8 name bytes | name | u8 host bytes | host | u16 port }*
  * | since version 2: u64 membership index | u8 flags (1 joining, 2 snapshot) | u8 host bytes | host
  *              | u16 port
+ * | since version 4: u32 oldest rules
  *   REFUSED    u16 code | u16 reason bytes | reason
  *   PROOF      u8 proof[32]
  *   FORMATION  u32 step | u64 cluster[2] | u32 members | { u64 node | u64 disk }*
@@ -43,6 +44,7 @@ enum {
     FLAG_JOINING = 1,
     FLAG_SNAPSHOT = 2,
     HELLO_VERSION_WITH_ADDRESS = 2,
+    HELLO_VERSION_WITH_RULES = 4,
 };
 
 _Static_assert(BUS_HOST_BYTES_MAX <= UINT8_MAX && BUS_NAME_BYTES_MAX <= UINT8_MAX, "lengths are one byte");
@@ -96,6 +98,9 @@ static void encode_hello(struct byte_buffer *out, const struct bus_hello *hello)
             out, (uint64_t)((hello->joining ? FLAG_JOINING : 0) | (hello->snapshot ? FLAG_SNAPSHOT : 0)), 1);
         put_text(out, hello->bus_host, BUS_HOST_BYTES_MAX);
         put_number(out, hello->bus_port, 2);
+    }
+    if (hello->protocol_version >= HELLO_VERSION_WITH_RULES) {
+        put_number(out, hello->rules_version_min, 4);
     }
 }
 
@@ -341,6 +346,12 @@ static bool decode_hello(struct cursor *cursor, struct bus_hello *hello)
         hello->listeners[i].port = (uint16_t)take_number(cursor, 2);
     }
     if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS && !decode_hello_address(cursor, hello)) {
+        return false;
+    }
+    if (hello->protocol_version >= HELLO_VERSION_WITH_RULES) {
+        hello->rules_version_min = (uint32_t)take_number(cursor, 4);
+    }
+    if (hello->rules_version_min > hello->rules_version) {
         return false;
     }
     if (!cursor->failed && hello->protocol_version > BUS_PROTOCOL_VERSION) {

@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 enum {
-    /* 2: hellos tell the node's address and how new its membership is; joining. 3: reports */
-    BUS_PROTOCOL_VERSION = 3,
+    /* 2: hellos tell the node's address and how new its membership is; joining. 3: reports. 4: hellos tell
+     * the oldest rules */
+    BUS_PROTOCOL_VERSION = 4,
     BUS_PROTOCOL_VERSION_OF_CHANGES = 2, /* nodes of an older one take no notice of membership entries */
     BUS_PROTOCOL_VERSION_OF_REPORTS = 3, /* sent to nodes of this version and later */
     BUS_PROTOCOL_VERSION_MIN = 1,        /* the oldest that we still understand */
@@ -75,6 +76,7 @@ struct bus_hello {
     bool snapshot;             /* this connection brings a snapshot, and nothing else */
     char bus_host[BUS_HOST_BYTES_MAX + 1]; /* where its bus is reached; "" and 0: not known */
     uint16_t bus_port;
+    uint32_t rules_version_min; /* since version 4, 0 from an older node: the oldest that it can apply */
 };
 
 enum bus_refusal {

@@ -217,6 +217,7 @@ static bool plan_remove(const struct replica *replica, struct plan *plan, const 
     }
     /* It stays in the book until the next change: in the joint configuration it has a part still. */
     forget_replacements(&plan->members, change->node_id);
+    versions_remember_removed(replica, &plan->members, change->node_id);
     (void)snprintf(plan->text, sizeof plan->text, "OK node %" PRIu64 " is being removed%s", change->node_id,
                    change->node_id == replica->options.node_id
                        ? ". It leads, and hands leadership over when the change is committed"

@@ -573,6 +573,11 @@ bool replica_client_is_closing(const struct replica_client *client)
     return client->cut_off || (client->closing && client->first_slot == client->end_slot);
 }
 
+bool replica_client_is_cut_off(const struct replica_client *client)
+{
+    return client->cut_off;
+}
+
 struct client_info *replica_client_info(struct replica_client *client)
 {
     return &client->info;

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The two folders know nothing of each other; here their numbers meet. */
+_Static_assert((int)RAFT_ENTRY_MEMBERSHIP == (int)LOG_ENTRY_MEMBERSHIP,
+               "the log finds memberships by their type");
+_Static_assert((int)RAFT_NODES_MAX == (int)LOG_MEMBERS_MAX, "an identity holds all that may form a cluster");
+
 struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
 {
     struct disk_job *job = calloc(1, sizeof *job);

@@ -69,6 +69,29 @@ static enum begin_result begin_change(struct replica *replica, const struct requ
     return BEGUN;
 }
 
+/* The answer is a stream, which is not written here. */
+static enum begin_result begin_backup(struct replica *replica, const struct request *request)
+{
+    struct replica_client *client = request->client;
+    const char *obstacle = NULL;
+    if (replica->raft == NULL) {
+        return WAIT_LEADER;
+    }
+    switch (backup_begin(replica, client, &obstacle)) {
+    case BACKUP_WAITS:
+        return WAIT_ORDER;
+    case BACKUP_REFUSED:
+        client_answer_error(replica, client, request->number, obstacle);
+        return BEGUN;
+    case BACKUP_BEGUN:
+        break;
+    }
+    client_drop_behind(replica, client, request->number);
+    client->closing = true;
+    client_finish_slot(replica, client, request->number);
+    return BEGUN;
+}
+
 static enum begin_result begin_local(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
@@ -92,6 +115,9 @@ static enum begin_result begin_local(struct replica *replica, const struct reque
     command_run(&context);
     if (context.change.kind != COMMAND_CHANGE_NONE) {
         return begin_change(replica, request, &context.change, &reply);
+    }
+    if (context.wants_backup) {
+        return begin_backup(replica, request);
     }
     if (context.close_client) {
         client_drop_behind(replica, client, request->number);

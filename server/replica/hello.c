@@ -30,9 +30,7 @@ void replica_fill_hello(const struct replica *replica, uint64_t peer, struct bus
 {
     const struct replica_member *self = members_find_const(&replica->configured, replica->options.node_id);
     memset(hello, 0, sizeof *hello);
-    hello->protocol_version = BUS_PROTOCOL_VERSION;
-    hello->protocol_version_min = BUS_PROTOCOL_VERSION_MIN;
-    hello->rules_version = COMMAND_RULES_VERSION;
+    versions_fill_hello(replica, hello);
     hello->from = replica->options.node_id;
     hello->to = peer;
     hello->disk_id = replica->identity.disk_id;
@@ -66,14 +64,25 @@ static bool check_cluster(const struct replica *replica, const struct bus_hello 
                           struct bus_message *refused)
 {
     const struct log_identity *identity = &replica->identity;
-    if (hello->formation == BUS_FORMATION_FORMED && (hello->cluster_id[0] != identity->cluster_id[0] ||
-                                                     hello->cluster_id[1] != identity->cluster_id[1])) {
-        return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
-                            "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
-                            ": its data directory is of another cluster",
-                            hello->from, hello->cluster_id[0], identity->cluster_id[0]);
+    if (hello->formation != BUS_FORMATION_FORMED || (hello->cluster_id[0] == identity->cluster_id[0] &&
+                                                     hello->cluster_id[1] == identity->cluster_id[1])) {
+        return true;
     }
-    return true;
+    const struct members_forced *forced = members_find_forced(&replica->members, hello->cluster_id);
+    if (forced != NULL) {
+        return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
+                            "node %" PRIu64 " belongs to cluster %016" PRIx64
+                            ", whose majority was given up: "
+                            "of what node %" PRIu64 " had (entry %" PRIu64 " of term %" PRIu64
+                            ") cluster %016" PRIx64 " was made. Empty its data directory and start it with "
+                            "--join",
+                            hello->from, hello->cluster_id[0], forced->node_id, forced->last.index,
+                            forced->last.term, identity->cluster_id[0]);
+    }
+    return hello_refuse(refused, BUS_REFUSAL_CLUSTER,
+                        "node %" PRIu64 " belongs to cluster %016" PRIx64 ", this is cluster %016" PRIx64
+                        ": its data directory is of another cluster",
+                        hello->from, hello->cluster_id[0], identity->cluster_id[0]);
 }
 
 static bool check_disk(const struct replica_member *member, const struct bus_hello *hello,
@@ -91,16 +100,32 @@ static bool check_disk(const struct replica_member *member, const struct bus_hel
         hello->from, member->disk_id, hello->disk_id, hello->from);
 }
 
+/* By its own book this node, with this disk, is a member. One that joins is none while it reads the log, and
+ * may meet members of a time long past there. */
+static bool is_member(const struct replica *replica)
+{
+    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
+    return self != NULL && self->disk_id == replica->identity.disk_id;
+}
+
+/* Known from a committed entry that is newer than all that it knows; or the book remembers it. What took it
+ * out may be undone, as long as it is not committed; and who is out itself hears of nothing that came later,
+ * and says nothing of others. */
+static bool is_removed(const struct replica *replica, const struct bus_hello *hello)
+{
+    uint64_t committed_index = membership_committed_index(replica);
+    bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
+    return (is_committed && is_member(replica) && hello->membership_index <= committed_index) ||
+           (membership_is_settled(replica) &&
+            members_was_removed(&replica->members, hello->from, hello->disk_id));
+}
+
 /* It is no member by our book, but it belongs to the cluster. */
 static bool check_stranger(const struct replica *replica, const struct bus_hello *hello,
                            struct bus_message *refused)
 {
     uint64_t cluster = replica->identity.cluster_id[0];
-    uint64_t committed_index = membership_committed_index(replica);
-    /* What took it out may be undone, as long as it is not committed. */
-    bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
-    if (hello->formation == BUS_FORMATION_FORMED && is_committed &&
-        hello->membership_index <= committed_index) {
+    if (hello->formation == BUS_FORMATION_FORMED && is_removed(replica, hello)) {
         return hello_refuse(refused, BUS_REFUSAL_REMOVED,
                             "node %" PRIu64 " was removed from cluster %016" PRIx64
                             ". It can come back with an empty data directory: kvd --join",
@@ -183,16 +208,9 @@ static bool check_forming(const struct replica *replica, const struct bus_hello 
     return true;
 }
 
-bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
-                         struct bus_message *refused)
+static bool check_identity(const struct replica *replica, const struct bus_hello *hello,
+                           struct bus_message *refused)
 {
-    if (hello->protocol_version < BUS_PROTOCOL_VERSION_MIN ||
-        hello->protocol_version_min > BUS_PROTOCOL_VERSION) {
-        return hello_refuse(refused, BUS_REFUSAL_VERSION,
-                            "node %" PRIu64 " speaks bus versions %u to %u, this node %d to %d", hello->from,
-                            (unsigned)hello->protocol_version_min, (unsigned)hello->protocol_version,
-                            BUS_PROTOCOL_VERSION_MIN, BUS_PROTOCOL_VERSION);
-    }
     if (hello->joining && hello->to == RAFT_NODE_NONE) {
         return check_joining(replica, hello, refused);
     }
@@ -206,6 +224,13 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
         return check_against_formed(replica, hello, refused);
     }
     return check_forming(replica, hello, refused);
+}
+
+bool replica_check_hello(const struct replica *replica, const struct bus_hello *hello,
+                         struct bus_message *refused)
+{
+    return versions_check_bus(hello, refused) && check_identity(replica, hello, refused) &&
+           versions_check_rules(replica, hello, refused);
 }
 
 /* ---- being judged -------------------------------------------------------------------------------- */
@@ -249,10 +274,10 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
     peer->refused_us = true;
     bool members_refuse, voters_refuse;
     count_refusals(replica, &members_refuse, &voters_refuse);
-    bool is_removed = code == BUS_REFUSAL_REMOVED && (replica->membership.was_here || voters_refuse);
-    bool is_refused = code != BUS_REFUSAL_REMOVED &&
-                      (replica->identity.formation != LOG_FORMATION_FORMED || members_refuse);
-    if (is_removed || is_refused) {
+    bool is_out = code == BUS_REFUSAL_REMOVED && (replica->membership.was_here || voters_refuse);
+    bool is_refused = code != BUS_REFUSAL_REMOVED && (replica->identity.formation != LOG_FORMATION_FORMED ||
+                                                      (is_member(replica) && members_refuse));
+    if (is_out || is_refused) {
         replica_stop(replica, REPLICA_EXIT_REFUSED, reason);
     }
 }

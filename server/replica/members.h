@@ -31,15 +31,42 @@ struct replica_member {
     uint64_t replaces; /* with MEMBER_GOAL_VOTER: the member that leaves in the same step; 0: none */
 };
 
+/* One that was a member, and is none for ever: its id may come back, its disk not. */
+struct members_removed {
+    uint64_t node_id;
+    uint64_t disk_id; /* not 0 */
+};
+
+/* A majority that was given up (forced_cluster.h): what this cluster was made of. */
+struct members_forced {
+    uint64_t time_ms;          /* Unix time, by the clock of that node */
+    uint64_t node_id;          /* the survivor */
+    uint64_t cluster_id[2];    /* to which it had belonged until then */
+    struct raft_entry_id last; /* the end of its log: what came after is lost */
+    uint64_t commit;           /* up to which it knew that entries were committed */
+};
+
+/* The newest are kept. */
+enum { MEMBERS_REMOVED_MAX = 128, MEMBERS_FORCED_MAX = 16 };
+
 struct members {
     uint32_t count;
     struct replica_member list[RAFT_NODES_MAX]; /* ascending ids */
+    /* What is remembered, in the order in which it happened. A book that remembers anything is of version 2,
+     * which all members have to know (COMMAND_RULES_VERSION_OF_MEMORY). */
+    uint32_t removed_count, forced_count;
+    struct members_removed removed[MEMBERS_REMOVED_MAX];
+    struct members_forced forced[MEMBERS_FORCED_MAX];
 };
 
 enum {
     MEMBERS_HEAD_BYTES = 4,
     MEMBERS_MEMBER_BYTES_MAX = 28 + BUS_HOST_BYTES_MAX,
-    MEMBERS_BYTES_MAX = MEMBERS_HEAD_BYTES + RAFT_NODES_MAX * MEMBERS_MEMBER_BYTES_MAX,
+    MEMBERS_REMOVED_BYTES = 16,
+    MEMBERS_FORCED_BYTES = 56,
+    MEMBERS_BYTES_MAX = MEMBERS_HEAD_BYTES + RAFT_NODES_MAX * MEMBERS_MEMBER_BYTES_MAX + 4 +
+                        MEMBERS_REMOVED_MAX * MEMBERS_REMOVED_BYTES +
+                        MEMBERS_FORCED_MAX * MEMBERS_FORCED_BYTES,
 };
 
 /* The encoded form; `bytes` has room for MEMBERS_BYTES_MAX. Returns its size. */
@@ -54,6 +81,15 @@ const struct replica_member *members_find_const(const struct members *members, u
 /* Puts a member in its place; one with its id is replaced. False: there are RAFT_NODES_MAX. */
 bool members_put(struct members *members, const struct replica_member *member);
 void members_remove(struct members *members, uint64_t node_id);
+
+/* Remembered from now on; the oldest one goes when there are too many. Again is no change. */
+void members_remember_removed(struct members *members, uint64_t node_id, uint64_t disk_id);
+void members_remember_forced(struct members *members, const struct members_forced *forced);
+bool members_was_removed(const struct members *members, uint64_t node_id, uint64_t disk_id);
+/* The event in which this cluster left that one; NULL: there is none. */
+const struct members_forced *members_find_forced(const struct members *members, const uint64_t cluster_id[2]);
+/* `to` remembers what `from` does. */
+void members_copy_memory(struct members *to, const struct members *from);
 
 /* A host that may stand in an address: visible ASCII, not empty, short enough. */
 bool members_host_is_valid(const char *host);

@@ -265,12 +265,29 @@ static bool list_members(const struct raft_configuration *now, struct members *m
         bool has_room = members_put(members, known != NULL ? known : &unknown);
         assert(has_room);
     }
+    members_copy_memory(members, &book);
     return true;
+}
+
+/* At each start, and when it is heard of. */
+static void say_forced(struct replica *replica, uint32_t said)
+{
+    for (uint32_t i = said; i < replica->members.forced_count; i++) {
+        const struct members_forced *forced = &replica->members.forced[i];
+        replica_log(replica, REPLICA_LOG_WARNING, "cluster-was-forced",
+                    "by=%" PRIu64 " time_ms=%" PRIu64 " former=%016" PRIx64 "%016" PRIx64
+                    " last_term=%" PRIu64 " last_index=%" PRIu64 " commit=%" PRIu64
+                    " reason=\"the majority of the former cluster was given up: what it wrote after that "
+                    "entry is not here\"",
+                    forced->node_id, forced->time_ms, forced->cluster_id[0], forced->cluster_id[1],
+                    forced->last.term, forced->last.index, forced->commit);
+    }
 }
 
 static void take(struct replica *replica, const struct raft_configuration *now)
 {
     bool was_known = replica->membership.known;
+    uint32_t said = was_known ? replica->members.forced_count : 0;
     if (!list_members(now, &replica->members)) {
         replica_stop(
             replica, REPLICA_EXIT_CORRUPT,
@@ -286,16 +303,24 @@ static void take(struct replica *replica, const struct raft_configuration *now)
     if (was_known || now->id.index > 0) {
         say_members(replica, now);
     }
+    say_forced(replica, said);
 }
 
-/* It has its part in what others may still ask of it, and then it ends. One that comes back under its old id,
- * with an empty disk, hears first of how the former one was removed: that is not about this one. */
+/* As the core saw it happen, or as the book remembers it. One that comes back under its old id, with an empty
+ * disk, hears first of how the former one was removed: that is not about this one. */
+static bool was_removed(const struct replica *replica, const struct raft_status *status)
+{
+    return (status->removed && replica->membership.was_here) ||
+           members_was_removed(&replica->members, replica->options.node_id, replica->identity.disk_id);
+}
+
+/* It has its part in what others may still ask of it, and then it ends. */
 static void leave(struct replica *replica)
 {
     struct membership *membership = &replica->membership;
     struct raft_status status;
     raft_get_status(replica->raft, &status);
-    if (!status.removed || membership->left || !membership->was_here) {
+    if (!was_removed(replica, &status) || membership->left) {
         return;
     }
     membership->left = true;
@@ -304,6 +329,7 @@ static void leave(struct replica *replica)
                    "; to bring it back, empty its data directory and start it under a new id with --join",
                    status.membership_id.index);
     replica_log(replica, REPLICA_LOG_WARNING, "removed", "index=%" PRIu64, status.membership_id.index);
+    persist_commit(replica); /* so that it knows when it is started again, whoever is there to tell it */
     replica_begin_shutdown(replica);
     replica->shutdown_code = REPLICA_EXIT_REFUSED;
 }
@@ -405,6 +431,7 @@ static bool promote(struct replica *replica, const struct replica_member *learne
     struct replica_member *member = members_find(&members, learner->node_id);
     member->goal = MEMBER_GOAL_NONE;
     member->replaces = RAFT_NODE_NONE;
+    versions_remember_removed(replica, &members, replaced);
     if (!fits || !membership_has_quorum(replica, &target, RAFT_NODE_NONE, &alive)) {
         return false; /* more of the voters have to be there */
     }

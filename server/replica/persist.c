@@ -209,12 +209,16 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
     if (status.needed_from < keep_from && usage.entries_bytes <= usage.map_bytes / 2) {
         keep_from = status.needed_from;
     }
-    if (keep_from > status.durable_index) {
-        keep_from = status.durable_index;
+    /* By what is on the disk: while an install waits behind a write that finds no room, the core is ahead. */
+    struct log_store_state state;
+    log_store_get_state(replica->options.log, &state);
+    uint64_t durable = status.durable_index < state.last.index ? status.durable_index : state.last.index;
+    if (keep_from > durable) {
+        keep_from = durable;
     }
-    if (keep_from + 1 > status.first_index) {
+    if (keep_from > state.base.index) {
         /* Large entries must not make a whole tail go in one step. */
-        uint64_t entries = status.durable_index - status.first_index + 1;
+        uint64_t entries = state.last.index - state.base.index;
         uint64_t excess = (usage.entries_bytes - tail_bytes) * entries / usage.entries_bytes + 1;
         job->write.compact_to = keep_from;
         job->write.compact_entries_max =
@@ -264,6 +268,14 @@ void persist_submit(struct replica *replica)
         add_compaction(replica, job);
     }
     replica->io.submit(replica->io.context, job);
+}
+
+void persist_commit(struct replica *replica)
+{
+    if (replica->gathering_job == NULL) {
+        replica->gathering_job = disk_job_create(DISK_JOB_LOG_WRITE, replica->options.log);
+        replica->gathering_bytes = 0;
+    }
 }
 
 static void stop_on_failure(struct replica *replica, const struct disk_job *job)

@@ -123,7 +123,7 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
     log_store_get_state(replica->options.log, &state);
     const struct map_meta *meta = map_get_meta(replica->map);
     replica->shown_digest = meta->digest;
-    if (!check_map_against_log(meta, &state, error)) {
+    if (!versions_check_start(replica, error) || !check_map_against_log(meta, &state, error)) {
         return false;
     }
     struct run_list list = {0};

@@ -49,6 +49,16 @@ struct snapshot_order {
     uint8_t first_membership[RAFT_MEMBERSHIP_BYTES_MAX];
 };
 
+/* A backup to be streamed to a client. */
+struct backup_order {
+    uint64_t id;
+    struct map *map; /* open until replica_on_backup_ended() */
+    /* What its head says. */
+    uint64_t cluster_id[2];
+    uint64_t node_id;
+    uint64_t wall_clock_ms;
+};
+
 /* The world. `context` is passed back in each call. */
 struct replica_io {
     void *context;
@@ -70,6 +80,10 @@ struct replica_io {
     /* Streams the map to a follower: replica_on_snapshot_opened(), then in the end, always,
      * replica_on_snapshot_sent(). May be NULL: this node sends none. */
     void (*send_snapshot)(void *context, const struct snapshot_order *order);
+    /* Takes a client's connection, once the output that is there was sent, and streams a backup on it; then,
+     * always, replica_on_backup_ended(). The client is closing: it is not to be read any more. May be NULL:
+     * this node makes none. */
+    void (*start_backup)(void *context, void *connection, const struct backup_order *order);
     /* Another map is the live one, or one that was loaded will not be: what is left of others than the live
      * one is to be removed. May be NULL. */
     void (*map_replaced)(void *context);
@@ -125,6 +139,8 @@ struct replica_options {
      * between two passes. */
     uint64_t scrub_rate;
     uint64_t scrub_pause_ms;
+    /* The newest rules that this node is to know (versions.c); 0: those that kvd knows. */
+    uint32_t rules_version_max;
     /* Members compare the digests of their maps at multiples of this many entries, the same on all of them;
      * 0: what kvd uses. */
     uint64_t digest_interval;
@@ -210,6 +226,12 @@ bool replica_wants_snapshot_still(const struct replica *replica);
 void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *meta);
 void replica_on_snapshot_failed(struct replica *replica, const char *reason);
 
+/* ---- backups ---- */
+
+/* It is over, and does not read the map any more. `upto`: what it shows, {0, 0} if it was not begun. */
+void replica_on_backup_ended(struct replica *replica, uint64_t id, bool ok, struct raft_entry_id upto,
+                             const char *reason);
+
 /* ---- disk ---- */
 
 void replica_on_disk_job_done(struct replica *replica, struct disk_job *job); /* takes the job back */
@@ -233,6 +255,8 @@ void replica_client_sent(struct replica *replica, struct replica_client *client,
 bool replica_client_wants_input(struct replica *replica, struct replica_client *client);
 /* QUIT or a protocol error was answered: close once the output is sent; read no more. */
 bool replica_client_is_closing(const struct replica_client *client);
+/* It asked for more than it read: what it was owed is lost, and nothing more may be written to it. */
+bool replica_client_is_cut_off(const struct replica_client *client);
 /* For CLIENT LIST: the runtime keeps query_bytes and the like up to date here. */
 struct client_info *replica_client_info(struct replica_client *client);
 

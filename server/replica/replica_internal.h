@@ -15,9 +15,12 @@
  * members.c        the address book of the members
  * membership.c     the members in effect, and how learners become voters
  * change.c         what is asked of the leader: to add, remove, replace ...
+ * forced_cluster.c offline: a survivor becomes a cluster of its own
  * formation.c      how a new cluster comes to be
  * snapshot.c       whom a snapshot is sent to, and how one takes the map's place
+ * backup.c         whom a backup is streamed to
  * join.c           how a node becomes a member of a cluster that exists
+ * versions.c       which rules the cluster goes by; what older and newer nodes are told
  * view.c           what INFO, CLUSTER and RAFT STATUS show
  */
 #ifndef REPLICA_INTERNAL_H
@@ -90,6 +93,7 @@ struct replica_client {
     bool ready;               /* on the ready list */
     bool throttled;           /* was told not to read */
     bool parked;              /* on the parked list */
+    uint64_t backup_index;    /* RAFT BACKUP waits until the map has this entry on the disk; 0: does not */
     struct replica_client *ready_next, *parked_next;
 };
 
@@ -170,6 +174,7 @@ struct replica_space {
     struct storage_space log, map;       /* as the last disk job found it */
     uint64_t log_check_ms, map_check_ms; /* when to look for room again, where there was too little */
     bool log_is_full;                    /* a write found no room, and none has gone since */
+    bool log_is_short;                   /* it takes too much of what its file may grow to */
     bool checkpoint_is_full;             /* the frozen table found no room */
     uint64_t checkpoint_ms;              /* low: not before, so that not every deletion is one of its own */
     bool map_job_out;                    /* MAP_ROOM */
@@ -291,6 +296,22 @@ struct snapshots {
     uint64_t retry_wait_ms; /* grows with each failure in a row */
 };
 
+/* ---- backup.c ------------------------------------------------------------------------------------ */
+
+enum { BACKUPS_MAX = 2 }; /* streams of one node at a time */
+
+struct running_backup {
+    uint64_t id;
+    struct map *map; /* that it reads */
+};
+
+struct backups {
+    struct running_backup running[BACKUPS_MAX];
+    uint32_t running_count;
+    uint64_t last_id;
+    uint64_t wanted_index; /* a checkpoint up to here is wanted */
+};
+
 /* ---- join.c -------------------------------------------------------------------------------------- */
 
 /* A node that asks to be added. */
@@ -326,6 +347,7 @@ struct replica {
     uint64_t formation_next_ms;
     struct join join;
     struct snapshots snapshots;
+    struct backups backups;
 
     struct raft *raft; /* NULL until formed */
     struct map *map;   /* NULL until formed */
@@ -399,7 +421,7 @@ struct replica {
 
     /* counters for INFO */
     uint64_t commands_total, redirects_total, unknown_total, entries_applied_total, elections_total,
-        checkpoints_total, snapshots_installed_total;
+        checkpoints_total, snapshots_installed_total, snapshots_sent_total, snapshots_failed_total;
     struct node_view view; /* scratch */
 };
 
@@ -489,6 +511,8 @@ void reads_destroy(struct replica *replica);
 /* persist.c */
 void persist_take_ready(struct replica *replica);
 void persist_submit(struct replica *replica);
+/* How far the log is committed goes to the disk at the end of this turn, if only for itself. */
+void persist_commit(struct replica *replica);
 void persist_on_done(struct replica *replica, struct disk_job *job);
 void persist_send(struct replica *replica, const struct raft_message *message);
 void persist_destroy(struct replica *replica);
@@ -519,6 +543,8 @@ void space_note_checkpoint(struct replica *replica, bool written);
 void space_tick(struct replica *replica);
 /* Time to look whether the log has room again. */
 bool space_is_log_check_due(const struct replica *replica);
+/* The log can hardly grow before the map has written more of it. */
+bool space_waits_for_checkpoint(const struct replica *replica);
 /* Low: what was deleted should leave the file soon. */
 bool space_wants_checkpoint(const struct replica *replica);
 bool space_may_try_checkpoint(const struct replica *replica);
@@ -631,6 +657,30 @@ bool snapshot_on_installed(struct replica *replica);
 /* No checkpoint is to begin. */
 bool snapshot_is_taking_over(const struct replica *replica);
 void snapshot_destroy(struct replica *replica);
+/* Closes the maps that were live and that nobody reads any more. */
+void snapshot_close_retired(struct replica *replica);
+
+/* backup.c */
+enum backup_begin { BACKUP_BEGUN, BACKUP_WAITS, BACKUP_REFUSED };
+/* BEGUN: the client's connection is taken. REFUSED: *obstacle is the error to answer. */
+enum backup_begin backup_begin(struct replica *replica, struct replica_client *client, const char **obstacle);
+bool backup_wants_checkpoint(const struct replica *replica);
+bool backup_reads_map(const struct replica *replica, const struct map *map);
+
+/* versions.c */
+uint16_t versions_bus(void); /* the newest version of the bus that is spoken here */
+uint32_t versions_known(const struct replica *replica);    /* the newest rules that this node can go by */
+uint32_t versions_in_force(const struct replica *replica); /* those that the map goes by */
+/* Leader: what the next entry is stamped with: what all members can do, or what is in force. */
+uint32_t versions_agreed(const struct replica *replica);
+void versions_fill_hello(const struct replica *replica, struct bus_hello *hello);
+bool versions_check_bus(const struct bus_hello *hello, struct bus_message *refused);
+bool versions_check_rules(const struct replica *replica, const struct bus_hello *hello,
+                          struct bus_message *refused);
+/* False: the map goes by rules that this node does not know; *error says so. */
+bool versions_check_start(const struct replica *replica, struct storage_error *error);
+/* A book that is about to be proposed remembers that this member was removed, if all know such books. */
+void versions_remember_removed(const struct replica *replica, struct members *members, uint64_t node_id);
 
 /* join.c */
 void join_start(struct replica *replica);

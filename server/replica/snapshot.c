@@ -82,12 +82,12 @@ void replica_on_snapshot_opened(struct replica *replica, uint64_t peer, struct r
 }
 
 /* The maps that were live, and that nobody reads any more. */
-static void close_retired(struct replica *replica)
+void snapshot_close_retired(struct replica *replica)
 {
     struct snapshots *snapshots = &replica->snapshots;
     for (uint32_t i = snapshots->retired_count; i > 0; i--) {
         struct map *map = snapshots->retired[i - 1];
-        bool is_read = false;
+        bool is_read = backup_reads_map(replica, map);
         for (uint32_t j = 0; j < snapshots->outgoing_count; j++) {
             is_read = is_read || snapshots->outgoing[j].map == map;
         }
@@ -105,7 +105,9 @@ void replica_on_snapshot_sent(struct replica *replica, uint64_t peer, struct raf
     struct outgoing_snapshot *outgoing = find_outgoing(replica, peer);
     assert(outgoing != NULL);
     *outgoing = snapshots->outgoing[--snapshots->outgoing_count];
-    close_retired(replica);
+    snapshot_close_retired(replica);
+    replica->snapshots_sent_total += ok ? 1 : 0;
+    replica->snapshots_failed_total += ok ? 0 : 1;
     if (replica->stopping) {
         return;
     }
@@ -214,7 +216,7 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
     assert(snapshots->state == SNAPSHOT_LOADING);
     if (meta->applied_index != snapshots->upto.index || meta->applied_term != snapshots->upto.term) {
         replica_on_snapshot_failed(replica, "it is not the one that was announced");
-    } else if (meta->rules_version > COMMAND_RULES_VERSION) {
+    } else if (meta->rules_version > versions_known(replica)) {
         replica_on_snapshot_failed(replica, "it was made by newer rules: upgrade this node");
     } else if (!take_membership(snapshots, meta)) {
         replica_on_snapshot_failed(replica, "its membership is of a form that this kvd does not know");
@@ -229,11 +231,19 @@ void replica_on_snapshot_loaded(struct replica *replica, const struct map_meta *
     remove_other_maps(replica);
 }
 
+/* The install comes after all that is to be written to the log. One of those that finds no room would hold it
+ * up, and it the checkpoint that makes room (space_wants_checkpoint). */
+static bool is_log_idle(const struct replica *replica)
+{
+    return !replica->log_job_out && replica->gathering_job == NULL && replica->log_waiting_first == NULL;
+}
+
 void snapshot_tick(struct replica *replica)
 {
     struct snapshots *snapshots = &replica->snapshots;
     if (snapshots->state != SNAPSHOT_LOADED || replica->checkpoint_out || replica->application.active ||
-        replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out) {
+        replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out ||
+        !is_log_idle(replica)) {
         return; /* jobs read the map that goes */
     }
     if (!raft_install_snapshot(replica->raft, snapshots->upto, snapshots->membership)) {
@@ -273,7 +283,7 @@ bool snapshot_on_installed(struct replica *replica)
     }
     const struct map_meta *meta = map_get_meta(replica->map);
     assert(meta->applied_index == snapshots->upto.index);
-    close_retired(replica);
+    snapshot_close_retired(replica);
     space_on_map_replaced(replica);
     scrub_on_map_replaced(replica);
     remove_other_maps(replica);
@@ -290,16 +300,18 @@ bool snapshot_on_installed(struct replica *replica)
     return true;
 }
 
-/* Neither the map that is being left nor one that is about to be is worth a checkpoint. */
+/* Neither the map that is being left nor one that is about to be is worth a checkpoint, unless the log waits
+ * for one. */
 bool snapshot_is_taking_over(const struct replica *replica)
 {
-    return replica->snapshots.state == SNAPSHOT_LOADED || replica->snapshots.state == SNAPSHOT_INSTALLING;
+    return replica->snapshots.state == SNAPSHOT_INSTALLING ||
+           (replica->snapshots.state == SNAPSHOT_LOADED && !replica->space.log_is_full);
 }
 
 void snapshot_destroy(struct replica *replica)
 {
-    assert(replica->snapshots.outgoing_count == 0);
-    close_retired(replica);
+    assert(replica->snapshots.outgoing_count == 0 && replica->backups.running_count == 0);
+    snapshot_close_retired(replica);
     raft_payload_unref(replica->snapshots.membership);
     replica->snapshots.membership = NULL;
 }

@@ -13,6 +13,9 @@
  * looks again and again, so that all of this ends by itself. When it is the map's file that is too small,
  * checkpoints follow soon as well.
  *
+ * A log that takes too much of what its file may grow to counts in the same way: it cannot be shortened while
+ * a checkpoint hangs.
+ *
  * The one place that says "no" to commands for want of room, on the disk or in the map's file.
  */
 #include "replica_internal.h"
@@ -24,12 +27,18 @@ enum {
     CHECK_INTERVAL_MS = 250,
     CHECKPOINT_INTERVAL_MS = 20, /* while low: many small ones find room where one large one does not */
     ROOM_STEP_PAGES = 256,       /* reserved for the map beyond what is asked for: not for every key anew */
+    LOG_SHARES = 16,             /* of log-map-size: short above SHORT of them until below ENOUGH */
+    LOG_SHARES_SHORT = 12,
+    LOG_SHARES_ENOUGH = 10, /* compaction may leave half of it to members that are behind (persist.c) */
 };
 
 /* Begin as Redis' text does: clients go by its first word. */
 static const char MAP_ERROR[] =
     "OOM command not allowed: the data takes a third of 'data-map-size'. Remove keys, "
     "or start the nodes with a larger one";
+static const char LOG_ERROR[] =
+    "OOM command not allowed: the log takes three quarters of 'log-map-size', for the data is not written to "
+    "disk as fast as it comes: a disk that hangs, perhaps. It goes on when there is room";
 static const char DISK_ERROR[] =
     "OOM command not allowed: too few nodes have room left on their disks (RAFT STATUS "
     "shows low_space). Remove keys, or make room on the disks";
@@ -38,7 +47,7 @@ static const char DISK_ERROR[] =
 
 bool space_is_low(const struct replica *replica)
 {
-    return replica->space.log.low || replica->space.map.low;
+    return replica->space.log.low || replica->space.map.low || replica->space.log_is_short;
 }
 
 static void note(struct replica *replica, struct storage_space *known, const struct storage_space *found,
@@ -65,8 +74,29 @@ void space_start(struct replica *replica)
     note(replica, &replica->space.map, &found, "map");
 }
 
+/* What the map has not written yet cannot be dropped from the log. So a checkpoint that hangs fills it, and a
+ * log that is full writes nothing any more: no deletion, no vote for long. It says so in time. */
+static void note_log_size(struct replica *replica)
+{
+    struct log_store_usage usage;
+    log_store_get_usage(replica->options.log, &usage);
+    uint64_t share = usage.map_bytes / LOG_SHARES;
+    bool was_short = replica->space.log_is_short;
+    bool is_short = usage.entries_bytes > share * (was_short ? LOG_SHARES_ENOUGH : LOG_SHARES_SHORT);
+    if (is_short == was_short) {
+        return;
+    }
+    replica->space.log_is_short = is_short;
+    replica_log(replica, is_short ? REPLICA_LOG_WARNING : REPLICA_LOG_INFO,
+                is_short ? "log-is-short" : "log-is-short-ended", "log_bytes=%llu log_map_bytes=%llu",
+                (unsigned long long)usage.entries_bytes, (unsigned long long)usage.map_bytes);
+    replica->redispatch = true;
+    report_send_to_all(replica);
+}
+
 void space_note_log(struct replica *replica, const struct disk_job *job)
 {
+    note_log_size(replica);
     if (job->status == STORAGE_FULL && job->sequence > 0 && !replica->space.log_is_full) {
         replica_log(replica, REPLICA_LOG_WARNING, "log-write-waits",
                     "reason=\"no room for it\" room_bytes=%llu", (unsigned long long)job->space.room_bytes);
@@ -137,7 +167,10 @@ const char *space_refuses_growth(const struct replica *replica)
     if (is_map_short(replica)) {
         return MAP_ERROR;
     }
-    return space_is_low(replica) || !has_majority_room(replica) ? DISK_ERROR : NULL;
+    if (space_is_low(replica) || !has_majority_room(replica)) {
+        return replica->space.log_is_short ? LOG_ERROR : DISK_ERROR;
+    }
+    return NULL;
 }
 
 /* ---- leadership ---------------------------------------------------------------------------------- */
@@ -241,6 +274,11 @@ void space_note_checkpoint(struct replica *replica, bool written)
     }
 }
 
+bool space_waits_for_checkpoint(const struct replica *replica)
+{
+    return replica->space.log_is_short || replica->space.log_is_full;
+}
+
 /* What was deleted takes its room until a checkpoint has been written without it. Nothing else may ask for
  * one: who waits for room writes little. */
 static bool wants_room(const struct replica *replica)
@@ -264,10 +302,14 @@ void space_tick(struct replica *replica)
     maybe_reserve_for_map(replica);
 }
 
+static bool waits_for_log(const struct replica *replica)
+{
+    return replica->space.log.low || replica->space.log_is_full || replica->space.log_is_short;
+}
+
 bool space_is_log_check_due(const struct replica *replica)
 {
-    return (replica->space.log.low || replica->space.log_is_full) &&
-           replica->now_ms >= replica->space.log_check_ms;
+    return waits_for_log(replica) && replica->now_ms >= replica->space.log_check_ms;
 }
 
 bool space_may_try_checkpoint(const struct replica *replica)
@@ -280,7 +322,7 @@ uint64_t space_deadline_ms(const struct replica *replica)
 {
     const struct replica_space *space = &replica->space;
     uint64_t deadline_ms = UINT64_MAX;
-    if ((space->log.low || replica->space.log_is_full) && !replica->log_job_out) {
+    if (waits_for_log(replica) && !replica->log_job_out) {
         deadline_ms = space->log_check_ms;
     }
     bool waits_for_map = space->map.low || space->checkpoint_is_full;

@@ -91,6 +91,9 @@ static void fill_member(const struct replica *replica, const struct peer *peer, 
     member->is_leader = status->leader != RAFT_NODE_NONE && status->leader == member->node_id;
     member->connected = peer->is_self || peer->dialled || peer->accepted;
     member->low_space = peer->is_self ? space_is_low(replica) : peer->report.low_space;
+    member->rules_known = peer->is_self       ? versions_known(replica)
+                          : peer->hello_known ? peer->hello.rules_version
+                                              : 0;
     member->differs = peer->differs && status->role == RAFT_LEADER;
     member->progress = "";
     if (status->role == RAFT_LEADER) {
@@ -123,6 +126,24 @@ static void fill_members(const struct replica *replica, uint32_t listener, const
         if (peer != leader && (peer->standing == PEER_MEMBER || peer->is_self)) {
             fill_member(replica, peer, listener, status, &view->members[view->members_count++]);
         }
+    }
+}
+
+_Static_assert((int)MEMBERS_FORCED_MAX <= (int)NODE_VIEW_FORCED_MAX, "all of them are shown");
+
+static void fill_forced(const struct replica *replica, struct node_view *view)
+{
+    view->forced_count = replica->members.forced_count;
+    for (uint32_t i = 0; i < view->forced_count; i++) {
+        const struct members_forced *forced = &replica->members.forced[i];
+        struct node_view_forced *shown = &view->forced[i];
+        shown->time_ms = forced->time_ms;
+        shown->node_id = forced->node_id;
+        (void)snprintf(shown->cluster_id, sizeof shown->cluster_id, "%016" PRIx64 "%016" PRIx64,
+                       forced->cluster_id[0], forced->cluster_id[1]);
+        shown->last_term = forced->last.term;
+        shown->last_index = forced->last.index;
+        shown->commit_index = forced->commit;
     }
 }
 
@@ -187,7 +208,8 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
 
 static void fill_counters(const struct replica *replica, struct node_view *view)
 {
-    view->rules_version = COMMAND_RULES_VERSION;
+    view->rules_version = versions_in_force(replica);
+    view->rules_known = versions_known(replica);
     view->clock_skew_ms = peers_clock_skew_ms(replica);
     view->commands_total = replica->commands_total;
     view->redirects_total = replica->redirects_total;
@@ -196,6 +218,13 @@ static void fill_counters(const struct replica *replica, struct node_view *view)
     view->elections_total = replica->elections_total;
     view->checkpoint_running = replica->checkpoint != NULL;
     view->checkpoints_total = replica->checkpoints_total;
+    view->snapshots_sent_total = replica->snapshots_sent_total;
+    view->snapshots_failed_total = replica->snapshots_failed_total;
+    view->snapshots_installed_total = replica->snapshots_installed_total;
+    if (replica->snapshots.state != SNAPSHOT_NONE) {
+        view->snapshot_from = replica->snapshots.from;
+        view->snapshot_index = replica->snapshots.upto.index;
+    }
     for (const struct replica_client *client = replica->clients_first; client != NULL;
          client = client->next) {
         view->reads_pending += client->reading_count;
@@ -226,6 +255,7 @@ void replica_fill_view(struct replica *replica, uint32_t listener, struct node_v
     fill_consensus(replica, &status, view);
     fill_storage(replica, view);
     fill_counters(replica, view);
+    fill_forced(replica, view);
     fill_members(replica, listener, &status, view);
     view->clients_connected = replica->clients_count;
     view->for_each_client = visit_clients;

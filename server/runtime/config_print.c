@@ -1,5 +1,6 @@
 /* config_print.c: the table of settings for people: help, Markdown, and the effective values as a file. */
 #include "config_internal.h"
+#include "offline.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -54,7 +55,10 @@ void config_print_help(FILE *to)
         "  kvd                          a single node, clients on 127.0.0.1:7000, data in ./kvd-data\n"
         "  kvd --config FILE            settings from a file\n"
         "  kvd --id 1 --cluster 1=node1:17000,2=node2:17000,3=node3:17000 --listen 0.0.0.0:7000\n"
-        "                               one node of three; the other two differ in --id only\n"
+        "                               one node of three; the other two differ in --id only\n",
+        to);
+    offline_print_help(to);
+    (void)fputs(
         "\n"
         "  --help                       this text\n"
         "  --version                    the version\n"

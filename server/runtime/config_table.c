@@ -112,11 +112,11 @@ const struct setting config_settings[] = {
     {GROUP_STORAGE, "snapshot-rate", SETTING_SIZE, AT(snapshot_rate_bytes), "100MiB", 64 * KIB, 64 * GIB,
      NULL, "SIZE",
      "The most that a snapshot sends in a second, to a member that was away for longer than the log is kept, "
-     "or is new."},
+     "or is new; and a backup, to whoever takes it."},
     {GROUP_STORAGE, "snapshot-pinned-bytes", SETTING_SIZE, AT(snapshot_pinned_bytes), "8GiB", 1 * MIB,
      64 * TIB, NULL, "SIZE",
      "A snapshot is given up, and begun anew, when it keeps more than this of the map's file from being used "
-     "again: it "
+     "again (a backup too, but for the beginning anew): it "
      "sees the map as it was when it began, so what is overwritten meanwhile is kept."},
     {GROUP_STORAGE, "write-buffer-bytes", SETTING_SIZE, AT(write_buffer_bytes), "256MiB", 1 * MIB, 64 * GIB,
      NULL, "SIZE",

@@ -79,11 +79,19 @@ void connection_destroy(struct connection *connection)
     } else {
         owner->lingering_count--;
     }
+    if (connection->backup != NULL) { /* broken before it could begin */
+        replica_on_backup_ended(owner->loop->replica, connection->backup->id, false,
+                                (struct raft_entry_id){0}, "the client is gone");
+        free(connection->backup);
+        connection->backup = NULL;
+    }
     connections_forget(connection);
     (void)event_del(&connection->read_event);
     (void)event_del(&connection->write_event);
     drop_input(connection);
-    (void)close(connection->file);
+    if (connection->file >= 0) {
+        (void)close(connection->file);
+    }
     free(connection);
 }
 
@@ -352,6 +360,32 @@ static void on_readable(evutil_socket_t file, short what, void *context)
     settle_input(connection);
 }
 
+/* ---- backups --------------------------------------------------------------------------------- */
+
+void connection_become_backup(struct connection *connection, const struct backup_order *order)
+{
+    connection->backup = malloc(sizeof *order);
+    if (connection->backup == NULL) {
+        abort();
+    }
+    *connection->backup = *order;
+    connection_on_ready(connection);
+}
+
+/* The socket leaves the loop. */
+static void hand_over(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    struct backup_order order = *connection->backup;
+    int file = connection->file;
+
+    free(connection->backup);
+    connection->backup = NULL;
+    connection->file = -1;
+    connection_destroy(connection);
+    owner->back_up(owner->context, file, &order);
+}
+
 /* ---- output ---------------------------------------------------------------------------------- */
 
 /* Takes our own mark, the last of all, from the output. It is not there when a QUIT of the client's ended all
@@ -412,6 +446,12 @@ void connection_flush(struct connection *connection)
     }
     bool sent_all = byte_buffer_size(replica_client_output(client)) == 0;
 
+    if (connection->backup != NULL && !replica_client_is_cut_off(client)) {
+        if (sent_all) {
+            hand_over(connection);
+        }
+        return;
+    }
     if (replica_client_is_closing(client)) {
         if (sent_all && connection->at_end) {
             connection_destroy(connection);

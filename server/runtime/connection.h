@@ -43,6 +43,9 @@ struct connections {
     uint64_t input_bytes; /* capacity of all input buffers and parsers */
     uint64_t clients_total, clients_refused, input_bytes_total, output_bytes_total;
     uint8_t *scratch; /* where sockets are read to first */
+    /* Takes over a socket. */
+    void (*back_up)(void *context, int file, const struct backup_order *order);
+    void *context;
 };
 
 void connections_init(struct connections *connections, struct loop *loop, uint32_t clients_max,
@@ -54,6 +57,9 @@ void connections_deinit(struct connections *connections);
 void connections_open(struct connections *connections, int file, uint32_t listener);
 /* io.client_ready. */
 void connection_on_ready(struct connection *connection);
+/* io.start_backup: the socket goes to connections->back_up() when all replies are sent, and the connection
+ * ends. */
+void connection_become_backup(struct connection *connection, const struct backup_order *order);
 
 /* Before the end of the turn: goes on with connections that were held back. */
 void connections_resume(struct connections *connections);

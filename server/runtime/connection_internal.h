@@ -31,6 +31,7 @@ struct connection {
     bool end_marked;  /* by us, in the client's name: this error is not for the client */
     bool broken;      /* close without another word */
     bool on_ready_list, on_resume_list;
+    struct backup_order *backup; /* the socket is to become this stream; NULL: is not */
 };
 
 /* ---- connection.c ---- */

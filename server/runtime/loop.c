@@ -4,6 +4,19 @@
 #include <assert.h>
 #include <time.h>
 
+struct event_base *loop_make_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config != NULL) {
+        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* one thread */
+        base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    return base;
+}
+
 static uint64_t read_clock_ms(clockid_t clock)
 {
     struct timespec now;

@@ -25,6 +25,8 @@ struct loop {
     uint64_t random_state;  /* for jitter: nothing that must not be guessed */
 };
 
+/* For one thread; NULL: the system has none. */
+struct event_base *loop_make_base(void);
 void loop_read_clocks(struct loop *loop);
 void loop_begin_turn(struct loop *loop);
 /* 0 .. bound - 1. */

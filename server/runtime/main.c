@@ -1,5 +1,6 @@
-/* main.c: the kvd program: settings, then one node until it stops. */
+/* main.c: the kvd program: settings, then one node until it stops; or one of the commands of offline.h. */
 #include "config.h"
+#include "offline.h"
 #include "runtime.h"
 
 #include <event2/event.h>
@@ -65,6 +66,11 @@ int main(int arguments_count, char **arguments)
     int code;
 
     fill_standard_files();
+    const struct offline_command *offline = arguments_count > 1 ? offline_find(arguments[1]) : NULL;
+
+    if (offline != NULL) {
+        return offline->run(arguments_count - 1, arguments + 1, environ);
+    }
     if (config_read(&config, arguments_count, arguments, environ, &request, &errors)) {
         code = (int)answer(request, &config);
     } else {

@@ -6,6 +6,7 @@
 #include "disk_worker.h"
 #include "listener.h"
 #include "loop.h"
+#include "process_memory.h"
 #include "socket.h"
 #include "streams.h"
 
@@ -94,6 +95,17 @@ static void io_send_snapshot(void *context, const struct snapshot_order *order)
     streams_send(((struct runtime *)context)->streams, order);
 }
 
+static void io_start_backup(void *context, void *connection, const struct backup_order *order)
+{
+    (void)context;
+    connection_become_backup(connection, order);
+}
+
+static void on_backup(void *context, int file, const struct backup_order *order)
+{
+    streams_back_up(((struct runtime *)context)->streams, file, order);
+}
+
 static void io_map_replaced(void *context)
 {
     struct runtime *runtime = context;
@@ -107,20 +119,6 @@ static void on_snapshot_arriving(void *context, int file, const void *rest, size
     streams_receive(((struct runtime *)context)->streams, file, rest, rest_size, upto, generation);
 }
 
-static uint64_t read_resident_bytes(void)
-{
-    unsigned long long pages_all = 0, pages_resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-
-    if (file == NULL) {
-        return 0;
-    }
-    int fields = fscanf(file, "%llu %llu", &pages_all, &pages_resident);
-
-    (void)fclose(file);
-    return fields == 2 ? (uint64_t)pages_resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
 static void io_fill_view(void *context, struct node_view *view)
 {
     struct runtime *runtime = context;
@@ -128,7 +126,7 @@ static void io_fill_view(void *context, struct node_view *view)
     uint64_t now_ms = runtime->loop.now_ms;
 
     if (runtime->resident_read_ms == 0 || now_ms - runtime->resident_read_ms >= MEMORY_READ_INTERVAL_MS) {
-        runtime->resident_bytes = read_resident_bytes();
+        runtime->resident_bytes = process_memory_resident_bytes();
         runtime->resident_read_ms = now_ms;
     }
     view->process_id = (uint64_t)getpid();
@@ -140,6 +138,7 @@ static void io_fill_view(void *context, struct node_view *view)
     view->input_bytes_total = connections->input_bytes_total;
     view->output_bytes_total = connections->output_bytes_total;
     view->memory_resident_bytes = runtime->resident_bytes;
+    streams_fill_view(runtime->streams, view);
 }
 
 static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage_error *error)
@@ -359,26 +358,13 @@ static void block_signals(struct runtime *runtime)
     runtime->signal_file = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static struct event_base *make_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-
-    if (config != NULL) {
-        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK); /* one thread */
-        base = event_base_new_with_config(config);
-        event_config_free(config);
-    }
-    return base;
-}
-
 static bool make_loop(struct runtime *runtime)
 {
     struct loop *loop = &runtime->loop;
 
     block_signals(runtime);
     loop->log = &runtime->log;
-    loop->base = make_base();
+    loop->base = loop_make_base();
     startup_random(&loop->random_state, sizeof loop->random_state);
     runtime->workers = disk_workers_create(disk_job_run);
     const struct streams_options options = {
@@ -422,6 +408,7 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .log = io_log,
         .fill_view = io_fill_view,
         .send_snapshot = io_send_snapshot,
+        .start_backup = io_start_backup,
         .map_replaced = io_map_replaced,
     };
     struct replica_options options = {
@@ -475,6 +462,8 @@ static void open_doors(struct runtime *runtime)
 
     connections_init(&runtime->connections, &runtime->loop, startup->clients_max,
                      config->client_memory_bytes);
+    runtime->connections.back_up = on_backup;
+    runtime->connections.context = runtime;
     runtime->clients_exist = true;
     for (uint32_t i = 0; i < config->listeners_count; i++) {
         listener_start(&runtime->listeners[i], &runtime->loop, startup->client_files[i], i,

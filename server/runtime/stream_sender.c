@@ -1,29 +1,18 @@
 /* stream_sender.c: a thread that streams the map to a follower. */
-#include "streams_internal.h"
+#include "stream_pace.h"
 
 #include "bus_proof.h"
 #include "map_chunk.h"
-#include "map_snapshot.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     LOADED_MS_MAX = 30 * 60 * 1000, /* for the receiver to sort its indexes and sync, after the last chunk */
-    LOOK_AT_PINNED_CHUNKS = 64,
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- the handshake --------------------------------------------------------------------------- */
 
@@ -111,37 +100,12 @@ static bool announce(struct stream *stream, const struct map_meta *meta)
 
 /* ---- the content ----------------------------------------------------------------------------- */
 
-static bool check_pinned(struct stream *stream, const struct map_snapshot *snapshot)
-{
-    uint64_t bytes = 0;
-    struct storage_error error;
-
-    if (map_snapshot_get_pinned_bytes(snapshot, &bytes, &error) != STORAGE_OK) {
-        return stream_wire_fail(&stream->wire, "%.150s", error.text);
-    }
-    return bytes <= stream->owner->options.pinned_bytes_max ||
-           stream_wire_fail(&stream->wire,
-                            "it keeps %" PRIu64 " MiB of pages from being used again: see the setting "
-                            "snapshot-pinned-bytes",
-                            bytes >> 20);
-}
-
-/* Never faster on average than is allowed. */
-static void keep_rate(struct stream *stream, uint64_t begun_ms, uint64_t bytes)
-{
-    uint64_t due_ms = begun_ms + bytes * 1000 / stream->owner->options.rate_bytes_max;
-    uint64_t now = now_ms();
-
-    if (due_ms > now) {
-        stream_wire_sleep(&stream->wire, due_ms - now);
-    }
-}
-
 static bool send_content(struct stream *stream, struct map_snapshot *snapshot, uint8_t *chunk)
 {
-    uint64_t begun_ms = now_ms(), bytes = 0;
+    struct stream_pace pace;
 
-    for (uint64_t number = 0;; number++) {
+    stream_pace_begin(&pace, stream, snapshot);
+    for (;;) {
         struct storage_error error;
         struct bus_message early;
         size_t size = 0;
@@ -152,18 +116,14 @@ static bool send_content(struct stream *stream, struct map_snapshot *snapshot, u
         if (size == 0) {
             return true;
         }
-        if ((number % LOOK_AT_PINNED_CHUNKS == 0 && !check_pinned(stream, snapshot)) ||
-            !stream_wire_send(&stream->wire, chunk, size)) {
+        if (!stream_pace_allows(&pace) || !stream_wire_send(&stream->wire, chunk, size)) {
             return false;
         }
         if (stream_wire_has_input(&stream->wire)) { /* it has had enough */
             return stream_wire_receive_frame(&stream->wire, STREAM_SILENCE_MS_MAX, &early) &&
                    take_refusal(stream, &early);
         }
-        bytes += size;
-        atomic_store(&stream->bytes_count, bytes);
-        atomic_store(&stream->keys_count, map_snapshot_keys_count(snapshot));
-        keep_rate(stream, begun_ms, bytes);
+        stream_pace_sent(&pace, size);
     }
 }
 

@@ -76,6 +76,7 @@ bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t po
 bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
+    uint32_t silence_ms = wire->silence_ms != 0 ? wire->silence_ms : STREAM_SILENCE_MS_MAX;
 
     while (size > 0) {
         ssize_t sent = send(wire->file, at, size, MSG_NOSIGNAL);
@@ -85,7 +86,7 @@ bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)
             size -= (size_t)sent;
         } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
             return stream_wire_fail(wire, "%s", strerror(errno));
-        } else if (!wait_for(wire, POLLOUT, STREAM_SILENCE_MS_MAX)) {
+        } else if (!wait_for(wire, POLLOUT, silence_ms)) {
             return false;
         }
     }

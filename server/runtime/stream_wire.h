@@ -21,6 +21,7 @@ enum {
 
 struct stream_wire {
     int file;                 /* non-blocking; -1: none */
+    uint32_t silence_ms;      /* how long sending may stand still; 0: STREAM_SILENCE_MS_MAX */
     atomic_bool aborted;      /* set by any thread */
     struct byte_buffer input; /* arrived, not used yet */
     char problem[200];

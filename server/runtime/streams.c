@@ -119,7 +119,7 @@ static void end(struct stream *stream)
 static void report(struct stream_news *news, struct replica *replica)
 {
     struct stream *stream = news->stream;
-    uint64_t peer = stream->order.peer;
+    uint64_t peer = stream->order.peer, backup = stream->backup.id;
 
     if (news->kind != STREAM_OPENED) {
         end(stream);
@@ -136,6 +136,9 @@ static void report(struct stream_news *news, struct replica *replica)
         break;
     case STREAM_NOT_LOADED:
         replica_on_snapshot_failed(replica, news->reason);
+        break;
+    case STREAM_BACKED_UP:
+        replica_on_backup_ended(replica, backup, news->ok, news->upto, news->reason);
         break;
     }
 }
@@ -216,6 +219,17 @@ void streams_clean(struct streams *streams, uint64_t generation)
     streams->cleaning = pthread_create(&streams->cleaner, NULL, clean, streams) == 0;
 }
 
+void streams_back_up(struct streams *streams, int file, const struct backup_order *order)
+{
+    struct stream *stream = allocate(sizeof *stream);
+
+    stream->owner = streams;
+    stream->wire.file = file;
+    stream->is_backup = true;
+    stream->backup = *order;
+    start(stream, stream_backup_run);
+}
+
 /* ---- giving up ------------------------------------------------------------------------------- */
 
 static void say_progress(struct stream *stream, uint64_t now_ms)
@@ -231,17 +245,22 @@ static void say_progress(struct stream *stream, uint64_t now_ms)
     stream->said_ms = now_ms;
     if (stream->sends) {
         log_fields_add_number(&fields, "to", stream->order.peer);
+    } else if (stream->is_backup) {
+        log_fields_add_number(&fields, "backup", stream->backup.id);
     }
     log_fields_add_number(&fields, "keys", atomic_load(&stream->keys_count));
     log_fields_add_number(&fields, "mib", atomic_load(&stream->bytes_count) >> 20);
     log_event(stream->owner->options.log, REPLICA_LOG_INFO,
-              stream->sends ? "snapshot-being-sent" : "snapshot-being-loaded", fields.text);
+              stream->sends       ? "snapshot-being-sent"
+              : stream->is_backup ? "backup-being-sent"
+                                  : "snapshot-being-loaded",
+              fields.text);
 }
 
 void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms)
 {
     for (struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
-        if (!stream->sends && !replica_wants_snapshot_still(replica)) {
+        if (!stream->sends && !stream->is_backup && !replica_wants_snapshot_still(replica)) {
             atomic_store(&stream->wire.aborted, true);
         }
         say_progress(stream, now_ms);
@@ -252,6 +271,31 @@ void streams_abort(struct streams *streams)
 {
     for (struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
         atomic_store(&stream->wire.aborted, true);
+    }
+}
+
+static void fill_member(const struct stream *stream, struct node_view *view)
+{
+    for (uint32_t i = 0; i < view->members_count; i++) {
+        struct node_view_member *member = &view->members[i];
+
+        if (member->node_id == stream->order.peer) {
+            member->snapshot_keys = atomic_load(&stream->keys_count);
+            member->snapshot_keys_total = atomic_load(&stream->keys_total);
+            member->snapshot_bytes = atomic_load(&stream->bytes_count);
+        }
+    }
+}
+
+void streams_fill_view(const struct streams *streams, struct node_view *view)
+{
+    for (const struct stream *stream = streams->first; stream != NULL; stream = stream->next) {
+        if (stream->sends) {
+            fill_member(stream, view);
+        } else if (!stream->is_backup) {
+            view->snapshot_keys = atomic_load(&stream->keys_count);
+            view->snapshot_bytes = atomic_load(&stream->bytes_count);
+        }
     }
 }
 

@@ -13,6 +13,8 @@
  * too many pages of the map, when its socket breaks, and when it is not wanted any more; nothing of it is
  * resumed.
  *
+ * A backup is such a stream as well, to a client, on the connection on which it asked (stream_backup.c).
+ *
  * All calls are made by the loop's thread.
  */
 #ifndef STREAMS_H
@@ -30,7 +32,7 @@ struct streams_options {
     uint64_t node_id;
     const uint8_t *secret; /* borrowed; secret_bytes 0: none */
     size_t secret_bytes;
-    uint64_t rate_bytes_max;   /* per second, of each stream that is sent */
+    uint64_t rate_bytes_max;   /* per second, of each stream that is sent, backups too */
     uint64_t pinned_bytes_max; /* of pages that a stream keeps from being used again */
     uint64_t data_map_bytes;
     struct data_directory *directory; /* borrowed */
@@ -49,6 +51,8 @@ void streams_send(struct streams *streams, const struct snapshot_order *order);
 /* Takes over the socket of one that was accepted; `rest` are bytes that have been read from it. */
 void streams_receive(struct streams *streams, int file, const void *rest, size_t rest_size,
                      struct raft_entry_id upto, uint64_t generation);
+/* replica_io.start_backup: on the socket of a client, which is taken over. */
+void streams_back_up(struct streams *streams, int file, const struct backup_order *order);
 /* Removes what is left of other maps than this one, on a thread. */
 void streams_clean(struct streams *streams, uint64_t generation);
 
@@ -60,6 +64,8 @@ void streams_report(struct streams *streams, struct replica *replica);
 void streams_check(struct streams *streams, const struct replica *replica, uint64_t now_ms);
 /* Gives up all; streams_report() until none is under way. */
 void streams_abort(struct streams *streams);
+/* How far the snapshots are: those that are sent, with the members that get them; the one that is loaded. */
+void streams_fill_view(const struct streams *streams, struct node_view *view);
 bool streams_are_idle(const struct streams *streams);
 
 #endif

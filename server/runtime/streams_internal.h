@@ -2,6 +2,8 @@
  *
  * streams.c          the threads, and their news
  * stream_sender.c    a thread that sends
+ * stream_backup.c    a thread that streams a backup to a client
+ * stream_pace.c      how fast, and how long, both may
  * stream_receiver.c  the thread that loads
  * stream_wire.c      sockets for both
  */
@@ -13,7 +15,7 @@
 
 #include <pthread.h>
 
-enum stream_news_kind { STREAM_OPENED, STREAM_SENT, STREAM_LOADED, STREAM_NOT_LOADED };
+enum stream_news_kind { STREAM_OPENED, STREAM_SENT, STREAM_LOADED, STREAM_NOT_LOADED, STREAM_BACKED_UP };
 
 struct stream_news {
     struct stream_news *next;
@@ -32,10 +34,15 @@ struct stream {
     pthread_t thread;
     struct stream_wire wire;
     atomic_ullong keys_count, bytes_count; /* so far */
+    atomic_ullong keys_total;              /* sending: of how many; 0: not known yet */
     uint64_t said_ms;                      /* loop: when it was last said how far it is */
     /* sending */
     bool sends;
     struct snapshot_order order;
+    /* a backup */
+    bool is_backup;
+    bool is_torn; /* a piece was sent in part */
+    struct backup_order backup;
     /* receiving */
     char *map_path;
     struct raft_entry_id upto;
@@ -52,12 +59,13 @@ struct streams {
     struct stream_news *news_first, *news_last;
 };
 
-/* From a stream's thread; takes over the news. The last one of a stream is SENT, LOADED or NOT_LOADED: its
- * thread ends then. */
+/* From a stream's thread; takes over the news. The last one of a stream is any but OPENED: its thread ends
+ * then. */
 void streams_tell(struct stream *stream, struct stream_news *news);
 struct stream_news *streams_make_news(struct stream *stream, enum stream_news_kind kind);
 
 void *stream_sender_run(void *stream);
 void *stream_receiver_run(void *stream);
+void *stream_backup_run(void *stream);
 
 #endif

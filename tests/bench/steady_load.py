@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from bench import BenchError, run_load
+from loads import BenchError, run_load
 
 
 class Slice:

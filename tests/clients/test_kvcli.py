@@ -15,29 +15,11 @@ import time
 
 import pytest
 
-from kvd_cluster import PATIENCE, REPOSITORY, STEADY, Cluster, chosen_binary, free_ports, rounds
+from kvcli import KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, UNKNOWN, USAGE, environment, kvcli
+from kvd_cluster import PATIENCE, STEADY, Cluster, free_ports, rounds
 from test_failover import wait_until_caught_up
 
-OK, SERVER_ERROR, USAGE, NOT_EXECUTED, UNKNOWN = 0, 1, 2, 3, 4
-
-KVCLI = os.path.join(os.path.dirname(chosen_binary()), "kvcli")
-if not os.path.exists(KVCLI):
-    KVCLI = os.path.join(REPOSITORY, "build", "kvcli")
-
 pytestmark = pytest.mark.skipif(not os.path.exists(KVCLI), reason="kvcli is not built")
-
-
-def environment():
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KVCLI_")}
-    kept["TERM"] = "xterm"
-    return kept
-
-
-def kvcli(nodes, *arguments, stdin=None, text=True):
-    seeds = ",".join(node if isinstance(node, str) else node.address for node in nodes)
-    return subprocess.run([KVCLI, "-c", seeds, *arguments], input=stdin,
-                          stdin=subprocess.DEVNULL if stdin is None else None, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=text, env=environment(), timeout=60 * PATIENCE)
 
 
 def test_one_shot_commands_work_from_every_seed(shared_cluster):

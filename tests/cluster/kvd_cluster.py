@@ -227,6 +227,14 @@ def server_environment(log_prefix):
     return environment
 
 
+def run_kvd(*arguments, seconds=60):
+    """A kvd that does something and ends, as `kvd restore`."""
+    prefix = os.path.join(test_directory_root(), "kvd-sanitizer")
+    return subprocess.run([*_command_prefix(), kvd_binary(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=server_environment(prefix),
+                          timeout=seconds * PATIENCE)
+
+
 class Node:
     """One member: its settings stay, its process comes and goes."""
 
@@ -242,6 +250,7 @@ class Node:
         self.process = None
         self.told_to_end = False
         self.settings = {}
+        self.binary = None  # instead of the server under test
         self.listeners = None  # instead of the one plain listener
         self.prefix = []
         self.paused = False
@@ -266,7 +275,7 @@ class Node:
         settings.update(self.cluster.settings)
         settings.update(self.settings)
         settings.update(overrides or {})
-        arguments = [kvd_binary()]
+        arguments = [self.binary or kvd_binary()]
         for name, value in settings.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 if one is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from growing import Growing
 from kvd_cluster import STEADY, wait_until
+from small_disk import SmallDisk, why_not
 from test_failover import report, wait_until_caught_up
 from workload import WriterLoad, describe_times
 
@@ -144,3 +145,54 @@ def test_a_snapshot_needs_the_secret():
         away.start()
         wait_until(lambda: "event=snapshot-installed" in away.last_log(), 60, "the snapshot")
         cluster.wait_until_equal()
+
+
+@pytest.mark.seconds(120)
+def test_pitfall_21_a_stream_that_pins_too_many_pages_is_given_up():
+    """A slow stream while everything is written over: the leader's file must not grow for it. Given up with the reason,
+    and begun anew; it gets through when less is written."""
+    with Growing(3, 3, dict(SHORT_LOG, **{"snapshot-rate": 2 << 20, "snapshot-pinned-bytes": 1 << 20})) as cluster:
+        cluster.start()
+        away = cluster.followers()[0]
+        keys = leave_behind(cluster, away, keys=2000)
+        leader = cluster.leader()
+        away.start()
+
+        def is_given_up():
+            fill(leader, 500)
+            return "see the setting snapshot-pinned-bytes" in leader.last_log()
+
+        wait_until(is_given_up, 60, "a stream that is given up", interval=0.05)
+        wait_until(lambda: "event=snapshot-not-loaded" in away.last_log(), 20, "the other side to notice")
+        assert leader.status()["snapshots_failed_total"] >= 1
+        wait_until(lambda: "event=snapshot-installed" in away.last_log(), 60, "the snapshot")
+        wait_until_caught_up(cluster, away)
+        assert away.status()["snapshots_installed_total"] == 1
+        assert away.read("DBSIZE") == keys
+
+
+@pytest.mark.seconds(120)
+@pytest.mark.skipif(why_not() is not None, reason="full disks: %s" % why_not())
+def test_pitfall_19_a_receiver_without_room_keeps_what_it_has_and_tries_again():
+    """It says why, its old map serves, and it takes the snapshot when there is room."""
+    with SmallDisk(64) as disk:
+        with Growing(3, 3, dict(SHORT_LOG, **{"disk-reserve": "1MiB"})) as cluster:
+            away = cluster.node(3)
+            away.directory = disk.path + "/data"
+            cluster.start()
+            if cluster.leader() is away:
+                cluster.tell("TRANSFER", 1)
+                wait_until(lambda: cluster.leader() is cluster.node(1), 30, "another leader")
+            cluster.leader().command("SET", "early", "1")
+            wait_until_caught_up(cluster, away)
+            leave_behind(cluster, away, keys=3000)
+            disk.take(1 << 20)
+            away.start()
+            wait_until(lambda: "event=snapshot-not-loaded" in away.last_log(), 60, "a load that finds no room")
+            assert "no room left on the disk" in away.last_log() or "the disk is full" in away.last_log()
+            assert away.running and maps_of(away) in (["map-1"], ["map-1", "map-2"])  # perhaps the next try
+            assert "event=snapshot-installed" not in away.last_log()
+            disk.give_back()
+            wait_until(lambda: "event=snapshot-installed" in away.last_log(), 60, "the snapshot")
+            wait_until_caught_up(cluster, away)
+            cluster.wait_until_equal()

@@ -136,7 +136,7 @@ class WriterLoad(Workload):
 
     SHARED = "counter:shared"
 
-    def __init__(self, addresses, clients=8, pause=0.001, reply_timeout=10.0):
+    def __init__(self, addresses, clients=8, pause=0.001, reply_timeout=10.0, patience=10.0):
         super().__init__()
         self.acknowledged = [dict() for _ in range(clients)]  # key -> value
         self.own_counters = [[0, 0, 0] for _ in range(clients)]  # done, unknown, last answer
@@ -144,6 +144,7 @@ class WriterLoad(Workload):
         self.success_times = []
         self.clients = [FollowingClient(addresses, reply_timeout, seed=i) for i in range(clients)]
         self.pause = pause
+        self.patience = patience  # of one command, with a cluster that takes nothing
         self.label = 0
 
     def start(self):
@@ -158,13 +159,13 @@ class WriterLoad(Workload):
             count += 1
             key = "key:%d:%d:%d" % (self.label, number, count)
             value = "value-%d-%d" % (number, count)
-            outcome, reply = client.execute("SET", key, value)
+            outcome, reply = client.execute("SET", key, value, patience=self.patience)
             self._note(outcome)
             if outcome == DONE:
                 assert reply == "OK", reply
                 self.acknowledged[number][key] = value
             own = self.own_counters[number]
-            outcome, reply = client.execute("INCR", "counter:%d" % number)
+            outcome, reply = client.execute("INCR", "counter:%d" % number, patience=self.patience)
             self._note(outcome)
             if outcome == DONE:
                 own[0] += 1
@@ -172,7 +173,7 @@ class WriterLoad(Workload):
                 own[2] = reply
             elif outcome == UNKNOWN:
                 own[1] += 1
-            outcome, reply = client.execute("INCR", self.SHARED)
+            outcome, reply = client.execute("INCR", self.SHARED, patience=self.patience)
             self._note(outcome)
             if outcome == DONE:
                 self.shared_counters[number][0] += 1

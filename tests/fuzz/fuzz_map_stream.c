@@ -8,7 +8,6 @@
 #include "map_stream.h"
 #include "storage_bytes.h"
 #include "storage_record.h"
-#include "write_buffer.h"
 
 #include <stdlib.h>
 
@@ -35,8 +34,7 @@ static enum storage_status take_record(void *context, const struct map_stream_re
     struct last_key *last = context;
     (void)error;
     check(record->key_size <= MAP_KEY_BYTES_MAX && record->size >= MAP_RECORD_HEAD_BYTES);
-    check(!last->any ||
-          write_buffer_compare_keys(last->bytes, last->size, record->key, record->key_size) < 0);
+    check(!last->any || map_key_compare(last->bytes, last->size, record->key, record->key_size) < 0);
     memcpy(last->bytes, record->key, record->key_size);
     last->size = record->key_size;
     last->any = true;

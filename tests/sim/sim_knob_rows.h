@@ -102,7 +102,7 @@ SIM_KNOB(chunk_bytes, 262144, 64, 8192, 800, "of a chunk of a snapshot, but the 
 SIM_KNOB(outages_per_minute, 0, 6, 40, 850, "nodes that are away for long")
 SIM_KNOB(outage_ms, 2500, 500, 8000, 600, "mean length of that")
 SIM_KNOB(stream_breaks_per_minute, 0, 5, 300, 400, "all streams of snapshots broken")
-SIM_KNOB(chunk_damage_per_mille, 0, 1, 100, 250, "chunks that are repeated, left out, or altered")
+SIM_KNOB(chunk_damage_per_mille, 0, 5, 300, 350, "chunks that are repeated, left out, or altered")
 SIM_KNOB(changes_per_minute, 0, 6, 240, 750,
          "RAFT ADD, REMOVE, REPLACE ..., and nodes that join by themselves")
 SIM_KNOB(wipes_per_minute, 0, 2, 20, 350, "members whose disk is empty all at once")

@@ -4,6 +4,8 @@
 #include "sim_check.h"
 #include "sim_node.h"
 
+#include "members.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -46,6 +48,14 @@ void sim_members_note(struct sim *sim, const struct raft_entry *entry)
     struct sim_configuration seen = {.id = entry->id};
     if (!raft_membership_decode(entry->payload->bytes, entry->payload->size, &seen.membership, &offset)) {
         sim_fail(sim, SIM_CORRECTNESS, "the members in entry %" PRIu64 " cannot be read", entry->id.index);
+    }
+    struct members book;
+    if (!members_decode(entry->payload->bytes + offset, entry->payload->size - offset, &book)) {
+        sim_fail(sim, SIM_CORRECTNESS, "the address book in entry %" PRIu64 " cannot be read",
+                 entry->id.index);
+    }
+    for (uint32_t i = 0; i < book.count; i++) {
+        seen.disks[book.list[i].node_id - 1] = book.list[i].disk_id;
     }
     members->list = sim_grow(members->list, members->count, &members->capacity, sizeof *members->list);
     members->list[members->count++] = seen;
@@ -108,7 +118,7 @@ static uint32_t count_in(const raft_node_id *ids, uint32_t ids_count, uint64_t n
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < ids_count; i++) {
-        count += (nodes >> (ids[i] - 1)) & 1;
+        count += (nodes >> (ids[i] - 1) & 1) != 0 ? 1 : 0;
     }
     return count;
 }

@@ -15,6 +15,7 @@ struct sim_node;
 struct sim_configuration {
     struct raft_entry_id id; /* {0, 0}: those that formed the cluster */
     struct raft_membership membership;
+    uint64_t disks[SIM_NODES_MAX]; /* of node i + 1, by the address book; 0: not known */
 };
 
 void sim_members_create(struct sim *sim);

@@ -271,8 +271,8 @@ static bool may_be_refused(const struct sim_node *node)
     return node->is_wiped || raft_membership_find(committed, node->id) == RAFT_MEMBER_NONE;
 }
 
-/* One that was removed, and added again with the same disk, has read of the first only. It is started again.
- */
+/* One that was removed, and added again with the same disk, has read of the first only: an entry took out
+ * what an earlier one had named by this disk. It is started again. */
 static bool was_removed_once(const struct sim_node *node)
 {
     uint64_t index;
@@ -280,13 +280,17 @@ static bool was_removed_once(const struct sim_node *node)
         sscanf(node->exit_reason, "this node was removed from the cluster by entry %" SCNu64, &index) != 1) {
         return false;
     }
+    bool was_named = !node->joins;
+    const struct sim_configuration *last = sim_members_at(node->sim, 0);
     const struct sim_configuration *other;
     for (size_t i = 0; (other = sim_members_at(node->sim, i)) != NULL; i++) {
-        if (other->id.index == index && sim_members_is_committed(node->sim, other->id)) {
-            return raft_membership_find(&other->membership, node->id) == RAFT_MEMBER_NONE;
+        if (sim_members_is_committed(node->sim, other->id) && other->id.index <= index) {
+            bool is_named = raft_membership_find(&other->membership, node->id) != RAFT_MEMBER_NONE;
+            was_named = was_named || (is_named && other->disks[node->number] == node->disk_id);
+            last = other->id.index > last->id.index ? other : last;
         }
     }
-    return false;
+    return was_named && raft_membership_find(&last->membership, node->id) == RAFT_MEMBER_NONE;
 }
 
 /* The replica wants the process to end. */

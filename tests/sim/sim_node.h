@@ -28,6 +28,7 @@ struct sim_node {
     uint64_t incarnation; /* starts so far */
     struct replica *replica;
     struct log_store *log;
+    uint64_t disk_id;
     struct sim_disk disk;
     uint64_t map_generation;     /* of the map that it serves */
     struct data_directory *data; /* while it runs, where there are snapshots */

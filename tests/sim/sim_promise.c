@@ -242,6 +242,7 @@ static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term
 {
     struct sim *sim = node->sim;
     const struct disk *disk = disk_of(node);
+    const struct raft_membership *members = &sim_members_committed(sim)->membership;
     uint64_t committed = sim_check_committed(sim);
     for (uint64_t index = from; index <= disk->last.index && index <= committed; index++) {
         struct raft_entry_id id = {sim_check_committed_term(sim, index), index};
@@ -250,7 +251,6 @@ static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term
         }
         uint64_t left = holders(sim, id) & ~(UINT64_C(1) << node->number);
         if (!is_safe_on(sim, left) || sim_check_committed_in_term(sim, index) < by_term) {
-            const struct raft_membership *members = &sim_members_committed(sim)->membership;
             sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
                      " from its disk, which was committed in term %" PRIu64

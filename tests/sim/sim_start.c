@@ -161,6 +161,7 @@ void sim_start_fill(struct sim_node *node, struct sim_start *start)
     struct replica_options *options = &start->options;
     memset(start, 0, sizeof *start);
     open_log(node, &options->identity);
+    node->disk_id = options->identity.disk_id;
     sim_promise_started(node);
     fill_members(node, start);
     start->listener = (struct bus_listener_address){.name = "client", .port = 7000};

@@ -12,11 +12,11 @@
 #include <string.h>
 
 enum {
-    WAIT_US = 20000,           /* between two looks at what holds a stream up */
-    GIVE_UP_US = 1500000,      /* nothing moves for so long */
-    SORT_BYTES = 64 * 1024,    /* of the loader */
-    CHUNK_PARTS = 4,           /* chunks follow one another faster than messages answer each other */
-    FAILURES_ARE_DAMAGE = 500, /* per mille of damaged chunks: altered; else one is missing or repeated */
+    WAIT_US = 20000,        /* between two looks at what holds a stream up */
+    GIVE_UP_US = 1500000,   /* nothing moves for so long */
+    SORT_BYTES = 64 * 1024, /* of the loader */
+    CHUNK_PARTS = 4,        /* chunks follow one another faster than messages answer each other */
+    ALTERED = 333, /* per mille of damaged chunks; of the others half are missing and half repeated */
 };
 
 enum phase { OPENS, DIALS, SENDS, FINISHES, OVER };
@@ -36,6 +36,7 @@ struct sim_stream {
     struct raft_entry_id upto;
     struct map_meta *meta; /* of what was loaded */
     uint32_t chunks;
+    bool is_damaged; /* a chunk was: the loader refuses it, or the next one */
     /* what is not told yet */
     bool sender_waits, receiver_waits;
     bool sent, loaded;
@@ -310,7 +311,7 @@ static uint64_t chunk_us(const struct sim_stream *stream, size_t size)
 }
 
 /* False: the loader has refused it. */
-static bool load_chunk(struct sim_stream *stream, size_t size, bool damaged)
+static bool load_chunk(struct sim_stream *stream, size_t size)
 {
     struct storage_error error = {{0}};
     enum storage_status status = map_loader_add(stream->loader, chunk, size, &error);
@@ -318,7 +319,7 @@ static bool load_chunk(struct sim_stream *stream, size_t size, bool damaged)
         end(stream, "there is no room for it");
         return false;
     }
-    if (status != STORAGE_OK && !damaged) {
+    if (status != STORAGE_OK && !stream->is_damaged) {
         fail_by(stream, "load a chunk", &error);
     }
     if (status != STORAGE_OK) {
@@ -338,15 +339,37 @@ static bool load_chunk(struct sim_stream *stream, size_t size, bool damaged)
 static bool load_damaged(struct sim_stream *stream, size_t size)
 {
     struct sim_random *random = &stream->sim->random;
-    if (sim_random_chance(random, FAILURES_ARE_DAMAGE)) {
+    if (sim_random_chance(random, ALTERED)) {
+        stream->is_damaged = true;
         chunk[sim_random_below(random, size)] ^= (uint8_t)(1U << sim_random_below(random, 8));
-        return load_chunk(stream, size, true);
+        return load_chunk(stream, size);
     }
     if (sim_random_chance(random, 500)) {
-        return load_chunk(stream, size, false) &&
-               (map_loader_is_complete(stream->loader) || load_chunk(stream, size, true));
+        stream->is_damaged = true;
+        return true;
     }
-    return true;
+    if (!load_chunk(stream, size) || map_loader_is_complete(stream->loader)) {
+        return stream->phase != OVER;
+    }
+    stream->is_damaged = true;
+    return load_chunk(stream, size);
+}
+
+static void end_of_chunks(struct sim_stream *stream)
+{
+    struct sim *sim = stream->sim;
+    map_snapshot_close(stream->snapshot);
+    stream->snapshot = NULL;
+    if (!map_loader_is_complete(stream->loader)) {
+        end(stream, "the stream ended too early");
+        return;
+    }
+    if (stream->is_damaged) {
+        sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " takes a snapshot that arrived damaged for whole",
+                 stream->to->id);
+    }
+    stream->phase = FINISHES;
+    step_in(stream, sim_around(sim, sim->knobs.disk_us));
 }
 
 static void send_chunk(struct sim_stream *stream)
@@ -359,20 +382,12 @@ static void send_chunk(struct sim_stream *stream)
         fail_by(stream, "read a snapshot", &error);
     }
     if (size == 0) {
-        map_snapshot_close(stream->snapshot);
-        stream->snapshot = NULL;
-        if (!map_loader_is_complete(stream->loader)) {
-            end(stream, "the stream ended too early");
-            return;
-        }
-        stream->phase = FINISHES;
-        step_in(stream, sim_around(sim, sim->knobs.disk_us));
+        end_of_chunks(stream);
         return;
     }
     bool damaged = stream->chunks > 0 && sim_random_chance(&sim->random, sim->knobs.chunk_damage_per_mille);
     stream->chunks++;
-    if (damaged ? load_damaged(stream, size)
-                : load_chunk(stream, size, sim->knobs.chunk_damage_per_mille > 0)) {
+    if (damaged ? load_damaged(stream, size) : load_chunk(stream, size)) {
         step_in(stream, chunk_us(stream, size));
     }
 }

@@ -122,15 +122,26 @@ static void fake_answer_command_information(int fd, const char *name)
     fake_send(fd, reply);
 }
 
+/* Whether a rule for "SET", or "RAFT STATUS", is for this request. */
+static bool fake_is_for(const char *command, const char *both, const char *first)
+{
+    return strcasecmp(command, first) == 0 || strcasecmp(command, both) == 0;
+}
+
 /* False: the connection is to be closed. */
 static bool fake_answer(struct fake_server *server, int fd, char words[3][FAKE_NAME_BYTES_MAX])
 {
     const struct fake_rule *rule = NULL;
+    char both[2 * FAKE_NAME_BYTES_MAX];
+    snprintf(both, sizeof both, "%.31s %.31s", words[0], words[1]);
     pthread_mutex_lock(&server->mutex);
     fake_count(server, words[0]);
+    if (words[1][0] != '\0') {
+        fake_count(server, both);
+    }
     for (size_t i = 0; i < server->rules_count && rule == NULL; i++) {
         bool left = server->rules[i].times == 0 || server->rules_used[i] < server->rules[i].times;
-        if (left && strcasecmp(server->rules[i].command, words[0]) == 0) {
+        if (left && fake_is_for(server->rules[i].command, both, words[0])) {
             server->rules_used[i]++;
             rule = &server->rules[i];
         }

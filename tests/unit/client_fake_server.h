@@ -17,7 +17,7 @@ enum fake_action {
 };
 
 struct fake_rule {
-    const char *command; /* "SET", any case */
+    const char *command; /* "SET" or "RAFT STATUS", any case */
     enum fake_action action;
     const char *reply; /* copied; NULL: none */
     int times;         /* 0: always */
@@ -37,7 +37,7 @@ void fake_server_add_format(struct fake_server *server, const char *command, int
 void fake_server_refuse_large(struct fake_server *server, size_t bytes, const char *reply);
 /* Bytes that are sent, and whether the connection is then closed, before anything is asked. */
 void fake_server_greet(struct fake_server *server, const char *greeting, int close_after);
-/* How many whole requests of that name have arrived. */
+/* How many whole requests of that name, or of those two first words, have arrived. */
 unsigned fake_server_count(struct fake_server *server, const char *command);
 unsigned fake_server_connections(struct fake_server *server);
 /* A port of 127.0.0.1 where nobody listens until the test program ends. */

@@ -105,6 +105,27 @@ static void client_ready(void *context, struct replica_client *ready, void *conn
     cluster_client_on_ready(client);
 }
 
+static void start_backup(void *context, void *connection, const struct backup_order *order)
+{
+    struct cluster_node *node = context;
+    const struct cluster_client *client = connection;
+    assert_ptr_equal(client->node, context);
+    assert_ptr_equal(order->map, replica_map(node->replica));
+    assert_true(node->backups_count < CLUSTER_BACKUPS_MAX);
+    node->backups[node->backups_count++] = *order;
+}
+
+void cluster_end_backup(struct cluster_node *node, bool ok)
+{
+    assert_true(node->backups_count > 0);
+    uint64_t id = node->backups[0].id;
+    node->backups_count--;
+    memmove(node->backups, node->backups + 1, node->backups_count * sizeof node->backups[0]);
+    replica_set_time(node->replica, node->cluster->now_ms, cluster_node_wall_ms(node));
+    node->has_input = true;
+    replica_on_backup_ended(node->replica, id, ok, (struct raft_entry_id){1, 1}, ok ? "" : "a test says so");
+}
+
 static void stop_node(void *context, enum replica_exit code, const char *reason)
 {
     struct cluster_node *node = context;
@@ -243,6 +264,7 @@ bool cluster_start_node(struct cluster_node *node)
         .fill_view = fill_view,
         .send_snapshot = cluster_send_snapshot,
         .map_replaced = note_map_replaced,
+        .start_backup = start_backup,
     };
     node->stopped = false;
     node->paused = false;
@@ -288,6 +310,9 @@ void cluster_close_node(struct cluster_node *node)
         }
         node->held[queue] = false;
         node->held_report[queue] = false;
+    }
+    while (node->backups_count > 0) {
+        cluster_end_backup(node, false);
     }
     cluster_clients_of_node_ended(node);
     replica_destroy(node->replica);

@@ -55,6 +55,8 @@ struct cluster_job {
 /* LOW: jobs are done, with the reserve. FULL: what needs room is not. */
 enum cluster_disk_room { CLUSTER_DISK_ROOMY, CLUSTER_DISK_LOW, CLUSTER_DISK_FULL };
 
+enum { CLUSTER_BACKUPS_MAX = 4 };
+
 struct cluster_node {
     struct cluster *cluster;
     uint64_t id;
@@ -76,6 +78,8 @@ struct cluster_node {
     bool held[DISK_QUEUES_COUNT];        /* jobs are not run by themselves */
     bool held_report[DISK_QUEUES_COUNT]; /* jobs are run, but not reported by themselves */
     enum cluster_disk_room room;
+    struct backup_order backups[CLUSTER_BACKUPS_MAX]; /* begun, and not ended by cluster_end_backup() */
+    uint32_t backups_count;
     bool closing; /* crashing: nothing leaves */
     bool has_input;
     struct byte_buffer events; /* what it logged: "event fields\n" */
@@ -180,6 +184,11 @@ struct cluster_stream {
     uint32_t chunks;
     bool is_over;
 };
+
+/* ---- backups ---- */
+
+/* The first one that is under way: its stream is over. */
+void cluster_end_backup(struct cluster_node *node, bool ok);
 
 /* ---- disks ---- */
 

@@ -29,7 +29,7 @@ struct syscalls_event {
 /* The one place where state is shared with what the library calls: it has no other way in. */
 static struct {
     enum syscalls_mode mode;
-    bool only_fallocate; /* count these calls alone */
+    bool only_fallocate; /* count these calls alone, and let all from the k-th on fail */
     int error;
     atomic_int calls_left; /* until the failing one */
     atomic_int failures;
@@ -66,8 +66,11 @@ static inline bool syscalls_disarm(void)
 
 static inline bool syscalls_next_fails(bool is_fallocate)
 {
-    if (syscalls.mode == SYSCALLS_WORK || (syscalls.only_fallocate && !is_fallocate) ||
-        atomic_fetch_sub(&syscalls.calls_left, 1) != 0) {
+    if (syscalls.mode == SYSCALLS_WORK || (syscalls.only_fallocate && !is_fallocate)) {
+        return false;
+    }
+    int left = atomic_fetch_sub(&syscalls.calls_left, 1);
+    if (left > 0 || (left < 0 && !syscalls.only_fallocate)) {
         return false;
     }
     if (syscalls.mode == SYSCALLS_KILL) {
@@ -105,12 +108,13 @@ ssize_t writev(int descriptor, const struct iovec *pieces, int count)
     return syscalls_next_fails(false) ? -1 : syscall(SYS_writev, descriptor, pieces, (long)count);
 }
 
-int posix_fallocate(int descriptor, off_t offset, off_t size)
+/* A failed one is not the end: less is asked for then. So it counts only where all of them fail, or where the
+ * process dies. */
+int fallocate(int descriptor, int mode, off_t offset, off_t size)
 {
-    if (syscalls_next_fails(true)) {
-        return syscalls.error;
-    }
-    return syscall(SYS_fallocate, descriptor, 0, offset, size) == 0 ? 0 : errno;
+    bool counts = syscalls.only_fallocate || syscalls.mode == SYSCALLS_KILL;
+    return counts && syscalls_next_fails(true) ? -1
+                                               : (int)syscall(SYS_fallocate, descriptor, mode, offset, size);
 }
 
 int mkdir(const char *path, mode_t mode)

@@ -34,10 +34,13 @@ static void names_and_subcommands_are_completed(void **state)
     assert_completes("  G", "get");
     assert_completes("s", "set status");
     assert_completes("c", "clear config");
+    assert_completes("b", "backup");
+    assert_completes("re", "remove replace");
     assert_completes("config ", "get set");
     assert_completes("CONFIG s", "set");
     assert_completes("help conf", "config");
-    assert_completes("", "clear config exit get help ping quit set status");
+    assert_completes("", "add address backup clear config exit get help ping promote quit remove replace set "
+                         "status transfer verify");
 }
 
 static void arguments_are_not(void **state)

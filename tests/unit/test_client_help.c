@@ -42,6 +42,13 @@ static void one_command_is_explained(void **state)
     assert_help("config set", true, "config set parameter value\n");
 }
 
+static void our_own_words_are_explained(void **state)
+{
+    (void)state;
+    assert_help("verify", true, "verify file\n  checks every byte of a backup\n  group: kvcli's own words\n");
+    assert_help("verify x", false, "no such command: verify x\n");
+}
+
 static void unknown_commands_are_named(void **state)
 {
     (void)state;
@@ -76,9 +83,8 @@ static void without_a_server_help_says_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_command_is_explained),
-        cmocka_unit_test(unknown_commands_are_named),
-        cmocka_unit_test(all_commands_are_listed_by_group),
+        cmocka_unit_test(one_command_is_explained),      cmocka_unit_test(our_own_words_are_explained),
+        cmocka_unit_test(unknown_commands_are_named),    cmocka_unit_test(all_commands_are_listed_by_group),
         cmocka_unit_test(without_a_server_help_says_so),
     };
     return cmocka_run_group_tests_name("client/help", tests, NULL, NULL);

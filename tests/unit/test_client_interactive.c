@@ -143,6 +143,12 @@ static void words_of_its_own_and_quotes_are_understood(void **state)
     client_terminal_type(&fixture->terminal, "status\r");
     client_terminal_expect(&fixture->terminal, "NODE  ADDRESS");
     client_terminal_expect(&fixture->terminal, "> ");
+    client_terminal_type(&fixture->terminal, "verify /nowhere\r");
+    client_terminal_expect(&fixture->terminal, "/nowhere is not a sound backup");
+    client_terminal_expect(&fixture->terminal, "> ");
+    client_terminal_type(&fixture->terminal, "remove\r");
+    client_terminal_expect(&fixture->terminal, "remove needs: id");
+    client_terminal_expect(&fixture->terminal, "> ");
     client_terminal_type(&fixture->terminal, "exit\r");
     assert_int_equal(client_terminal_end(&fixture->terminal), EXIT_CODE_OK);
 }

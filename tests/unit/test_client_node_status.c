@@ -17,11 +17,13 @@ static void the_lines_are_read(void **state)
         "node_id:2\nrole:leader\nterm:7\nvote:2\nleader_id:2\nleader_address:127.0.0.1:7001\ncommit_index:"
         "100\n"
         "applied_index:99\nlast_index:101\ndurable_index:98\nfirst_index:1\ncluster_id:abc\ndisk_id:d\n"
+        "leader_ready:yes\ntransferee:3\nmembership_index:77\nmembership:joint\n"
         "key_count:5\ndigest:00ff\nuptime_ms:12345\nversion:0.1.0\nnews:1\n"
         "member_2:host=127.0.0.1,port=7001,bus_host=b,bus_port=17001,self=yes,connected=yes,progress=unknown,"
         "match=0,active=no\n"
         "member_1:host=fe80::1,port=7000,bus_host=b,bus_port=17000,connected=no,progress=replicate,match=97,"
-        "next=98,active=yes\n"
+        "next=98,active=yes,kind=learner,goal=replace-2,snapshot_keys=5,snapshot_keys_total=9,snapshot_bytes="
+        "700\n"
         "member_3:host=,port=0,connected=no\n";
     struct node_status status;
     (void)state;
@@ -44,6 +46,20 @@ static void the_lines_are_read(void **state)
     assert_int_equal(status.members[1].match_index, 97);
     assert_true(status.members[1].active);
     assert_int_equal(status.members[2].address.port, 0);
+    assert_true(status.leader_ready);
+    assert_int_equal(status.transferee, 3);
+    assert_int_equal(status.membership_index, 77);
+    assert_string_equal(status.membership, "joint");
+    assert_string_equal(status.members[1].bus.host, "b");
+    assert_int_equal(status.members[1].bus.port, 17000);
+    assert_string_equal(status.members[1].kind, "learner");
+    assert_string_equal(status.members[1].goal, "replace-2");
+    assert_int_equal(status.members[1].snapshot_keys, 5);
+    assert_int_equal(status.members[1].snapshot_keys_total, 9);
+    assert_int_equal(status.members[1].snapshot_bytes, 700);
+    assert_string_equal(status.members[2].kind, "");
+    assert_ptr_equal(node_status_find_member(&status, 1), &status.members[1]);
+    assert_null(node_status_find_member(&status, 4));
 }
 
 static void line_ends_may_be_either(void **state)

@@ -97,6 +97,29 @@ static void status_has_options_on_both_sides(void **state)
     assert_int_equal(parse(NULL, "--version").options.action, OPTIONS_VERSION);
 }
 
+static void words_of_our_own_have_arguments_and_options(void **state)
+{
+    struct parsed parsed = parse(NULL, "backup --stale there --from n2:7001 --json");
+    (void)state;
+    assert_true(parsed.valid);
+    assert_int_equal(parsed.options.action, OPTIONS_BACKUP);
+    assert_int_equal(parsed.options.arguments_count, 1);
+    assert_string_equal(parsed.options.arguments[0], "there");
+    assert_true(parsed.options.stale && parsed.options.from_given);
+    assert_int_equal(parsed.options.from.port, 7001);
+    assert_int_equal(parsed.options.output, OUTPUT_JSON);
+    parsed = parse(NULL, "Replace 1 4 n4:17000 --no-wait");
+    assert_true(parsed.valid && parsed.options.no_wait);
+    assert_int_equal(parsed.options.action, OPTIONS_CHANGE);
+    assert_string_equal(parsed.options.word, "replace");
+    assert_string_equal(parsed.options.arguments[2], "n4:17000");
+    assert_int_equal(parse(NULL, "verify f").options.action, OPTIONS_VERIFY);
+    assert_int_equal(parse(NULL, "transfer").options.action, OPTIONS_CHANGE);
+    assert_int_equal(parse(NULL, "transfer 2").options.arguments_count, 1);
+    assert_int_equal(parse(NULL, "backup --help").options.action, OPTIONS_HELP);
+    assert_int_equal(parse(NULL, "help backup").options.action, OPTIONS_COMMAND);
+}
+
 static void wrong_use_is_explained(void **state)
 {
     static const char *const wrong[][2] = {{"--bogus", "--bogus"},
@@ -110,6 +133,14 @@ static void wrong_use_is_explained(void **state)
                                            {"-x status", "-x"},
                                            {"status --nonsense", "--nonsense"},
                                            {"--interval 1h status", "1h"},
+                                           {"backup", "backup needs: file"},
+                                           {"backup a b", "'b'"},
+                                           {"add 4", "add needs: id host:port"},
+                                           {"--from here backup f", "here"},
+                                           {"verify f --stale", "--stale"},
+                                           {"verify f --from a:1", "--from"},
+                                           {"status --no-wait", "--no-wait"},
+                                           {"-x verify f", "-x"},
                                            {"-z get", "-z"}};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -157,6 +188,7 @@ int main(void)
         cmocka_unit_test(options_stand_before_the_command_only),
         cmocka_unit_test(the_environment_names_nodes),
         cmocka_unit_test(status_has_options_on_both_sides),
+        cmocka_unit_test(words_of_our_own_have_arguments_and_options),
         cmocka_unit_test(wrong_use_is_explained),
         cmocka_unit_test(times_are_read),
         cmocka_unit_test(help_documents_every_exit_code),

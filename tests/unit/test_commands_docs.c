@@ -62,7 +62,7 @@ static void arguments_are_a_tree(void **state)
 static void containers_document_their_subcommands(void **state)
 {
     const char *reply = commands_run(*state, "COMMAND DOCS raft");
-    assert_non_null(strstr(reply, "$11\r\nsubcommands\r\n*16\r\n$8\r\nraft|add\r\n"));
+    assert_non_null(strstr(reply, "$11\r\nsubcommands\r\n*18\r\n$8\r\nraft|add\r\n"));
     assert_non_null(strstr(reply, "$11\r\nraft|status\r\n*8\r\n$7\r\nsummary\r\n"));
 }
 

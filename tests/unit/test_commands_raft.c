@@ -10,17 +10,22 @@ static const char STATUS[] =
     "map_durable_index:8\nelection_age_ms:0\nstate_ok:yes\nformed:yes\n"
     "cluster_id:0123456789abcdef0123456789abcdef\ndisk_id:00112233aabbccdd\nkey_count:3\ndigest:"
     "0000000000000abc\n"
-    "log_time_ms:1700000000000\nclock_skew_ms:-4\nrules_version:1\nuptime_ms:90061000\nversion:0.1.0\nbuild:"
+    "log_time_ms:1700000000000\nclock_skew_ms:-4\nrules_version:1\nrules_known:2\nuptime_ms:"
+    "90061000\nversion:0.1.0\nbuild:"
     "test\n"
     "low_space:no\ndisk_free_bytes:0\nlog_room_bytes:0\nmap_room_bytes:0\nlow_space_nodes:\ndigest_differs:\n"
-    "damage:\nscrubs_total:0\n"
-    "membership_index:0\nmembership:stable\nmembers:3\n"
+    "damage:\nscrubs_total:0\nsnapshot_from:0\nsnapshot_index:0\nsnapshot_keys:0\nsnapshot_bytes:0\n"
+    "snapshots_sent_total:0\nsnapshots_failed_total:0\nsnapshots_installed_total:0\n"
+    "forced:0\nmembership_index:0\nmembership:stable\nmembers:3\n"
     "member_1:host=10.0.0.1,port=7000,bus_host=10.1.0.1,bus_port=17000,self=no,leader=yes,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0"
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_2:host=10.0.0.2,port=7001,bus_host=10.1.0.2,bus_port=17001,self=yes,leader=no,connected=yes,"
-    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=\n"
+    "progress=unknown,match=0,next=0,active=no,kind=voter,goal=,rules=0"
+    ",snapshot_keys=0,snapshot_keys_total=0,snapshot_bytes=0\n"
     "member_3:host=10.0.0.3,port=7002,bus_host=10.1.0.3,bus_port=17002,self=no,leader=no,connected=yes,"
-    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter\n";
+    "progress=replicate,match=7,next=8,active=yes,kind=learner,goal=voter,rules=2"
+    ",snapshot_keys=5,snapshot_keys_total=9,snapshot_bytes=700\n";
 
 static void status_has_its_stable_form(void **state)
 {
@@ -33,6 +38,10 @@ static void status_has_its_stable_form(void **state)
     third->recently_active = true;
     third->kind = "learner";
     third->becomes_voter = true;
+    third->snapshot_keys = 5;
+    third->snapshot_keys_total = 9;
+    third->snapshot_bytes = 700;
+    third->rules_known = 2;
     char expected[4000];
     snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(STATUS), STATUS);
     expect(testing, "RAFT STATUS", expected);
@@ -48,13 +57,26 @@ static void a_learner_shows_what_is_to_become_of_it(void **state)
     third->kind = "learner";
     third->becomes_voter = true;
     third->replaces = 2;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=replace-2\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=replace-2,"));
     third->disk_known = false;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=join\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=join,"));
     third->disk_known = true;
     third->becomes_voter = false;
     third->replaces = 0;
-    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=\n"));
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), ",kind=learner,goal=,"));
+}
+
+static void every_majority_that_was_given_up_has_a_line(void **state)
+{
+    struct commands_testing *testing = *state;
+    testing->node.forced_count = 2;
+    testing->node.forced[0] = (struct node_view_forced){1, 2, "ab", 3, 4, 5};
+    testing->node.forced[1] = (struct node_view_forced){6, 7, "cd", 8, 9, 10};
+    const char *lines = "\nforced:2\n"
+                        "forced_1:time_ms=1,node=2,cluster_id=ab,last_term=3,last_index=4,commit_index=5\n"
+                        "forced_2:time_ms=6,node=7,cluster_id=cd,last_term=8,last_index=9,commit_index=10\n"
+                        "membership_index:0\n";
+    assert_non_null(strstr(commands_run(testing, "RAFT STATUS"), lines));
 }
 
 static void an_unknown_leader_has_no_address(void **state)
@@ -96,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         commands_test(status_has_its_stable_form),
         commands_test(a_learner_shows_what_is_to_become_of_it),
+        commands_test(every_majority_that_was_given_up_has_a_line),
         commands_test(an_unknown_leader_has_no_address),
         commands_test(members_that_are_in_trouble_are_named),
         commands_test(info_has_the_same_lines_with_a_prefix),

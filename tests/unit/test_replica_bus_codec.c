@@ -62,6 +62,7 @@ static struct bus_message hello_message(void)
         .joining = true,
         .bus_host = "node1",
         .bus_port = 17000,
+        .rules_version_min = 2,
     };
     for (int i = 0; i < BUS_NONCE_BYTES; i++) {
         hello->nonce[i] = (uint8_t)i;
@@ -224,7 +225,25 @@ static void a_hello_comes_back_whole(void **state)
     assert_true(got.hello.joining);
     assert_string_equal(got.hello.bus_host, "node1");
     assert_int_equal(got.hello.bus_port, 17000);
+    assert_int_equal(got.hello.rules_version_min, 2);
     byte_buffer_deinit(&frame);
+}
+
+/* It says nothing of rules but the newest. */
+static void a_hello_of_version_3_is_understood(void **state)
+{
+    struct bus_message sent = hello_message(), got;
+
+    (void)state;
+    sent.hello.protocol_version = 3;
+    struct byte_buffer frame = encode(sent);
+
+    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(got.hello.rules_version, 3);
+    assert_int_equal(got.hello.bus_port, 17000);
+    assert_int_equal(got.hello.rules_version_min, 0);
+    byte_buffer_append(&frame, "more", 4);
+    expect_refused(&frame);
 }
 
 /* A node of the first version ends it after the listeners. */
@@ -655,6 +674,17 @@ static void strange_hellos_are_refused(void **state)
     }
 }
 
+static void a_hello_whose_oldest_rules_are_newer_than_its_newest_is_refused(void **state)
+{
+    struct bus_message sent = hello_message();
+
+    (void)state;
+    sent.hello.rules_version_min = sent.hello.rules_version + 1;
+    struct byte_buffer frame = encode(sent);
+
+    expect_refused(&frame);
+}
+
 static void a_hello_of_a_newer_version_may_say_more(void **state)
 {
     struct byte_buffer frame = encode(hello_message());
@@ -740,6 +770,8 @@ int main(void)
         cmocka_unit_test(every_raft_message_type_and_flag_comes_back),
         cmocka_unit_test(a_hello_comes_back_whole),
         cmocka_unit_test(a_hello_of_version_1_is_understood),
+        cmocka_unit_test(a_hello_of_version_3_is_understood),
+        cmocka_unit_test(a_hello_whose_oldest_rules_are_newer_than_its_newest_is_refused),
         cmocka_unit_test(announcements_of_snapshots_come_back),
         cmocka_unit_test(ends_of_snapshots_come_back),
         cmocka_unit_test(answers_to_those_that_join_come_back),

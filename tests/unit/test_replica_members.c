@@ -95,15 +95,78 @@ static void test_the_largest_book_fits_into_the_meta_of_the_map(void **state)
         struct replica_member member = make_member(UINT64_MAX - id, host, 65535);
         assert_true(members_put(&members, &member));
     }
+    for (uint64_t i = 1; i <= MEMBERS_REMOVED_MAX; i++) {
+        members_remember_removed(&members, i, UINT64_MAX);
+    }
+    for (uint64_t i = 1; i <= MEMBERS_FORCED_MAX; i++) {
+        members_remember_forced(&members, &(struct members_forced){.node_id = i});
+    }
     uint8_t bytes[MEMBERS_BYTES_MAX];
     assert_int_equal(members_encode(&members, bytes), MEMBERS_BYTES_MAX);
     assert_true(MEMBERS_BYTES_MAX + 3 * RAFT_NODES_MAX * 8 + 64 <= MAP_MEMBERSHIP_BYTES_MAX);
+}
+
+static struct members_forced make_forced(uint64_t number)
+{
+    return (struct members_forced){
+        .time_ms = number, .node_id = 2, .cluster_id = {number, 4}, .last = {5, 6}, .commit = 7};
+}
+
+static void test_what_is_remembered_comes_back_in_its_order(void **state)
+{
+    (void)state;
+    struct members members = make_three(), back, copy = {0};
+    uint8_t bytes[MEMBERS_BYTES_MAX];
+    assert_true(members_decode(bytes, members_encode(&members, bytes), &back));
+    assert_int_equal(bytes[0], 1); /* as long as there is nothing, older nodes can read it */
+    members_remember_removed(&members, 9, 90);
+    members_remember_removed(&members, 4, 40);
+    members_remember_removed(&members, 9, 90); /* again */
+    const struct members_forced first = make_forced(1), second = make_forced(2);
+    members_remember_forced(&members, &first);
+    members_remember_forced(&members, &second);
+    size_t size = members_encode(&members, bytes);
+    assert_int_equal(bytes[0], 2);
+    assert_true(members_decode(bytes, size, &back));
+    assert_int_equal(back.removed_count, 2);
+    assert_int_equal(back.removed[0].node_id, 9);
+    assert_true(members_was_removed(&back, 9, 90) && members_was_removed(&back, 4, 40));
+    assert_false(members_was_removed(&back, 9, 40)); /* the id may have come back with another disk */
+    assert_int_equal(back.forced_count, 2);
+    assert_memory_equal(back.forced, members.forced, 2 * sizeof back.forced[0]);
+    assert_ptr_equal(members_find_forced(&back, second.cluster_id), &back.forced[1]);
+    assert_null(members_find_forced(&back, (const uint64_t[]){4, 4}));
+    members_copy_memory(&copy, &back);
+    assert_true(copy.count == 0 && copy.removed_count == 2 && copy.forced_count == 2);
+    assert_true(members_was_removed(&copy, 4, 40));
+}
+
+static void test_the_oldest_is_forgotten_when_there_is_too_much(void **state)
+{
+    (void)state;
+    struct members members = {0};
+    for (uint64_t i = 1; i <= MEMBERS_REMOVED_MAX + 3; i++) {
+        members_remember_removed(&members, i, i);
+    }
+    assert_int_equal(members.removed_count, MEMBERS_REMOVED_MAX);
+    assert_false(members_was_removed(&members, 3, 3));
+    assert_true(members_was_removed(&members, 4, 4));
+    assert_true(members_was_removed(&members, MEMBERS_REMOVED_MAX + 3, MEMBERS_REMOVED_MAX + 3));
+    for (uint64_t i = 1; i <= MEMBERS_FORCED_MAX + 1; i++) {
+        const struct members_forced forced = make_forced(i);
+        members_remember_forced(&members, &forced);
+    }
+    assert_int_equal(members.forced_count, MEMBERS_FORCED_MAX);
+    assert_int_equal(members.forced[0].time_ms, 2);
 }
 
 static void test_every_cut_and_every_flipped_byte_is_refused_or_harmless(void **state)
 {
     (void)state;
     struct members members = make_three(), back;
+    const struct members_forced forced = make_forced(1);
+    members_remember_removed(&members, 9, 90);
+    members_remember_forced(&members, &forced);
     uint8_t bytes[MEMBERS_BYTES_MAX + 1], again[MEMBERS_BYTES_MAX];
     size_t size = members_encode(&members, bytes);
     for (size_t cut = 0; cut < size; cut++) {
@@ -220,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_a_full_book_takes_no_more),
         cmocka_unit_test(test_a_book_comes_back_as_it_was),
         cmocka_unit_test(test_the_largest_book_fits_into_the_meta_of_the_map),
+        cmocka_unit_test(test_what_is_remembered_comes_back_in_its_order),
+        cmocka_unit_test(test_the_oldest_is_forgotten_when_there_is_too_much),
         cmocka_unit_test(test_every_cut_and_every_flipped_byte_is_refused_or_harmless),
         cmocka_unit_test(test_books_that_make_no_sense_are_refused),
         cmocka_unit_test(test_addresses_are_taken_apart),

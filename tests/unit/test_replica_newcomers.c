@@ -154,6 +154,34 @@ static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(vo
     cluster_destroy(cluster);
 }
 
+static bool is_removed(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_has_event(node, "removed");
+}
+
+/* Seed 5626: it does not know who has come since. */
+static void test_one_that_was_removed_says_that_of_nobody_else(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 9);
+    struct cluster_node *node = cluster_follower(cluster, 0);
+    struct bus_hello hello;
+    struct bus_message refused;
+    remove_node(cluster, node);
+    cluster_run_until(cluster, is_removed, node, 3000);
+    assert_false(node->stopped);
+    replica_fill_hello(cluster_find_leader(cluster)->replica, node->id, &hello);
+    hello.from = 9;
+    hello.membership_index = 1;
+    assert_false(replica_check_hello(node->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_NOT_A_MEMBER);
+    hello.to = cluster_find_leader(cluster)->id;
+    assert_false(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_REMOVED);
+    cluster_destroy(cluster);
+}
+
 /* ---- coming back --------------------------------------------------------------------------------- */
 
 /* Seed 31: it reads in the log how the former one of its id was added and removed, entry by entry. */
@@ -308,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed),
         cmocka_unit_test(test_one_whose_joining_was_undone_asks_again),
         cmocka_unit_test(test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of),
+        cmocka_unit_test(test_one_that_was_removed_says_that_of_nobody_else),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
         cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
         cmocka_unit_test(test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_behind),

@@ -85,6 +85,44 @@ static bool is_installed(struct cluster *cluster, void *node)
     return cluster_has_event(node, "snapshot-installed");
 }
 
+static bool is_loading(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_has_event(node, "snapshot-loading");
+}
+
+static void expect_status(struct cluster_node *node, const char *lines)
+{
+    const char *status = cluster_ask(node, "RAFT STATUS");
+    if (strstr(status, lines) == NULL) {
+        fail_msg("%s is not in %s", lines, status);
+    }
+}
+
+static void test_what_is_loaded_and_what_was_shows(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_cluster(3, 3, 30);
+    struct cluster_node *away = leave_behind(cluster), *leader = cluster_await_leader(cluster);
+    char line[80];
+    cluster->hold_streams = true;
+    assert_true(cluster_start_node(away));
+    cluster_run_until(cluster, is_loading, away, 20000);
+    (void)snprintf(line, sizeof line, "\nsnapshot_from:%llu\nsnapshot_index:%llu\n",
+                   (unsigned long long)leader->id, (unsigned long long)cluster->streams->upto.index);
+    expect_status(away, line);
+    assert_non_null(strstr(cluster_ask(away, "INFO replication"), "master_sync_in_progress:1\r\n"));
+    cluster->hold_streams = false;
+    cluster_run_until(cluster, is_installed, away, 20000);
+    cluster_run(cluster, 1000);
+    expect_status(away, "\nsnapshot_from:0\nsnapshot_index:0\n");
+    expect_status(away, "\nsnapshots_installed_total:1\n");
+    expect_status(leader,
+                  "\nsnapshots_sent_total:1\nsnapshots_failed_total:0\nsnapshots_installed_total:0\n");
+    assert_non_null(strstr(cluster_ask(away, "INFO replication"), "master_sync_in_progress:0\r\n"));
+    cluster_destroy(cluster);
+}
+
 static void test_a_member_that_was_away_too_long_gets_a_snapshot(void **state)
 {
     (void)state;
@@ -338,6 +376,7 @@ static void test_an_absent_member_does_not_hold_the_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_loaded_and_what_was_shows),
         cmocka_unit_test(test_a_member_that_was_away_too_long_gets_a_snapshot),
         cmocka_unit_test(test_a_node_that_joins_late_gets_a_snapshot_and_becomes_a_voter),
         cmocka_unit_test(test_pitfall_12_a_crash_at_any_moment_leaves_a_whole_map),

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -312,9 +313,197 @@ static void test_a_leader_that_nobody_can_follow_up_stays_and_refuses(void **sta
     cluster_destroy(cluster);
 }
 
+/* ---- a log that may not grow any more ------------------------------------------------------------ */
+
+/* The smallest log that the settings allow for its tail. Checkpoints of the first `stuck_count` nodes, the
+ * leader first, hang. */
+static struct cluster *create_with_small_log(uint64_t seed, uint32_t stuck_count)
+{
+    struct cluster *cluster = cluster_create(3, seed);
+    cluster->log_map_bytes = 4 << 20;
+    cluster->defaults.log_tail_bytes = 1 << 20;
+    cluster->defaults.checkpoint_log_bytes = 256 << 10;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    for (uint32_t i = 0; i < stuck_count; i++) {
+        cluster_hold_disk(i == 0 ? leader : cluster_follower(cluster, i - 1), DISK_QUEUE_MAP, true);
+    }
+    return cluster;
+}
+
+/* One value after the other, by whoever leads, until `limit` are acknowledged or one is refused; returns how
+ * many. */
+static int write_large(struct cluster *cluster, int limit, char *answer, size_t answer_size)
+{
+    static char line[31000];
+    int count = 0;
+    while (count < limit) {
+        int head = snprintf(line, sizeof line, "SET k%d ", count);
+        memset(line + head, 'x', 30000);
+        line[head + 30000] = '\0';
+        (void)snprintf(answer, answer_size, "%s", cluster_ask(cluster_await_leader(cluster), line));
+        if (strncmp(answer, "-MOVED ", 7) == 0) {
+            cluster_run(cluster, 20);
+        } else if (strcmp(answer, "+OK\r\n") == 0) {
+            count++;
+        } else {
+            break;
+        }
+    }
+    return count;
+}
+
+static void expect_keys(struct cluster *cluster, int count)
+{
+    char line[40];
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(line, sizeof line, "STRLEN k%d", i);
+        assert_string_equal(cluster_ask(cluster_await_leader(cluster), line), ":30000\r\n");
+    }
+}
+
+static void let_checkpoints_go(struct cluster *cluster)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_false(cluster_node(cluster, id)->stopped);
+        cluster_hold_disk(cluster_node(cluster, id), DISK_QUEUE_MAP, false);
+    }
+    cluster_run(cluster, 10000);
+}
+
+static void test_pitfall_19_a_full_log_behind_a_stuck_checkpoint_hands_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = create_with_small_log(20, 1);
+    struct cluster_node *old = cluster_find_leader(cluster);
+    char answer[200];
+    int count = write_large(cluster, 300, answer, sizeof answer); /* nine tails */
+    assert_int_equal(count, 300);
+    assert_true(cluster_has_event(old, "log-write-waits"));
+    assert_true(cluster_has_event(old, "handing-over reason=low-space"));
+    assert_int_not_equal(cluster_await_leader(cluster)->id, old->id);
+    assert_true(is_low_in_status(old));
+    let_checkpoints_go(cluster);
+    assert_false(is_low_in_status(old));
+    cluster_assert_equal(cluster);
+    expect_keys(cluster, count);
+    cluster_destroy(cluster);
+}
+
+static void test_pitfall_19_full_logs_behind_stuck_checkpoints_refuse_with_a_clear_error(void **state)
+{
+    (void)state;
+    struct cluster *cluster = create_with_small_log(21, 3);
+    char answer[200];
+    int count = write_large(cluster, 300, answer, sizeof answer);
+    assert_true(count > 50 && count < 300);
+    assert_non_null(
+        strstr(answer, "-OOM command not allowed: the log takes three quarters of 'log-map-size'"));
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "DEL none"), ":0\r\n"); /* goes on */
+    cluster_run(cluster, 10000);
+    assert_non_null(
+        strstr(cluster_ask(cluster_await_leader(cluster), "SET more 1"), "-OOM command not allowed"));
+    let_checkpoints_go(cluster);
+    assert_string_equal(cluster_ask(cluster_await_leader(cluster), "SET more 1"), "+OK\r\n");
+    cluster_assert_equal(cluster);
+    expect_keys(cluster, count);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_false(is_low_in_status(cluster_node(cluster, id)));
+    }
+    cluster_destroy(cluster);
+}
+
+static bool takes_writes(struct cluster *cluster, void *context)
+{
+    struct cluster_client *client = context;
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    if (client->client == NULL || client->node != leader) {
+        return false;
+    }
+    return strstr(cluster_received(client), "+OK") != NULL;
+}
+
+/* By whoever leads, again and again, for a minute at most. */
+static void await_a_write(struct cluster *cluster)
+{
+    for (int i = 0; i < 60; i++) {
+        struct cluster_node *leader = cluster_find_leader(cluster);
+        if (leader != NULL) {
+            struct cluster_client *client = cluster_connect(leader, 0);
+            cluster_send(client, "SET last 1");
+            cluster_run(cluster, 1000);
+            bool taken = takes_writes(cluster, client);
+            cluster_disconnect(client);
+            if (taken) {
+                return;
+            }
+        } else {
+            cluster_run(cluster, 1000);
+        }
+    }
+    fail_msg("no write is taken");
+}
+
+/* Checkpoints of any nodes hang for any time, nodes crash meanwhile: when they go on, so do all. */
+static void hang_checkpoints(uint64_t seed)
+{
+    struct cluster *cluster = create_with_small_log(seed, 0);
+    static char line[31000];
+    (void)memset(line, 'x', sizeof line);
+    cluster->disk_ms_max = 3;
+    cluster->delay_ms_max = 3;
+    for (int round = 0; round < 60; round++) {
+        struct cluster_node *node = cluster_node(cluster, 1 + cluster_random_below(cluster, 3));
+        if (cluster_random_below(cluster, 12) == 0 && node->running) {
+            cluster_crash(node);
+        } else if (!node->running) {
+            assert_true(cluster_start_node(node));
+        } else {
+            cluster_hold_disk(node, DISK_QUEUE_MAP, cluster_random_below(cluster, 3) > 0);
+        }
+        struct cluster_node *leader = cluster_find_leader(cluster);
+        for (int i = 0; leader != NULL && i < 10; i++) {
+            struct cluster_client *client = cluster_connect(leader, 0);
+            int head = snprintf(line, 20, "SET k%d", (int)cluster_random_below(cluster, 50));
+            line[head] = ' ';
+            line[head + 1 + (int)cluster_random_below(cluster, 30000)] = '\0';
+            cluster_send(client, line);
+            (void)memset(line, 'x', sizeof line);
+            cluster_run(cluster, 10);
+            cluster_disconnect(client);
+        }
+        cluster_run(cluster, cluster_random_below(cluster, 500));
+    }
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct cluster_node *node = cluster_node(cluster, id);
+        assert_false(node->stopped);
+        cluster_hold_disk(node, DISK_QUEUE_MAP, false);
+        assert_true(node->running || cluster_start_node(node));
+    }
+    cluster_run(cluster, 20000);
+    await_a_write(cluster);
+    cluster_assert_equal(cluster);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_false(is_low_in_status(cluster_node(cluster, id)));
+    }
+    cluster_destroy(cluster);
+}
+
+static void test_pitfall_19_checkpoints_that_hang_at_random_over_small_logs(void **state)
+{
+    (void)state;
+    const char *seeds = getenv("SPACE_SEEDS");
+    for (uint64_t seed = 1000; seed < 1000 + (seeds == NULL ? 3 : strtoull(seeds, NULL, 10)); seed++) {
+        hang_checkpoints(seed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pitfall_19_checkpoints_that_hang_at_random_over_small_logs),
+        cmocka_unit_test(test_pitfall_19_a_full_log_behind_a_stuck_checkpoint_hands_over),
+        cmocka_unit_test(test_pitfall_19_full_logs_behind_stuck_checkpoints_refuse_with_a_clear_error),
         cmocka_unit_test(test_pitfall_19_a_leader_that_is_low_hands_over_and_nobody_sees_an_error),
         cmocka_unit_test(test_pitfall_19_no_write_is_refused_while_leadership_goes_over),
         cmocka_unit_test(test_pitfall_19_without_room_on_a_majority_growth_is_refused_and_deletions_go_on),

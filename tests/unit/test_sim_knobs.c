@@ -64,6 +64,32 @@ static void what_is_drawn_can_be_set_by_hand(void **state)
     }
 }
 
+/* So that the seeds without them stay what they were, whatever is added to them. */
+static void what_belongs_to_snapshots_is_neutral_without_them(void **state)
+{
+    (void)state;
+    uint64_t with = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sim_knobs knobs, more;
+        uint64_t drawn = 0;
+        sim_knobs_draw(&knobs, seed);
+        with += knobs.snapshots;
+        for (size_t i = SIM_KNOB_snapshots + 1; knobs.snapshots == 0 && i < SIM_KNOBS_COUNT; i++) {
+            assert_true(sim_knob_get(&knobs, i) == sim_knob_neutral(i));
+        }
+        more = knobs;
+        more.snapshots = 1;
+        sim_knobs_draw_part(&more, seed);
+        for (size_t i = 0; i < SIM_KNOBS_COUNT; i++) {
+            bool same = sim_knob_get(&more, i) == sim_knob_get(&knobs, i);
+            assert_true(same || (knobs.snapshots == 0 && i >= SIM_KNOB_snapshots));
+            drawn += same ? 0 : 1;
+        }
+        assert_true(knobs.snapshots != 0 || drawn > 1);
+    }
+    assert_in_range(with, SEEDS / 4, SEEDS / 2);
+}
+
 static void every_knob_is_neutral_in_some_seed_and_drawn_in_another(void **state)
 {
     (void)state;
@@ -128,6 +154,7 @@ int main(void)
         cmocka_unit_test(the_neutral_knobs_are_neutral_and_show_nothing),
         cmocka_unit_test(a_seed_draws_the_same_knobs_each_time_and_others_than_the_next),
         cmocka_unit_test(what_is_drawn_can_be_set_by_hand),
+        cmocka_unit_test(what_belongs_to_snapshots_is_neutral_without_them),
         cmocka_unit_test(every_knob_is_neutral_in_some_seed_and_drawn_in_another),
         cmocka_unit_test(setting_one_knob_leaves_the_others),
         cmocka_unit_test(a_run_may_be_shorter_than_any_that_is_drawn),

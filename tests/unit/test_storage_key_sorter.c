@@ -2,9 +2,9 @@
  * hold what was written is noticed. */
 #include "key_sorter.h"
 #include "map.h"
+#include "map_record.h"
 #include "storage_bytes.h"
 #include "storage_testing.h"
-#include "write_buffer.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static int compare_pairs(const void *left, const void *right)
     if (a->number != b->number) {
         return a->number < b->number ? -1 : 1;
     }
-    return write_buffer_compare_keys(a->key, a->size, b->key, b->size);
+    return map_key_compare(a->key, a->size, b->key, b->size);
 }
 
 static struct pair *make_pairs(size_t count, uint64_t seed, uint64_t numbers)

@@ -133,8 +133,7 @@ static size_t model_first_expiry(const struct model *model, const struct keys *k
         }
         if (first == KEYS_COUNT || value->expiry_ms < model->values[first].expiry_ms ||
             (value->expiry_ms == model->values[first].expiry_ms &&
-             write_buffer_compare_keys(keys->bytes[i], keys->sizes[i], keys->bytes[first],
-                                       keys->sizes[first]) < 0)) {
+             map_key_compare(keys->bytes[i], keys->sizes[i], keys->bytes[first], keys->sizes[first]) < 0)) {
             first = i;
         }
     }

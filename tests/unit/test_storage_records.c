@@ -5,8 +5,8 @@
 #include "log_record.h"
 #include "map_record.h"
 #include "storage_bytes.h"
-#include "storage_error.h"
 #include "storage_hash.h"
+#include "storage_lmdb_error.h"
 #include "storage_record.h"
 #include "storage_testing.h"
 

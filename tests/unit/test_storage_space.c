@@ -576,7 +576,7 @@ static void a_lock_file_has_its_blocks_before_it_is_mapped(void **state)
     disk_reset(0);
     const struct log_store_options options = {.directory = *state, .map_bytes = MIB};
     struct storage_error error = {{0}};
-    assert_int_equal(log_store_open(&options, &store, &error), STORAGE_FAILED);
+    assert_int_equal(log_store_open(&options, &store, &error), STORAGE_FULL);
     assert_non_null(strstr(error.text, "lock.mdb"));
     free(path);
 }

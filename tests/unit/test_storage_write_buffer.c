@@ -1,4 +1,5 @@
 /* test_storage_write_buffer.c: one table of the write buffer: order, growth, expiry. */
+#include "map_record.h"
 #include "storage_testing.h"
 #include "write_buffer.h"
 
@@ -48,8 +49,8 @@ static void slots_stay_in_order_while_the_table_grows(void **state)
         if (before != NULL) {
             assert_true(before->hash < found->hash ||
                         (before->hash == found->hash &&
-                         write_buffer_compare_keys(before->entry->key, before->entry->key_size,
-                                                   found->entry->key, found->entry->key_size) < 0));
+                         map_key_compare(before->entry->key, before->entry->key_size, found->entry->key,
+                                         found->entry->key_size) < 0));
         }
         before = found;
         count++;
@@ -183,8 +184,7 @@ static void expiries_come_in_the_order_of_time_and_key(void **state)
     while ((entry = write_buffer_first_expiry(buffer)) != NULL) {
         assert_true(entry->expiry_ms >= time);
         if (before != NULL && entry->expiry_ms == time) {
-            assert_true(
-                write_buffer_compare_keys(before->key, before->key_size, entry->key, entry->key_size) < 0);
+            assert_true(map_key_compare(before->key, before->key_size, entry->key, entry->key_size) < 0);
         }
         time = entry->expiry_ms;
         before = entry;

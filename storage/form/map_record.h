@@ -16,7 +16,9 @@
 #ifndef MAP_RECORD_H
 #define MAP_RECORD_H
 
-#include "map.h"
+#include "map_meta.h"
+
+#include <stdbool.h>
 
 enum {
     MAP_KEY_PREFIX = 'k',
@@ -32,6 +34,9 @@ struct map_record {
     struct map_value value;
     uint64_t hash;
 };
+
+/* memcmp, and the shorter first: LMDB's order too. */
+int map_key_compare(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size);
 
 uint64_t map_record_hash(const uint8_t *key, size_t key_size, const struct map_value *value);
 

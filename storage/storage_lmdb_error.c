@@ -1,21 +1,10 @@
-/* storage_error.c: see storage_error.h. */
+/* storage_lmdb_error.c: see storage_lmdb_error.h. */
+#include "storage_lmdb_error.h"
+
 #include "storage_error.h"
 
 #include <errno.h>
 #include <lmdb.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-enum storage_status storage_fail(struct storage_error *error, enum storage_status status, const char *format,
-                                 ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 bool storage_result_is_full(int lmdb_result)
 {
@@ -51,17 +40,10 @@ enum storage_status storage_fail_lmdb(struct storage_error *error, int lmdb_resu
     }
 }
 
-enum storage_status storage_fail_errno(struct storage_error *error, const char *path, const char *doing)
+enum storage_status storage_fail_unfinished_lmdb(struct storage_error *error, int lmdb_result,
+                                                 const char *directory, const char *doing)
 {
-    return storage_fail(error, STORAGE_FAILED, "%s: cannot %s: %s", path, doing, strerror(errno));
-}
-
-enum storage_status storage_fail_unfinished(struct storage_error *error, int result, const char *path,
-                                            const char *doing)
-{
-    if (result == ENOSPC || result == EDQUOT) {
-        return storage_fail(error, STORAGE_FULL, "%s: the disk is full while %s (%s). Nothing was changed",
-                            path, doing, strerror(result));
-    }
-    return storage_fail_lmdb(error, result, path, doing);
+    return lmdb_result == ENOSPC || lmdb_result == EDQUOT
+               ? storage_fail_unfinished(error, lmdb_result, directory, doing)
+               : storage_fail_lmdb(error, lmdb_result, directory, doing);
 }

@@ -6,7 +6,6 @@
 #include "storage_error.h"
 #include "storage_memory.h"
 #include "storage_record.h"
-#include "write_buffer.h"
 
 #include <stdlib.h>
 
@@ -92,8 +91,8 @@ static enum storage_status map_stream_take_record(struct map_stream *stream, con
     if (stream->keys_count == stream->meta.key_count) {
         return map_stream_fail(stream, "holds more keys than it should", error);
     }
-    if (stream->keys_count > 0 && write_buffer_compare_keys(stream->last_key, stream->last_key_size,
-                                                            record.key, record.key_size) >= 0) {
+    if (stream->keys_count > 0 &&
+        map_key_compare(stream->last_key, stream->last_key_size, record.key, record.key_size) >= 0) {
         return map_stream_fail(stream, "holds a key that is out of order", error);
     }
     if (!map_record_decode(record.bytes, record.size, &record.decoded)) {

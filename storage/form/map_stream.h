@@ -10,6 +10,7 @@
 #define MAP_STREAM_H
 
 #include "map_record.h"
+#include "storage_status.h"
 
 struct map_stream_record {
     const uint8_t *key;

@@ -16,6 +16,13 @@ static void map_record_encode_head(uint8_t *head, const struct map_value *value)
     storage_put_u64(head + 16, value->expiry_ms);
 }
 
+int map_key_compare(const uint8_t *left, size_t left_size, const uint8_t *right, size_t right_size)
+{
+    size_t common = left_size < right_size ? left_size : right_size;
+    int order = common == 0 ? 0 : memcmp(left, right, common);
+    return order != 0 ? order : (left_size > right_size) - (left_size < right_size);
+}
+
 uint64_t map_record_hash(const uint8_t *key, size_t key_size, const struct map_value *value)
 {
     uint8_t head[HASHED_HEAD_BYTES];

@@ -9,7 +9,7 @@
 #define BACKUP_FILE_H
 
 #include "backup_form.h"
-#include "map.h"
+#include "map_meta.h"
 
 /* What is told while it is read: bytes done, of how many. NULL where nobody wants to know. */
 typedef void backup_progress(void *context, uint64_t bytes, uint64_t bytes_total);
