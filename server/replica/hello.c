@@ -120,20 +120,25 @@ static bool is_removed(const struct replica *replica, const struct bus_hello *he
             members_was_removed(&replica->members, hello->from, hello->disk_id));
 }
 
+static bool refuse_removed(const struct replica *replica, const struct bus_hello *hello,
+                           struct bus_message *refused)
+{
+    return hello_refuse(refused, BUS_REFUSAL_REMOVED,
+                        "node %" PRIu64 " was removed from cluster %016" PRIx64
+                        ". It can come back with an empty data directory: kvd --join",
+                        hello->from, replica->identity.cluster_id[0]);
+}
+
 /* It is no member by our book, but it belongs to the cluster. */
 static bool check_stranger(const struct replica *replica, const struct bus_hello *hello,
                            struct bus_message *refused)
 {
-    uint64_t cluster = replica->identity.cluster_id[0];
     if (hello->formation == BUS_FORMATION_FORMED && is_removed(replica, hello)) {
-        return hello_refuse(refused, BUS_REFUSAL_REMOVED,
-                            "node %" PRIu64 " was removed from cluster %016" PRIx64
-                            ". It can come back with an empty data directory: kvd --join",
-                            hello->from, cluster);
+        return refuse_removed(replica, hello, refused);
     }
     return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER,
                         "node %" PRIu64 " is not among the members of cluster %016" PRIx64 " (yet)",
-                        hello->from, cluster);
+                        hello->from, replica->identity.cluster_id[0]);
 }
 
 static bool check_against_formed(const struct replica *replica, const struct bus_hello *hello,
@@ -167,6 +172,11 @@ static bool check_joining(const struct replica *replica, const struct bus_hello 
     }
     if (replica->identity.formation != LOG_FORMATION_FORMED) {
         return true;
+    }
+    /* What its own log says of it would send it away again and again. */
+    if (membership_is_settled(replica) &&
+        members_was_removed(&replica->members, hello->from, hello->disk_id)) {
+        return refuse_removed(replica, hello, refused);
     }
     /* One that is behind may know the id by a disk that is no member any more: it sends the node on. */
     const struct peer *peer = peers_find_const(replica, hello->from);

@@ -107,3 +107,4 @@ SIM_KNOB(changes_per_minute, 0, 6, 240, 750,
          "RAFT ADD, REMOVE, REPLACE ..., and nodes that join by themselves")
 SIM_KNOB(wipes_per_minute, 0, 2, 20, 350, "members whose disk is empty all at once")
 SIM_KNOB(spares, 3, 1, 5, 700, "nodes that may join, when members change")
+SIM_KNOB(change_crashes_percent, 0, 5, 60, 500, "of changes that a leader takes, it is killed in that turn")

@@ -7,6 +7,7 @@
 #include "sim_members.h"
 #include "sim_message_text.h"
 #include "sim_network.h"
+#include "sim_operator.h"
 #include "sim_promise.h"
 #include "sim_start.h"
 #include "sim_stream.h"
@@ -22,6 +23,7 @@ enum {
     TURN_US_MAX = 60,
     BUSY_TURNS_MAX = 20000,
     BUS_PORT = 17000,
+    CHANGE_CALLS_MAX = 8,
 };
 
 #define WALL_START_MS UINT64_C(1700000000000)
@@ -112,6 +114,19 @@ static void stop_node(void *context, enum replica_exit code, const char *reason)
     }
 }
 
+/* A change of the members has begun: its entry may reach somebody, or nobody, or only be on the own disk. */
+static void maybe_die_of_change(struct sim_node *node, const char *event)
+{
+    struct sim *sim = node->sim;
+    bool is_change = strcmp(event, "change-begun") == 0 || strcmp(event, "joining-node-added") == 0 ||
+                     strcmp(event, "learner-promoted") == 0;
+    if (is_change && sim->faults_may_begin && sim->knobs.change_crashes_percent > 0 &&
+        sim_random_below(&sim->random, 100) < sim->knobs.change_crashes_percent) {
+        node->calls_left = sim_random_between(&sim->random, 1, CHANGE_CALLS_MAX);
+        node->start_again_in_us = sim_around(sim, sim->knobs.down_ms * 1000);
+    }
+}
+
 static void log_event(void *context, enum replica_log_level level, const char *event, const char *fields)
 {
     struct sim_node *node = context;
@@ -123,6 +138,10 @@ static void log_event(void *context, enum replica_log_level level, const char *e
     }
     if (strcmp(event, "damage-found") == 0 || strcmp(event, "digest-differs") == 0) {
         sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 ": %s %s", node->id, event, fields);
+    }
+    maybe_die_of_change(node, event);
+    if (strcmp(event, "role-changed") == 0 && strncmp(fields, "role=leader", 11) == 0) {
+        sim_operator_on_leader(node->sim);
     }
     if (!node->silent && sim_trace_is_on(node->sim, SIM_TRACE_STORY)) {
         sim_message_trace_event(node, level, event, fields);
@@ -271,36 +290,13 @@ static bool may_be_refused(const struct sim_node *node)
     return node->is_wiped || raft_membership_find(committed, node->id) == RAFT_MEMBER_NONE;
 }
 
-/* One that was removed, and added again with the same disk, has read of the first only: an entry took out
- * what an earlier one had named by this disk. It is started again. */
-static bool was_removed_once(const struct sim_node *node)
-{
-    uint64_t index;
-    if (node->exit_code != REPLICA_EXIT_REFUSED ||
-        sscanf(node->exit_reason, "this node was removed from the cluster by entry %" SCNu64, &index) != 1) {
-        return false;
-    }
-    bool was_named = !node->joins;
-    const struct sim_configuration *last = sim_members_at(node->sim, 0);
-    const struct sim_configuration *other;
-    for (size_t i = 0; (other = sim_members_at(node->sim, i)) != NULL; i++) {
-        if (sim_members_is_committed(node->sim, other->id) && other->id.index <= index) {
-            bool is_named = raft_membership_find(&other->membership, node->id) != RAFT_MEMBER_NONE;
-            was_named = was_named || (is_named && other->disks[node->number] == node->disk_id);
-            last = other->id.index > last->id.index ? other : last;
-        }
-    }
-    return was_named && raft_membership_find(&last->membership, node->id) == RAFT_MEMBER_NONE;
-}
-
 /* The replica wants the process to end. */
 static void end_by_itself(struct sim_node *node)
 {
     struct sim *sim = node->sim;
     sim_trace(sim, node, SIM_TRACE_STORY, "ends with code %d: %s", (int)node->exit_code, node->exit_reason);
     bool is_out = node->exit_code == REPLICA_EXIT_REFUSED && may_be_refused(node);
-    bool has_reason = is_out || was_removed_once(node) ||
-                      (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
+    bool has_reason = is_out || (node->exit_code == REPLICA_EXIT_OK && node->asked_to_stop) ||
                       (node->exit_code == REPLICA_EXIT_DISK && node->disk.has_failed);
     if (!has_reason) {
         sim_fail(sim, SIM_CORRECTNESS, "node %" PRIu64 " ends with code %d: %s", node->id,

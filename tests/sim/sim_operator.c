@@ -22,7 +22,8 @@ enum {
     MEMBERS_MANY = 7,
     PORTS = 4,
     SETTLE_US = 300000,
-    QUIET_TIMEOUTS = 4, /* after a disk was lost: nobody takes it for alive then */
+    SOON_PER_MILLE = 250, /* new leaders that are asked for a change at once */
+    QUIET_TIMEOUTS = 4,   /* after a disk was lost: nobody takes it for alive then */
 };
 
 struct sim_operator {
@@ -408,6 +409,24 @@ static void on_change(void *target, uint64_t is_loss)
         MINUTE_US / (is_loss != 0 ? sim->knobs.wipes_per_minute : sim->knobs.changes_per_minute);
     sim_after(sim, sim_random_between(&operator->random, 1 + mean_us / 4, 1 + mean_us * 2 - mean_us / 4),
               on_change, operator, is_loss);
+}
+
+static void on_soon(void *target, uint64_t number)
+{
+    struct sim_operator *operator= target;
+    (void)number;
+    if (operator->sim->faults_may_begin && !operator->busy && operator->sim->now_us >= operator->quiet_us) {
+        change(operator);
+    }
+}
+
+void sim_operator_on_leader(struct sim *sim)
+{
+    struct sim_operator *operator= sim->operator;
+    if (sim->knobs.changes_per_minute > 0 && sim_random_chance(&operator->random, SOON_PER_MILLE)) {
+        uint64_t within_us = 1000 * sim->knobs.election_timeout_ms / 4 + 1;
+        sim_after(sim, sim_random_between(&operator->random, 1, within_us), on_soon, operator, 0);
+    }
 }
 
 void sim_operator_begin(struct sim *sim)

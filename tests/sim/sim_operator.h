@@ -17,6 +17,9 @@ void sim_operator_create(struct sim *sim);
 void sim_operator_destroy(struct sim *sim);
 void sim_operator_begin(struct sim *sim);
 
+/* Somebody leads: now and then something is asked of it at once, when it knows little of the others. */
+void sim_operator_on_leader(struct sim *sim);
+
 /* Sends one command to whoever leads, unless it waits for an answer still. */
 void sim_operator_ask(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sim_operator_is_idle(const struct sim *sim);

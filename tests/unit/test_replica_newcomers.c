@@ -272,6 +272,32 @@ static void test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_beh
     cluster_destroy(cluster);
 }
 
+/* Seed 7250: it would read in its log at each start that it was removed, and end. */
+static void test_a_disk_that_was_removed_cannot_ask_to_be_added(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 10);
+    struct cluster_node *node = cluster_follower(cluster, 0);
+    struct bus_hello hello;
+    struct bus_message refused;
+    assert_string_equal(cluster_ask(cluster_find_leader(cluster), "SET k v"), "+OK\r\n");
+    cluster_run(cluster, 2000);
+    assert_string_equal(cluster_ask(cluster_find_leader(cluster), "SET k v"), "+OK\r\n");
+    replica_fill_hello(node->replica, RAFT_NODE_NONE, &hello);
+    remove_node(cluster, node);
+    cluster_run_until(cluster, has_stopped, node, 5000);
+    cluster_run(cluster, 5000);
+    assert_false(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_REMOVED);
+    hello.formation =
+        BUS_FORMATION_NONE; /* nor one that was removed before it heard that it had been added */
+    assert_false(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_REMOVED);
+    hello.disk_id++; /* another disk can */
+    assert_true(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
+    cluster_destroy(cluster);
+}
+
 /* ---- joining ------------------------------------------------------------------------------------- */
 
 /* Seed 7: two that join name each other first, and a member after that. */
@@ -339,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_one_that_was_removed_says_that_of_nobody_else),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
         cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
+        cmocka_unit_test(test_a_disk_that_was_removed_cannot_ask_to_be_added),
         cmocka_unit_test(test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_behind),
         cmocka_unit_test(test_nodes_that_join_do_not_wait_for_each_other),
         cmocka_unit_test(test_one_that_joins_is_not_removed_by_a_member_that_is_behind),
