@@ -324,6 +324,9 @@ static int run_one(struct arguments *arguments)
     if (run.scenario != NULL && !sim_scenario_exists(run.scenario)) {
         wrong_use("no such scenario (--scenarios lists them)", run.scenario);
     }
+    if (run.scenario != NULL && !arguments->given[OPTION_SEED - OPTION_SEED]) {
+        run.seed = sim_scenario_seed(run.scenario);
+    }
     run.trace = open_trace(arguments);
     sim_process_run(&run, arguments->seeds.seconds_of_run, &result);
     if (sim_process_signal() != 0) {

@@ -518,6 +518,28 @@ void sim_promise_forget(struct sim_node *node, bool is_same_member)
     *disk = (struct disk){.lost = lost};
 }
 
+static bool voted_for_itself(const struct sim *sim, uint32_t number, uint64_t term)
+{
+    const struct vote *vote = find_vote(&sim->promise->disks[number], term);
+    return vote != NULL && vote->candidate == sim->nodes[number]->id;
+}
+
+uint64_t sim_promise_rival_terms(const struct sim *sim)
+{
+    uint64_t terms = 0;
+    for (uint32_t i = 1; i < sim->nodes_count; i++) {
+        const struct disk *disk = &sim->promise->disks[i];
+        for (size_t v = 0; v < disk->votes_count; v++) {
+            uint32_t rivals = 0; /* before this one */
+            for (uint32_t other = 0; other < i; other++) {
+                rivals += voted_for_itself(sim, other, disk->votes[v].term);
+            }
+            terms += rivals == 1 && voted_for_itself(sim, i, disk->votes[v].term);
+        }
+    }
+    return terms;
+}
+
 bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id)
 {
     return holds(disk_of(node), id);

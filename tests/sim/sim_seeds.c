@@ -13,9 +13,10 @@
 enum {
     JOBS_MAX = 64,
     PROGRESS_S = 10,
-    /* Of the keys that were looked at, so many may stay undecided; and a few in any case. */
+    /* Of the keys that were looked at, so many may stay undecided; and a few in any case: most keys of one
+     * run may be among them. */
     UNDECIDED_PER_MILLE = 5,
-    UNDECIDED_ANYWAY = 3,
+    UNDECIDED_ANYWAY = 20,
 };
 
 struct batch {
