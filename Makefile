@@ -216,7 +216,7 @@ sim:
 
 MINUTES ?= 30
 soak: sim
-	@$(B)/kvsim --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --keep-failures $(B)/failed-seeds
+	@$(B)/kvsim --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --history-steps 10000000 --run-seconds 600 --keep-failures $(B)/failed-seeds
 
 mutants: sim
 	@tests/sim/mutants/run --table tests/sim/README.md

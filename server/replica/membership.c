@@ -306,12 +306,14 @@ static void take(struct replica *replica, const struct raft_configuration *now)
     say_forced(replica, said);
 }
 
-/* As the core saw it happen, or as the book remembers it. One that comes back under its old id, with an empty
- * disk, hears first of how the former one was removed: that is not about this one. */
+/* As the core saw it happen, or as the book remembers it. One that comes back under its old id, with an
+ * empty disk, hears first of how the former one was removed; one whose joining was undone and that is added
+ * again, of how it was undone: neither was here before. */
 static bool was_removed(const struct replica *replica, const struct raft_status *status)
 {
-    return (status->removed && replica->membership.was_here) ||
-           members_was_removed(&replica->members, replica->options.node_id, replica->identity.disk_id);
+    return replica->membership.was_here &&
+           (status->removed ||
+            members_was_removed(&replica->members, replica->options.node_id, replica->identity.disk_id));
 }
 
 /* It has its part in what others may still ask of it, and then it ends. */

@@ -146,7 +146,7 @@ int offline_restore(int arguments_count, char **arguments, char *const *environm
         (void)fputs("kvd: restore: which backup? kvd restore FILE --data DIRECTORY --id NUMBER\n", stderr);
         code = REPLICA_EXIT_USAGE;
     } else {
-        code = restore(file, &config);
+        code = (int)restore(file, &config);
         if (fflush(stdout) != 0 && code == REPLICA_EXIT_OK) {
             code = REPLICA_EXIT_START;
         }

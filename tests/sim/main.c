@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SETTINGS_MAX = 128, SECONDS_OF_RUN = 120 };
+enum { SETTINGS_MAX = 128, SECONDS_OF_RUN = 120, THOROUGH = 5 };
 
 static const char help[] =
     "kvsim: whole replicas of kvd in a simulated world, which a seed decides\n"
@@ -23,6 +23,9 @@ static const char help[] =
     "  --detail story|commands|messages       how much the trace tells (story)\n"
     "  --set NAME=VALUE                       sets a knob of the run (--knobs lists them)\n"
     "  --neutral                              all knobs neutral, but for --set\n"
+    "  --history-steps N                      to decide the history of a key (1000000; for one run "
+    "10000000)\n"
+    "  --run-seconds N                        CPU time that one run may take (120; for one run 600)\n"
     "  --seconds N                            begins no new run after this time\n"
     "  --stop-at-failure                      reports the smallest seed that fails, and ends\n"
     "  --keep-failures FILE                   adds a line for each failure\n"
@@ -45,6 +48,8 @@ enum option_number {
     OPTION_SET,
     OPTION_NEUTRAL,
     OPTION_KNOBS,
+    OPTION_STEPS,
+    OPTION_RUN_SECONDS,
     OPTION_SECONDS,
     OPTION_STOP,
     OPTION_KEEP,
@@ -78,6 +83,8 @@ static const struct option_row {
     {"set", required_argument, OPTION_SET},
     {"neutral", no_argument, OPTION_NEUTRAL},
     {"knobs", no_argument, OPTION_KNOBS},
+    {"history-steps", required_argument, OPTION_STEPS},
+    {"run-seconds", required_argument, OPTION_RUN_SECONDS},
     {"seconds", required_argument, OPTION_SECONDS},
     {"stop-at-failure", no_argument, OPTION_STOP},
     {"keep-failures", required_argument, OPTION_KEEP},
@@ -195,6 +202,15 @@ static void take_option(struct arguments *arguments, enum option_number option, 
         printf("knob: neutral value, or low to high\n\n");
         sim_knobs_print_help(stdout);
         exit(0);
+    case OPTION_STEPS:
+        arguments->seeds.run.history_steps_max = parse_number(text, NULL);
+        break;
+    case OPTION_RUN_SECONDS:
+        arguments->seeds.seconds_of_run = parse_small_number(text);
+        if (arguments->seeds.seconds_of_run == 0) {
+            wrong_use("at least 1", "--run-seconds");
+        }
+        break;
     case OPTION_SECONDS:
         arguments->seeds.seconds = parse_small_number(text);
         break;
@@ -308,8 +324,11 @@ static int run_one(struct arguments *arguments)
     if (run.scenario != NULL && !sim_scenario_exists(run.scenario)) {
         wrong_use("no such scenario (--scenarios lists them)", run.scenario);
     }
+    if (run.scenario != NULL && !arguments->given[OPTION_SEED - OPTION_SEED]) {
+        run.seed = sim_scenario_seed(run.scenario);
+    }
     run.trace = open_trace(arguments);
-    sim_process_run(&run, SECONDS_OF_RUN, &result);
+    sim_process_run(&run, arguments->seeds.seconds_of_run, &result);
     if (sim_process_signal() != 0) {
         printf("interrupted\n");
     } else if (result.failure != SIM_PASSED) {
@@ -328,12 +347,22 @@ int main(int count, char **words)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct arguments arguments = {
         .level = SIM_TRACE_STORY,
-        .seeds = {.first = 1, .jobs = cores < 1 ? 1 : (uint32_t)cores, .seconds_of_run = SECONDS_OF_RUN},
+        .seeds = {.first = 1, .jobs = cores < 1 ? 1 : (uint32_t)cores},
     };
     parse(&arguments, count, words);
     arguments.seeds.settings = arguments.settings;
     check_combination(&arguments);
+    bool runs = arguments.many || arguments.shrink || arguments.one || arguments.scenario != NULL;
+    if (runs && !sim_process_has_room(arguments.many ? arguments.seeds.jobs : 1)) {
+        return 2;
+    }
     sim_process_catch_signals();
+    if (arguments.seeds.seconds_of_run == 0) {
+        arguments.seeds.seconds_of_run = SECONDS_OF_RUN * (arguments.many ? 1 : THOROUGH);
+    }
+    if (!arguments.many && arguments.seeds.run.history_steps_max == 0) {
+        arguments.seeds.run.history_steps_max = SIM_HISTORY_STEPS * UINT64_C(10);
+    }
     if (arguments.many) {
         return exit_code(sim_seeds_run(&arguments.seeds));
     }

@@ -152,6 +152,7 @@ struct sim *sim_create(const struct sim_options *options)
     sim->seed = options->seed;
     sim->knobs = options->knobs;
     sim->trace = options->trace;
+    sim->history_steps_max = options->history_steps_max == 0 ? SIM_HISTORY_STEPS : options->history_steps_max;
     sim->random.state = options->seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
     (void)snprintf(sim->directory, sizeof sim->directory, "%s", options->directory);
     bool changes = sim->knobs.changes_per_minute > 0 || sim->knobs.wipes_per_minute > 0;

@@ -32,7 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_NODES_MAX = 12 };
+enum { SIM_NODES_MAX = 12, SIM_HISTORY_STEPS = 1000000 };
 
 /* Why a run failed; the exit code of kvsim. */
 enum sim_failure {
@@ -57,7 +57,7 @@ struct sim_operator;
 /* What was done, for reports. */
 struct sim_counts {
     uint64_t events, turns, messages, crashes, elections, commands, acknowledged, unknown, refused, entries,
-        values, unchecked_keys, snapshots, changes;
+        values, keys, undecided_keys, snapshots, changes;
 };
 
 struct sim {
@@ -85,6 +85,7 @@ struct sim {
     struct sim_members *members;
     struct sim_operator *operator;
 
+    uint64_t history_steps_max;
     bool clients_may_begin; /* new commands */
     bool faults_may_begin;
     uint32_t unlucky_leaders; /* sim_faults.c */
@@ -95,8 +96,9 @@ struct sim_options {
     struct sim_knobs knobs;
     const char *directory; /* an empty one, in memory if possible */
     struct sim_trace trace;
-    const char *scenario;   /* NULL: faults and clients as the knobs say */
-    bool checker_is_canary; /* the history is altered before it is checked: the run must fail */
+    const char *scenario;       /* NULL: faults and clients as the knobs say */
+    uint64_t history_steps_max; /* to decide the history of one key; 0: SIM_HISTORY_STEPS */
+    bool checker_is_canary;     /* the history is altered before it is checked: the run must fail */
 };
 
 /* Runs it and returns when all is well; ends the process with an enum sim_failure otherwise, after one line

@@ -288,6 +288,26 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
 
 /* ---- the log ------------------------------------------------------------------------------------- */
 
+/* Leader Completeness once more: the leader may have been there before anybody knew. */
+static void check_running_leaders(const struct sim *sim, uint64_t index)
+{
+    const struct committed *committed = &sim->check->committed[index];
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        const struct raft *raft = sim_node_raft(sim->nodes[i]);
+        uint64_t term;
+        if (raft == NULL || raft_get_role(raft) != RAFT_LEADER || index < raft_first_index(raft) ||
+            raft_get_term(raft) <= committed->seen_in_term) {
+            continue;
+        }
+        if (!raft_get_entry_term(raft, index, &term) || term != committed->term) {
+            sim_fail(sim->nodes[i]->sim, SIM_CORRECTNESS,
+                     "leader completeness: node %" PRIu64 " leads term %" PRIu64 " without entry %" PRIu64
+                     " of term %" PRIu64 ", which is seen to be committed in term %" PRIu64,
+                     sim->nodes[i]->id, raft_get_term(raft), index, committed->term, committed->seen_in_term);
+        }
+    }
+}
+
 static void check_committed_entry(struct sim_node *node, const struct raft_status *status, uint64_t index)
 {
     struct sim_check *check = node->sim->check;
@@ -299,7 +319,8 @@ static void check_committed_entry(struct sim_node *node, const struct raft_statu
         sim_fail(node->sim, SIM_CORRECTNESS,
                  "node %" PRIu64 " takes entry %" PRIu64 " for committed without having it", node->id, index);
     }
-    if (index == check->committed_count) {
+    bool is_new = index == check->committed_count;
+    if (is_new) {
         const struct seen *seen = &check->seen[node->number];
         sim_promise_committed(node, (struct raft_entry_id){term, index}, sim_members_of(node),
                               seen->configuration.membership.voters_count > 0 ? &seen->configuration : NULL);
@@ -314,8 +335,9 @@ static void check_committed_entry(struct sim_node *node, const struct raft_statu
                  " for committed, others one of term %" PRIu64,
                  node->id, index, term, check->committed[index].term);
     }
-    if (status->term < check->committed[index].seen_in_term) {
+    if (is_new || status->term < check->committed[index].seen_in_term) {
         check->committed[index].seen_in_term = status->term;
+        check_running_leaders(node->sim, index);
     }
 }
 

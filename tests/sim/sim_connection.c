@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DELAY_US_MAX = 8000, REQUESTS_PER_TURN_MAX = 40, SLOW_US = 300000 };
+enum { DELAY_US_MAX = 8000, REQUESTS_PER_TURN_MAX = 40, SLOW_US = 300000, RESETS_PER_MILLE = 500 };
 
 /* A piece of a stream on its way. */
 struct piece {
@@ -113,20 +113,26 @@ void sim_connection_send(struct sim_connection *connection, const uint8_t *bytes
     send_bytes(connection, true, bytes, size);
 }
 
-static void on_closed(void *target, uint64_t number)
+static void on_fin(void *target, uint64_t number)
 {
     struct sim_connection *connection = target;
     (void)number;
     if (connection->node->incarnation == connection->incarnation &&
         connection->node->state != SIM_NODE_DOWN) {
+        connection->fin_arrived = true;
         sim_node_wake(connection->node);
     }
 }
 
+/* The end comes behind all that was sent. */
 void sim_connection_close(struct sim_connection *connection)
 {
+    struct sim *sim = connection->sim;
+    uint64_t arrive_us = sim->now_us + draw_delay(sim);
     connection->client_closed = true;
-    sim_after(connection->sim, draw_delay(connection->sim), on_closed, connection, 0);
+    connection->is_reset = sim_random_chance(&sim->random, RESETS_PER_MILLE);
+    arrive_us = arrive_us > connection->to_node_us ? arrive_us : connection->to_node_us;
+    sim_after(sim, arrive_us - sim->now_us, on_fin, connection, 0);
 }
 
 /* The node's side is gone. */
@@ -154,8 +160,10 @@ static bool is_of(const struct sim_connection *connection, const struct sim_node
 
 static bool has_input(const struct sim_connection *connection)
 {
-    return !connection->accepted || connection->client_closed || connection->takes_again ||
-           (connection->is_read && byte_buffer_size(&connection->input) > 0 && !connection->starved);
+    bool has_request = byte_buffer_size(&connection->input) > 0 && !connection->starved;
+    bool has_end = connection->fin_arrived && !connection->end_told;
+    return !connection->accepted || connection->takes_again ||
+           (connection->is_read && (has_request || has_end));
 }
 
 bool sim_connection_node_has_input(const struct sim_node *node)
@@ -223,7 +231,7 @@ void sim_connection_on_ready(struct sim_connection *connection)
     take_output(connection);
     if (!connection->is_read && replica_client_wants_input(connection->node->replica, connection->handle)) {
         connection->is_read = true;
-        if (byte_buffer_size(&connection->input) > 0) {
+        if (byte_buffer_size(&connection->input) > 0 || connection->fin_arrived) {
             sim_node_wake(connection->node);
         }
     }
@@ -256,6 +264,18 @@ static void read_requests(struct sim_connection *connection)
     }
 }
 
+/* All requests have been read. As in runtime/connection.c: a client that may still be there gets the answers
+ * to all that it asked; of one that is certainly gone everything is forgotten. */
+static void read_end(struct sim_connection *connection)
+{
+    if (connection->is_reset) {
+        close_node_side(connection);
+    } else if (!connection->end_told) {
+        connection->end_told = true;
+        replica_client_protocol_error(connection->node->replica, connection->handle, "the end");
+    }
+}
+
 /* Connections that nobody has to do with any more leave the list. */
 static void forget_dead(struct sim *sim)
 {
@@ -279,10 +299,6 @@ void sim_connection_node_reads(struct sim_node *node)
         if (!is_of(connection, node)) {
             continue;
         }
-        if (connection->client_closed) {
-            close_node_side(connection);
-            continue;
-        }
         if (!connection->accepted) {
             accept_connection(connection);
         }
@@ -296,6 +312,10 @@ void sim_connection_node_reads(struct sim_node *node)
         }
         if (connection->is_read) {
             read_requests(connection);
+        }
+        if (connection->is_read && connection->fin_arrived &&
+            (connection->starved || byte_buffer_size(&connection->input) == 0)) {
+            read_end(connection);
         }
     }
     forget_dead(sim);

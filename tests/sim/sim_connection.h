@@ -1,7 +1,8 @@
 /* sim_connection.h: connections between clients and nodes: the bytes on their way, and the node's side.
  *
  * Bytes are on their way for a while in both directions, in pieces that stay in order; a node accepts a
- * connection and reads from it in its turns only. The client's side is sim_client's: it opens a connection,
+ * connection and reads from it in its turns only. What a client sent before it closed is read all the same,
+ * though it may have gone elsewhere long ago. The client's side is sim_client's: it opens a connection,
  * sends, closes, and is told through sim_client_on_bytes() and sim_client_on_end().
  */
 #ifndef SIM_CONNECTION_H
@@ -27,10 +28,13 @@ struct sim_connection {
     bool is_read;     /* the replica wants input */
     bool starved;     /* what has arrived is less than a request */
     bool takes_again; /* the client reads its replies again */
+    bool fin_arrived; /* the client has closed; what it sent before is read first, however late */
+    bool end_told;    /* the replica knows that no request follows */
     struct resp_parser parser;
     struct byte_buffer input;
     /* the client's side */
     bool client_closed;
+    bool is_reset;       /* in such a way that the node notices that nobody is there */
     bool client_is_slow; /* now and then takes no replies for a while */
     bool slow;           /* takes none at the moment */
     struct answer_reader reader;

@@ -3,8 +3,8 @@
  * SIM_KNOB(name, neutral, low, high, chance per mille, what it is)
  *
  * A run draws each knob from its seed (swarm testing): with the given chance a value in [low, high], each
- * order of magnitude as likely as the others, and the neutral value otherwise. The neutral value of a fault
- * is "never". No include guard: it is included several times.
+ * order of magnitude as likely as the others (nodes: see sim_knobs.c), and the neutral value otherwise. The
+ * neutral value of a fault is "never". No include guard: it is included several times.
  */
 
 /* The cluster: see struct replica_options. */
@@ -28,6 +28,7 @@ SIM_KNOB(write_buffer_bytes, 8388608, 8000, 200000, 250, "memory of a write buff
 SIM_KNOB(map_kib, 524288, 200, 1500, 120, "size of the map: what grows is refused when a third is taken")
 SIM_KNOB(log_tail_bytes, 4194304, 12000, 200000, 800, "log kept behind the durable map")
 SIM_KNOB(scrub_rate, 0, 1000, 10000000, 300, "bytes a second that are read again and checked; 0: none")
+SIM_KNOB(digest_interval, 4096, 1, 500, 700, "entries between two digests that members compare")
 SIM_KNOB(apply_work_bytes, 4194304, 1, 20000, 300, "work of applying in one turn")
 SIM_KNOB(client_pending_bytes, 1048576, 100, 20000, 300, "requests and replies of a client in flight")
 
@@ -39,6 +40,7 @@ SIM_KNOB(think_ms, 20, 1, 400, 800, "mean pause of a client between two pipeline
 SIM_KNOB(reads_percent, 40, 5, 90, 600, "reads among the commands")
 SIM_KNOB(counters_percent, 30, 5, 95, 600, "commands on counters, of which every increment is counted")
 SIM_KNOB(expiries_percent, 0, 5, 60, 500, "commands on keys that expire")
+SIM_KNOB(groups_percent, 0, 5, 60, 500, "commands on keys that are only written together")
 SIM_KNOB(followers_percent, 0, 5, 80, 500, "clients that sent READONLY and ask any node")
 SIM_KNOB(value_bytes, 20, 1, 6000, 500, "largest value")
 SIM_KNOB(odd_keys, 0, 1, 1, 300, "1: some keys are empty, very long, or bytes of all kinds")

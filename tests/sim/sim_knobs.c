@@ -51,6 +51,13 @@ void sim_knobs_neutral(struct sim_knobs *knobs)
     }
 }
 
+/* Five more often than others: the hard schedules need so many, and each node costs time. */
+static uint64_t draw_nodes(struct sim_random *random)
+{
+    static const uint64_t nodes[] = {1, 2, 3, 4, 5, 5, 5, 6, 7};
+    return nodes[sim_random_below(random, sizeof nodes / sizeof nodes[0])];
+}
+
 /* Each knob has numbers of its own, so that a new row changes no other knob of a seed. What comes behind
  * `snapshots` is part of it. */
 static void draw(struct sim_knobs *knobs, uint64_t seed, size_t i)
@@ -60,7 +67,8 @@ static void draw(struct sim_knobs *knobs, uint64_t seed, size_t i)
         random.state = sim_random_next(&random) ^ (uint64_t)*c;
     }
     bool drawn = sim_random_chance(&random, rows[i].chance);
-    uint64_t value = sim_random_scale(&random, rows[i].low, rows[i].high);
+    uint64_t value =
+        i == SIM_KNOB_nodes ? draw_nodes(&random) : sim_random_scale(&random, rows[i].low, rows[i].high);
     bool is_part = i <= SIM_KNOB_snapshots || knobs->snapshots != 0;
     sim_knob_set(knobs, i, drawn && is_part ? value : rows[i].neutral);
 }

@@ -22,7 +22,10 @@ void sim_process_catch_signals(void);
 /* The signal that came; 0: none. */
 int sim_process_signal(void);
 
-/* `options->directory` is set by this. At most `seconds` of real time. */
+/* Whether there is room for so many at a time; if not, that is said on stderr. */
+bool sim_process_has_room(uint32_t jobs);
+
+/* `options->directory` is set by this. At most `seconds` (not 0) of CPU time. */
 struct sim_process *sim_process_start(const struct sim_options *options, uint32_t seconds);
 /* The id of the process, for waitpid(). */
 int sim_process_id(const struct sim_process *process);

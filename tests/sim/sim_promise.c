@@ -90,10 +90,10 @@ static bool holds(const struct disk *disk, struct raft_entry_id id)
     return id.index <= disk->base.index || (id.index <= disk->last.index && disk->terms[id.index] == id.term);
 }
 
-/* The same, or the disk that was in its place did. */
+/* The same, or a disk that was in its place did. */
 static bool held(const struct disk *disk, struct raft_entry_id id)
 {
-    return holds(disk, id) || (disk->lost != NULL && holds(disk->lost, id));
+    return holds(disk, id) || (disk->lost != NULL && held(disk->lost, id));
 }
 
 static void set_term(struct disk *disk, uint64_t index, uint64_t term)
@@ -205,7 +205,7 @@ static void write_hard_state(struct sim_node *node, const struct log_hard_state 
     }
 }
 
-/* The nodes whose disks hold an entry, as bits. */
+/* The nodes whose disks hold an entry, or did: a bit for each. */
 static uint64_t holders(const struct sim *sim, struct raft_entry_id id)
 {
     uint64_t disks = 0;
@@ -215,10 +215,29 @@ static uint64_t holders(const struct sim *sim, struct raft_entry_id id)
     return disks;
 }
 
+/* Whether what these disks hold is safe. Where it is committed by the last committed configuration, or by
+ * one before it, a majority of that one's voters has it for ever: they hold its entry, and with it all
+ * before. Else a later configuration committed it, which is not committed itself and may be in no log any
+ * more; but then no majority of the last committed one is without it: such a one could elect a leader that
+ * is, too. */
+static bool is_safe_on(const struct sim *sim, uint64_t disks)
+{
+    const struct sim_configuration *now = sim_members_committed(sim);
+    if (sim_members_is_majority(&now->membership, disks)) {
+        return true;
+    }
+    bool by_later = false;
+    const struct sim_configuration *other;
+    for (size_t i = 0; !by_later && (other = sim_members_at(sim, i)) != NULL; i++) {
+        by_later = other->id.index > now->id.index && sim_members_is_majority(&other->membership, disks);
+    }
+    return by_later && !sim_members_is_majority(&now->membership, ~disks);
+}
+
 /* What is committed stays on a majority of disks; and every leader of a later term than that in which it was
  * committed has it, so that none makes a follower drop it. One of an earlier term may: it does not know, and
  * the copy was not counted (thesis figure 3.7, with the old leader back among its followers). by_term: of the
- * entries that take the place. */
+ * entries that take the place; UINT64_MAX: nothing committed may go. */
 static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term)
 {
     struct sim *sim = node->sim;
@@ -231,13 +250,14 @@ static void check_dropped(struct sim_node *node, uint64_t from, uint64_t by_term
             continue;
         }
         uint64_t left = holders(sim, id) & ~(UINT64_C(1) << node->number);
-        if (!sim_members_is_majority(members, left) || sim_check_committed_in_term(sim, index) < by_term) {
+        if (!is_safe_on(sim, left) || sim_check_committed_in_term(sim, index) < by_term) {
             sim_fail(sim, SIM_CORRECTNESS,
                      "node %" PRIu64 " drops entry %" PRIu64 " of term %" PRIu64
-                     " from its disk, which is committed, for one of term %" PRIu64
-                     ": %u disks of %u still hold it",
-                     node->id, index, id.term, by_term, sim_members_count(members, left),
-                     members->voters_count);
+                     " from its disk, which was committed in term %" PRIu64
+                     ": %u disks of %u still hold it%s",
+                     node->id, index, id.term, sim_check_committed_in_term(sim, index),
+                     sim_members_count(members, left), members->voters_count,
+                     members->outgoing_count > 0 ? ", of the new voters" : "");
         }
     }
 }
@@ -297,7 +317,8 @@ static void install(struct sim_node *node, const struct disk_job *job)
     }
     bool goes_on = base.index <= disk->last.index && disk->terms[base.index] == base.term;
     if (!goes_on && base.index < disk->last.index) {
-        check_dropped(node, base.index + 1, UINT64_MAX); /* nothing of it can be committed */
+        /* Nothing that is committed stands behind an entry that conflicts with a committed one. */
+        check_dropped(node, base.index + 1, UINT64_MAX);
     }
     disk->last = goes_on ? disk->last : base;
     disk->base = base;
@@ -495,6 +516,28 @@ void sim_promise_forget(struct sim_node *node, bool is_same_member)
     struct disk *lost = sim_allocate(sizeof *lost);
     *lost = *disk;
     *disk = (struct disk){.lost = lost};
+}
+
+static bool voted_for_itself(const struct sim *sim, uint32_t number, uint64_t term)
+{
+    const struct vote *vote = find_vote(&sim->promise->disks[number], term);
+    return vote != NULL && vote->candidate == sim->nodes[number]->id;
+}
+
+uint64_t sim_promise_rival_terms(const struct sim *sim)
+{
+    uint64_t terms = 0;
+    for (uint32_t i = 1; i < sim->nodes_count; i++) {
+        const struct disk *disk = &sim->promise->disks[i];
+        for (size_t v = 0; v < disk->votes_count; v++) {
+            uint32_t rivals = 0; /* before this one */
+            for (uint32_t other = 0; other < i; other++) {
+                rivals += voted_for_itself(sim, other, disk->votes[v].term);
+            }
+            terms += rivals == 1 && voted_for_itself(sim, i, disk->votes[v].term);
+        }
+    }
+    return terms;
 }
 
 bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id)

@@ -42,6 +42,8 @@ bool sim_promise_holds(const struct sim_node *node, struct raft_entry_id id);
 uint64_t sim_promise_last_index(const struct sim_node *node);
 /* As it was first seen on a disk or in a message; NULL: nothing is committed there. */
 const struct raft_entry *sim_promise_committed_entry(struct sim *sim, uint64_t index);
+/* Terms in which at least two nodes voted for themselves. */
+uint64_t sim_promise_rival_terms(const struct sim *sim);
 /* Bytes of committed entries that the node's disk does not have. */
 uint64_t sim_promise_lag_bytes(const struct sim_node *node);
 uint64_t sim_promise_base_index(const struct sim_node *node);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPERATIONS_OF_KEY_MAX = 700, STEPS_MAX = 1000000, DESCRIPTION_BYTES = 6000 };
+enum { OPERATIONS_OF_KEY_MAX = 700, DESCRIPTION_BYTES = 6000 };
 
 enum state { OPEN, ANSWERED, UNKNOWN, FORGOTTEN };
 
@@ -254,7 +254,7 @@ static void check_counter(struct sim *sim, uint32_t key, const struct history_op
 static void check_key(struct sim *sim, uint32_t key, const struct history_operation *operations, size_t count)
 {
     struct linearizability_report report;
-    linearizability_check(operations, count, STEPS_MAX, &report);
+    linearizability_check(operations, count, sim->history_steps_max, &report);
     sim_note(sim, 20, report.steps);
     if (report.verdict == NOT_LINEARIZABLE) {
         char text[DESCRIPTION_BYTES];
@@ -265,8 +265,9 @@ static void check_key(struct sim *sim, uint32_t key, const struct history_operat
                  sim_record_key_name(sim, key), text);
     }
     if (report.verdict == LINEARIZABILITY_GAVE_UP) {
-        sim->counts.unchecked_keys++;
+        sim->counts.undecided_keys++;
     }
+    sim->counts.keys++;
     linearizability_report_deinit(&report);
     if (sim_record_key_name(sim, key)[0] == 'c') {
         check_counter(sim, key, operations, count);

@@ -1,14 +1,16 @@
 /* sim_scenario.c: see sim_scenario.h. */
 #include "sim_scenario.h"
 
+#include "sim_members.h"
 #include "sim_network.h"
 #include "sim_node.h"
 #include "sim_operator.h"
+#include "sim_promise.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { STEPS_MAX = 15, MS = 1000 };
+enum { STEPS_MAX = 15, EXPECTATIONS_MAX = 3, MS = 1000 };
 
 /* What a step is done to. */
 enum who { WORLD, LEADER, FOLLOWER, LONGEST_UP, ALL };
@@ -37,9 +39,29 @@ struct step {
     const char *words;
 };
 
+/* What came of the steps, each counted from where the steps begin. */
+enum measure {
+    NOTHING,
+    ELECTIONS,      /* that were won */
+    TERMS,          /* that began, whether somebody won them or not */
+    RIVAL_TERMS,    /* in which at least two nodes voted for themselves */
+    UNKNOWN,        /* writes of unknown outcome */
+    SNAPSHOTS,      /* that were loaded */
+    CONFIGURATIONS, /* that some log has held */
+    MEASURES_COUNT,
+};
+
+struct expectation {
+    enum measure measure;
+    uint64_t low, high;
+};
+
 struct scenario {
     const char *name, *title;
     uint64_t nodes, spares; /* that form the cluster; that may join it, and then the log is short */
+    uint64_t delay_us;      /* of a message; 0: as ever */
+    uint64_t seed;          /* that shows it well: with others something else may come of it */
+    struct expectation expectations[EXPECTATIONS_MAX]; /* of that seed */
     struct step steps[STEPS_MAX];
 };
 
@@ -48,6 +70,9 @@ static const struct scenario scenarios[] = {
      "the leader's process dies; another takes over at once, for its connections break",
      3,
      0,
+     0,
+     1,
+     {{ELECTIONS, 1, 1}, {TERMS, 1, 1}},
      {{SAY, WORLD, 0, "the leader is killed"},
       {KILL, LEADER, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
@@ -58,6 +83,9 @@ static const struct scenario scenarios[] = {
      "a follower dies and comes back: the others go on, and bring it up to date",
      3,
      0,
+     0,
+     1,
+     {{TERMS, 0, 0}, {SNAPSHOTS, 0, 0}},
      {{SAY, WORLD, 0, "a follower is killed; two of three are a majority"},
       {KILL, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
@@ -69,6 +97,9 @@ static const struct scenario scenarios[] = {
      "it",
      3,
      0,
+     0,
+     1,
+     {{TERMS, 0, 0}},
      {{SAY, WORLD, 0, "nothing of the leader reaches one follower"},
       {CUT_FROM_LEADER, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 900, NULL},
@@ -84,9 +115,12 @@ static const struct scenario scenarios[] = {
      "decide",
      5,
      0,
+     60000,
+     44,
+     {{ELECTIONS, 1, 1}, {RIVAL_TERMS, 1, 5}, {TERMS, 2, 6}},
      {{SAY, WORLD, 0, "the leader is cut off: four followers wait for their time-outs"},
       {CUT_OFF, LEADER, 0, NULL},
-      {WAIT, WORLD, 2500, NULL},
+      {WAIT, WORLD, 6000, NULL},
       {SAY, WORLD, 0, "the old leader comes back and follows"},
       {HEAL, WORLD, 0, NULL},
       {WAIT, WORLD, 1000, NULL}}},
@@ -95,6 +129,9 @@ static const struct scenario scenarios[] = {
      "acknowledged",
      5,
      0,
+     0,
+     1,
+     {{ELECTIONS, 1, 1}, {TERMS, 1, 3}},
      {{SAY, WORLD, 0, "the leader is cut off from all others; its clients still reach it"},
       {CUT_OFF, LEADER, 0, NULL},
       {WAIT, WORLD, 3000, NULL},
@@ -105,6 +142,9 @@ static const struct scenario scenarios[] = {
      "a follower that was stopped for a while gets what it has missed from the leader",
      3,
      0,
+     0,
+     1,
+     {{TERMS, 0, 0}, {SNAPSHOTS, 0, 0}},
      {{SAY, WORLD, 0, "a follower is stopped (SIGSTOP) while clients write"},
       {PAUSE, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 4000, NULL},
@@ -115,6 +155,9 @@ static const struct scenario scenarios[] = {
      "one node after the other is told to stop and started again; a leader hands over first",
      3,
      0,
+     0,
+     1,
+     {{ELECTIONS, 1, 3}, {TERMS, 1, 3}},
      {{STOP_KINDLY, LONGEST_UP, 0, NULL},
       {WAIT, WORLD, 1500, NULL},
       {START, ALL, 0, NULL},
@@ -131,6 +174,9 @@ static const struct scenario scenarios[] = {
      "every node is killed in the same moment: what was acknowledged is on the disks of a majority",
      3,
      0,
+     0,
+     1,
+     {{ELECTIONS, 1, 1}, {TERMS, 1, 3}},
      {{SAY, WORLD, 0, "all nodes are killed"},
       {KILL, ALL, 0, NULL},
       {WAIT, WORLD, 500, NULL},
@@ -142,6 +188,9 @@ static const struct scenario scenarios[] = {
      "its own",
      3,
      1,
+     0,
+     1,
+     {{TERMS, 0, 0}, {SNAPSHOTS, 1, 1}},
      {{SAY, WORLD, 0, "a follower is killed; the log of the others is short"},
       {KILL, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 6000, NULL},
@@ -152,6 +201,9 @@ static const struct scenario scenarios[] = {
      "a cluster of one becomes one of three: nodes join as learners, and vote when they have caught up",
      1,
      2,
+     0,
+     1,
+     {{CONFIGURATIONS, 6, 6}, {ELECTIONS, 1, 1}},
      {{WAIT, WORLD, 3000, NULL},
       {SAY, WORLD, 0, "a node with an empty disk is started with --join"},
       {JOIN, WORLD, 2, NULL},
@@ -168,6 +220,9 @@ static const struct scenario scenarios[] = {
      "a disk is lost: the node is refused under its old id, and another one takes its place in one step",
      3,
      1,
+     0,
+     1,
+     {{CONFIGURATIONS, 4, 4}, {TERMS, 0, 0}},
      {{SAY, WORLD, 0, "a follower comes back with an empty disk: it has forgotten what it promised"},
       {LOSE_DISK, FOLLOWER, 0, NULL},
       {WAIT, WORLD, 3000, NULL},
@@ -180,6 +235,9 @@ static const struct scenario scenarios[] = {
      "a leader that is removed commits the change without counting itself, hands over, and ends",
      3,
      1,
+     0,
+     1,
+     {{CONFIGURATIONS, 1, 2}, {ELECTIONS, 1, 1}},
      {{ASK, WORLD, 0, "RAFT REMOVE %u"},
       {WAIT, WORLD, 3000, NULL},
       {SAY, WORLD, 0, "it is started again by mistake: the others tell it that it is no member"},
@@ -210,6 +268,11 @@ bool sim_scenario_exists(const char *name)
     return find(name) != NULL;
 }
 
+uint64_t sim_scenario_seed(const char *name)
+{
+    return find(name)->seed;
+}
+
 void sim_scenario_set_knobs(const char *name, struct sim_knobs *knobs)
 {
     sim_knobs_neutral(knobs);
@@ -219,6 +282,9 @@ void sim_scenario_set_knobs(const char *name, struct sim_knobs *knobs)
     knobs->unreachable_delay_ms = 50;
     knobs->clients = 3;
     knobs->think_ms = 100;
+    if (find(name)->delay_us > 0) {
+        knobs->delay_us = find(name)->delay_us;
+    }
     if (find(name)->spares > 0) {
         knobs->snapshots = 1;
         knobs->spares = find(name)->spares;
@@ -341,13 +407,61 @@ static void take_step(struct sim *sim, const struct step *step)
     }
 }
 
+/* ---- what comes of it ---------------------------------------------------------------------------- */
+
+static void take_measures(struct sim *sim, uint64_t measures[MEASURES_COUNT])
+{
+    measures[NOTHING] = 0;
+    measures[ELECTIONS] = sim->counts.elections;
+    measures[TERMS] = 0;
+    for (uint32_t i = 0; i < sim->nodes_count; i++) {
+        const struct raft *raft = sim_node_raft(sim->nodes[i]);
+        uint64_t term = raft == NULL ? 0 : raft_get_term(raft);
+        measures[TERMS] = term > measures[TERMS] ? term : measures[TERMS];
+    }
+    measures[RIVAL_TERMS] = sim_promise_rival_terms(sim);
+    measures[UNKNOWN] = sim->counts.unknown;
+    measures[SNAPSHOTS] = sim->counts.snapshots;
+    measures[CONFIGURATIONS] = 0;
+    while (sim_members_at(sim, measures[CONFIGURATIONS]) != NULL) {
+        measures[CONFIGURATIONS]++;
+    }
+}
+
+static void check_expectations(struct sim *sim, const struct scenario *scenario,
+                               const uint64_t before[MEASURES_COUNT])
+{
+    static const char *const names[MEASURES_COUNT] = {"nothing",
+                                                      "elections won",
+                                                      "terms begun",
+                                                      "terms with two candidates",
+                                                      "unknown outcomes",
+                                                      "snapshots loaded",
+                                                      "configurations of members"};
+    uint64_t after[MEASURES_COUNT];
+    take_measures(sim, after);
+    for (size_t i = 0; i < EXPECTATIONS_MAX; i++) {
+        const struct expectation *wanted = &scenario->expectations[i];
+        uint64_t count = after[wanted->measure] - before[wanted->measure];
+        if (count < wanted->low || count > wanted->high) {
+            sim_fail(sim, SIM_CORRECTNESS, "%s: %" PRIu64 " %s, not %" PRIu64 " to %" PRIu64, scenario->name,
+                     count, names[wanted->measure], wanted->low, wanted->high);
+        }
+    }
+}
+
 void sim_scenario_play(struct sim *sim, const char *name)
 {
     const struct scenario *scenario = find(name);
+    uint64_t before[MEASURES_COUNT];
     sim_trace(sim, NULL, SIM_TRACE_STORY, "-- %s", scenario->title);
     sim_run_until(sim, sim->now_us + 1000 * MS);
+    take_measures(sim, before);
     for (const struct step *step = scenario->steps; step < scenario->steps + STEPS_MAX && step->what != END;
          step++) {
         take_step(sim, step);
+    }
+    if (sim->seed == scenario->seed) {
+        check_expectations(sim, scenario, before);
     }
 }

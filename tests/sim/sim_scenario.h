@@ -7,6 +7,8 @@
 
 void sim_scenario_list(FILE *out);
 bool sim_scenario_exists(const char *name);
+/* The seed that shows what it is about; what is expected of it is checked with this one only. */
+uint64_t sim_scenario_seed(const char *name);
 /* Sets the knobs that it is about. */
 void sim_scenario_set_knobs(const char *name, struct sim_knobs *knobs);
 /* Plays it on a cluster that is formed and led, with its clients at work. */

@@ -2,6 +2,7 @@
 #include "sim_seeds.h"
 
 #include "sim_process.h"
+#include "sim_reason.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,7 +10,14 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { JOBS_MAX = 64, PROGRESS_S = 10 };
+enum {
+    JOBS_MAX = 64,
+    PROGRESS_S = 10,
+    /* Of the keys that were looked at, so many may stay undecided; and a few in any case: most keys of one
+     * run may be among them. */
+    UNDECIDED_PER_MILLE = 5,
+    UNDECIDED_ANYWAY = 20,
+};
 
 struct batch {
     const struct sim_seeds_options *options;
@@ -187,11 +195,30 @@ static void print_summary(const struct batch *batch)
            " entries committed\n",
            counts->turns, counts->messages, counts->crashes, counts->elections, counts->entries);
     printf("  %" PRIu64 " commands: %" PRIu64 " answered, %" PRIu64 " writes of unknown outcome, %" PRIu64
-           " refused for want of room; %" PRIu64 " snapshots loaded, %" PRIu64
-           " changes of members; histories of %" PRIu64 " keys too long to decide\n",
+           " refused for want of room; %" PRIu64 " snapshots loaded, %" PRIu64 " changes of members\n",
            counts->commands, counts->acknowledged, counts->unknown, counts->refused, counts->snapshots,
-           counts->changes, counts->unchecked_keys);
+           counts->changes);
+    printf("  histories of %" PRIu64 " keys, of which %" PRIu64 " took too long to decide\n", counts->keys,
+           counts->undecided_keys);
     printf("  digest of the runs %016" PRIx64 "\n", batch->digest);
+}
+
+/* A check that gives up too often is none. */
+static void judge_undecided(struct batch *batch)
+{
+    const struct sim_counts *counts = &batch->counts;
+    if (counts->undecided_keys <= UNDECIDED_ANYWAY ||
+        counts->undecided_keys * 1000 <= counts->keys * UNDECIDED_PER_MILLE) {
+        return;
+    }
+    printf("FAILED kind=history the histories of %" PRIu64 " keys of %" PRIu64
+           " took too long to decide: more than %d in 1000\n",
+           counts->undecided_keys, counts->keys, (int)UNDECIDED_PER_MILLE);
+    batch->failed++;
+    batch->ended++;
+    if (batch->worst.failure == SIM_PASSED) {
+        batch->worst.failure = SIM_HISTORY;
+    }
 }
 
 enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
@@ -218,6 +245,7 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
         printf("%s\n", batch.worst.text);
         print_command(options, batch.worst.seed);
     }
+    judge_undecided(&batch);
     if (sim_process_signal() != 0) {
         printf("interrupted: ");
     }
@@ -233,7 +261,7 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
 struct shrinking {
     const struct sim_seeds_options *options;
     struct sim_options run;
-    enum sim_failure wanted;
+    struct sim_result wanted;
     uint32_t tries;
 };
 
@@ -245,7 +273,7 @@ static bool still_fails(struct shrinking *shrinking, const struct sim_knobs *kno
     run.trace = (struct sim_trace){SIM_TRACE_OFF, NULL};
     shrinking->tries++;
     sim_process_run(&run, shrinking->options->seconds_of_run, &result);
-    return sim_process_signal() == 0 && result.failure == shrinking->wanted;
+    return sim_process_signal() == 0 && sim_reason_is_alike(&result, &shrinking->wanted);
 }
 
 static bool try_value(struct shrinking *shrinking, size_t knob, uint64_t value)
@@ -288,7 +316,7 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
     if (sim_process_signal() != 0) {
         return SIM_PASSED;
     }
-    shrinking.wanted = result.failure;
+    shrinking.wanted = result;
     if (result.failure == SIM_PASSED) {
         printf("seed %" PRIu64 " passes\n", options->first);
         return SIM_PASSED;

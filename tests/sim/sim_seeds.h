@@ -12,7 +12,7 @@ struct sim_seeds_options {
     uint64_t first, count;
     uint32_t jobs;
     uint32_t seconds;          /* stop beginning new ones after this real time; 0: no limit */
-    uint32_t seconds_of_run;   /* real time of one run */
+    uint32_t seconds_of_run;   /* CPU time of one run; not 0 */
     bool stop_at_failure;      /* report the smallest seed that fails, and begin no more */
     const char *failures_file; /* failing seeds are added to it; NULL: to none */
 };

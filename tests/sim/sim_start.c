@@ -13,7 +13,6 @@ enum {
     LOG_MAP_BYTES = 512 << 20,
     LARGE_BYTES = 800,
     PAGE_BYTES = 4096,
-    DIGEST_ENTRIES = 32, /* between two digests that are compared */
     COMMAND_BYTES = 150, /* of a command beside its value, and of its part of an entry */
 };
 
@@ -108,8 +107,8 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->inflight_messages_max = (uint32_t)knobs->inflight_messages;
     options->cache_bytes_max = knobs->cache_bytes;
     options->apply_work_per_turn = knobs->apply_work_bytes;
+    options->digest_interval = knobs->digest_interval;
     options->unstable_bytes_max = knobs->unstable_bytes;
-    options->digest_interval = knobs->snapshots != 0 ? DIGEST_ENTRIES : 0;
     options->scrub_rate = knobs->scrub_rate;
     options->scrub_pause_ms = knobs->election_timeout_ms;
 }

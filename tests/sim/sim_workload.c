@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TTL_MS_MAX = 4000, KEYS_OF_COMMAND_MAX = 3 };
+enum { TTL_MS_MAX = 4000, KEYS_OF_COMMAND_MAX = 3, GROUP_KEYS = 3 };
 
 /* ---- what is drawn ------------------------------------------------------------------------------- */
 
@@ -381,6 +381,59 @@ static void make_flush(struct sim_draft *draft)
     }
 }
 
+/* ---- keys that are only written together ---------------------------------------------------------- */
+
+static uint32_t group_key(struct sim *sim, uint64_t number)
+{
+    char name[SIM_KEY_BYTES_MAX];
+    (void)snprintf(name, sizeof name, "m%" PRIu64, number % GROUP_KEYS);
+    return sim_record_key(sim, name);
+}
+
+/* The keys of the group, beginning with any; with_values: each with the one value in the draft. */
+static void add_group(struct sim_draft *draft, enum history_kind kind, bool with_values)
+{
+    uint64_t first = below(draft, GROUP_KEYS);
+    draft->command->is_group = true;
+    for (uint64_t n = 0; n < GROUP_KEYS; n++) {
+        uint32_t key = group_key(draft->sim, first + n);
+        sim_draft_add_key(draft, key);
+        if (with_values) {
+            sim_draft_add_bytes(draft, draft->value, draft->value_bytes);
+            ask_value(draft, key, kind, 0);
+        } else {
+            ask_kind(draft, key, kind);
+        }
+    }
+}
+
+static void make_del_of_group(struct sim_draft *draft)
+{
+    sim_draft_add(draft, draw_word(draft, WORDS("DEL", "UNLINK")));
+    draft->command->form = SIM_ANSWER_COUNT;
+    add_group(draft, HISTORY_DEL, false);
+}
+
+static void make_group(struct sim_draft *draft, bool reads)
+{
+    uint64_t choice = below(draft, 100);
+    if (reads) {
+        bool exists = choice >= 85;
+        draft->command->is_write = false;
+        draft->command->form = exists ? SIM_ANSWER_COUNT : SIM_ANSWER_EACH;
+        sim_draft_add(draft, exists ? "EXISTS" : "MGET");
+        add_group(draft, exists ? HISTORY_EXISTS : HISTORY_GET, false);
+    } else if (choice < 90) {
+        bool only_new = choice >= 70;
+        draft->command->form = only_new ? SIM_ANSWER_IF_ONE : SIM_ANSWER_ALL;
+        sim_draft_draw_value(draft);
+        sim_draft_add(draft, only_new ? "MSETNX" : "MSET");
+        add_group(draft, only_new ? HISTORY_SETNX : HISTORY_SET, true);
+    } else {
+        make_del_of_group(draft);
+    }
+}
+
 /* ---- commands ------------------------------------------------------------------------------------ */
 
 void sim_workload_create(struct sim *sim)
@@ -392,6 +445,9 @@ void sim_workload_create(struct sim *sim)
             (void)sim_record_key(sim, name);
         }
     }
+    for (uint64_t number = 0; number < GROUP_KEYS && sim->knobs.groups_percent > 0; number++) {
+        (void)group_key(sim, number);
+    }
 }
 
 void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bool reads_only,
@@ -400,6 +456,7 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     struct sim_draft draft;
     sim_draft_begin(&draft, sim, client, connection, command, out);
     const struct sim_knobs *knobs = &sim->knobs;
+    bool of_group = knobs->groups_percent > 0 && below(&draft, 100) < knobs->groups_percent;
     char kind = below(&draft, 100) < knobs->counters_percent   ? 'c'
                 : below(&draft, 100) < knobs->expiries_percent ? 'e'
                 : below(&draft, 6) == 0                        ? 'a'
@@ -407,6 +464,8 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
     bool reads = reads_only || below(&draft, 100) < knobs->reads_percent;
     if (!reads && sim_random_chance(&sim->random, knobs->flushes_per_mille)) {
         make_flush(&draft);
+    } else if (of_group) {
+        make_group(&draft, reads);
     } else if (kind == 'c' && reads) {
         uint32_t key = draw_key(&draft, kind);
         command->is_write = false;
@@ -443,9 +502,13 @@ void sim_workload_make_del(struct sim *sim, uint64_t client, uint64_t connection
 {
     struct sim_draft draft;
     sim_draft_begin(&draft, sim, client, connection, command, out);
-    sim_draft_add(&draft, "DEL");
-    sim_draft_add_key(&draft, key);
-    ask_kind(&draft, key, HISTORY_DEL);
+    if (sim_record_key_name(sim, key)[0] == 'm') {
+        make_del_of_group(&draft);
+    } else {
+        sim_draft_add(&draft, "DEL");
+        sim_draft_add_key(&draft, key);
+        ask_kind(&draft, key, HISTORY_DEL);
+    }
     sim_draft_send(&draft);
 }
 

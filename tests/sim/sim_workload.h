@@ -2,8 +2,9 @@
  * means for each key.
  *
  * Kinds of keys: c<n> counters, which are only counted up and down; k<n> values; a<n> values that grow
- * (APPEND); e<n> values that expire. They are apart, and there are not too many commands on one key, so that
- * the histories can be decided.
+ * (APPEND); e<n> values that expire; m<n>, three keys that are only written and read together, all of them
+ * with one value, so that nobody may ever see two of them differ. They are apart, and there are not too many
+ * commands on one key, so that the histories can be decided.
  */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
@@ -29,6 +30,7 @@ struct sim_command {
     enum sim_answer_form form;
     bool is_write;
     bool grows;         /* may be refused for want of room */
+    bool is_group;      /* of all keys that are only written together: what it shows of them is the same */
     uint64_t committed; /* entries that some node took for committed when it was sent */
     uint32_t operations_count;
     size_t operations[SIM_COMMAND_KEYS_MAX];
@@ -42,7 +44,7 @@ void sim_workload_make(struct sim *sim, uint64_t client, uint64_t connection, bo
 /* INCR of a counter. */
 void sim_workload_make_increment(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                                  struct sim_command *command, struct byte_buffer *out);
-/* DEL of a key. */
+/* DEL of a key, and of those that are only written together with it. */
 void sim_workload_make_del(struct sim *sim, uint64_t client, uint64_t connection, uint32_t key,
                            struct sim_command *command, struct byte_buffer *out);
 /* GET of a key. */

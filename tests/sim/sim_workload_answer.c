@@ -73,6 +73,39 @@ static void answer_kind(struct sim *sim, const struct sim_command *command, cons
     sim_record_answer(sim, command->operations[0], HISTORY_INTEGER, exists ? 1 : 0, NULL, 0);
 }
 
+static const char *shown(const struct answer *answer)
+{
+    return answer_has_text(answer) ? answer->text : "nil";
+}
+
+/* Of keys that are only written together, to one value. */
+static void check_group(struct sim *sim, const struct sim_command *command, const struct answer *answer)
+{
+    bool counts = command->form == SIM_ANSWER_COUNT;
+    if (counts && answer->integer != 0 && answer->integer != command->operations_count) {
+        sim_fail(sim, SIM_HISTORY, "%s was answered with %" PRId64 ": these keys come and go together",
+                 command->text, answer->integer);
+    }
+    for (uint32_t i = 1; command->form == SIM_ANSWER_EACH && i < command->operations_count; i++) {
+        const struct answer *one = &answer->elements[0];
+        const struct answer *other = &answer->elements[i];
+        bool same = one->type == other->type &&
+                    (!answer_has_text(one) ||
+                     (one->size == other->size && memcmp(one->text, other->text, one->size) == 0));
+        if (!same) {
+            sim_fail(sim, SIM_HISTORY, "%s shows %.20s and %.20s, of keys that are only written together",
+                     command->text, shown(one), shown(other));
+        }
+    }
+}
+
+static void record_each(struct sim *sim, const struct sim_command *command, int64_t integer)
+{
+    for (uint32_t i = 0; i < command->operations_count; i++) {
+        sim_record_answer(sim, command->operations[i], HISTORY_INTEGER, integer, NULL, 0);
+    }
+}
+
 static void answer_done(struct sim *sim, const struct sim_command *command, const struct answer *answer)
 {
     bool is_status = command->form == SIM_ANSWER_ALL || command->form == SIM_ANSWER_TYPE;
@@ -93,22 +126,28 @@ static void answer_done(struct sim *sim, const struct sim_command *command, cons
         for (uint32_t i = 0; i < command->operations_count; i++) {
             answer_one(sim, command, command->operations[i], &answer->elements[i]);
         }
+        if (command->is_group) {
+            check_group(sim, command, answer);
+        }
         break;
     case SIM_ANSWER_COUNT:
         check_count(sim, command, answer, command->operations_count);
-        end_all(sim, command, sim_record_answer_unchecked);
+        if (command->is_group) {
+            check_group(sim, command, answer);
+            record_each(sim, command, answer->integer == 0 ? 0 : 1);
+        } else {
+            end_all(sim, command, sim_record_answer_unchecked);
+        }
         break;
     case SIM_ANSWER_ALL:
         end_all(sim, command, sim_record_answer_unchecked);
         break;
     case SIM_ANSWER_IF_ONE:
         check_count(sim, command, answer, 1);
-        for (uint32_t i = 0; i < command->operations_count; i++) {
-            if (answer->integer == 0) {
-                sim_record_forget(sim, command->operations[i]);
-            } else {
-                sim_record_answer(sim, command->operations[i], HISTORY_INTEGER, 1, NULL, 0);
-            }
+        if (answer->integer == 1 || command->is_group) {
+            record_each(sim, command, answer->integer); /* of a group all are there, or none */
+        } else {
+            end_all(sim, command, sim_record_forget);
         }
         break;
     case SIM_ANSWER_TYPE:
