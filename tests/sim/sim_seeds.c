@@ -48,7 +48,8 @@ static bool take_settings(const struct sim_seeds_options *options, struct sim_kn
     return true;
 }
 
-/* A seed that has no snapshots of itself, and gets them by hand, draws what belongs to them as well. */
+/* A seed that has no snapshots of itself, and gets them by hand, draws what belongs to them as well; one that
+ * has them, and loses them by hand, loses that too. */
 bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, struct sim_knobs *knobs)
 {
     if (options->neutral) {
@@ -58,7 +59,7 @@ bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, str
     sim_knobs_draw(knobs, seed);
     bool had_snapshots = knobs->snapshots != 0;
     bool fine = take_settings(options, knobs);
-    if (fine && !had_snapshots && knobs->snapshots != 0) {
+    if (fine && had_snapshots != (knobs->snapshots != 0)) {
         sim_knobs_draw_part(knobs, seed);
         fine = take_settings(options, knobs);
     }
