@@ -336,6 +336,19 @@ static void leave(struct replica *replica)
     replica->shutdown_code = REPLICA_EXIT_REFUSED;
 }
 
+/* Somebody went by a newer configuration when it said hello: one that was away reads of its removal when it
+ * may long have been added again. It reads on; who really was removed is told so by the others. */
+static bool knows_of_newer(const struct replica *replica)
+{
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        const struct peer *peer = &replica->peers[i];
+        if (peer->hello_known && peer->hello.membership_index > membership_index(replica)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void membership_follow(struct replica *replica)
 {
     struct membership *membership = &replica->membership;
@@ -349,7 +362,7 @@ void membership_follow(struct replica *replica)
     }
     if (!membership->left && now->payload != NULL &&
         members_find_const(&replica->members, replica->options.node_id) == NULL &&
-        membership_is_settled(replica)) {
+        membership_is_settled(replica) && !knows_of_newer(replica)) {
         leave(replica);
     }
     replica->redispatch = replica->redispatch || membership->left; /* whoever waits here is sent away */

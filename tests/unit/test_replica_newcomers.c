@@ -1,5 +1,6 @@
 /* test_replica_newcomers.c: nodes whose place in the cluster not everybody knows of yet: they join, come back
  * under an old id, or were taken out by what may be undone. */
+#include "command.h"
 #include "replica_cluster.h"
 
 #include <setjmp.h>
@@ -399,6 +400,42 @@ static void test_one_that_was_removed_before_it_knew_is_told_when_it_asks_again(
     cluster_destroy(cluster);
 }
 
+/* Seed 3606: as long as the rules do not remember removed disks, one can be added again before it has read
+ * that it was removed. It reads on. */
+static void test_one_that_was_added_again_while_it_was_away_is_not_removed_by_its_past(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(4, 12);
+    struct bus_hello hello;
+    struct bus_join_answer answer;
+    cluster->initial_count = 3;
+    cluster->defaults.rules_version_max = COMMAND_RULES_VERSION_MIN;
+    cluster->defaults.append_bytes_max = 1; /* one entry after the other */
+    cluster->defaults.inflight_messages_max = 1;
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(cluster_start_node(cluster_node(cluster, id)));
+    }
+    struct cluster_node *leader = cluster_await_leader(cluster), *node = cluster_node(cluster, 4);
+    start_joining(cluster, 4, leader->id, 0);
+    cluster_run_until(cluster, is_voter, node, 10000);
+    cluster_run(cluster, 1000);
+    replica_fill_hello(node->replica, leader->id, &hello);
+    cluster_crash(node);
+    remove_node(cluster, node);
+    cluster_run(cluster, 10000);
+    leader = cluster_await_leader(cluster);
+    assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
+    replica_on_join_request(leader->replica, &hello, &answer);
+    cluster_run(cluster, 1000);
+    assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_LEARNER);
+    assert_true(cluster_start_node(node));
+    cluster_run_until(cluster, is_voter, node, 20000);
+    cluster_run(cluster, 1000);
+    assert_false(node->stopped);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_nodes_that_join_do_not_wait_for_each_other),
         cmocka_unit_test(test_one_that_joins_is_not_removed_by_a_member_that_is_behind),
         cmocka_unit_test(test_one_that_was_removed_before_it_knew_is_told_when_it_asks_again),
+        cmocka_unit_test(test_one_that_was_added_again_while_it_was_away_is_not_removed_by_its_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
