@@ -22,11 +22,18 @@ enum {
 
 /* ---- asking -------------------------------------------------------------------------------------- */
 
+/* RAFT ADD has announced it, and what said that it has come was undone. */
+static bool is_announced_only(const struct replica *replica)
+{
+    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
+    return self != NULL && self->disk_id == 0;
+}
+
 bool join_is_wanted(const struct replica *replica)
 {
     return replica->options.joins_count > 0 && !replica->identity_job_out && !replica->shutting_down &&
            (replica->identity.formation != LOG_FORMATION_FORMED || replica->members.count == 0 ||
-            (replica->join.again && !replica->membership.was_here));
+            is_announced_only(replica) || (replica->join.again && !replica->membership.was_here));
 }
 
 void join_start(struct replica *replica)
