@@ -77,9 +77,9 @@ uint64_t sim_node_log_tail_bytes(const struct sim *sim)
     if (knobs->snapshots != 0) {
         return knobs->short_tail_bytes != 0 ? knobs->short_tail_bytes : knobs->log_tail_bytes;
     }
-    /* A large entry takes pages of its own. */
-    uint64_t command = knobs->value_bytes > LARGE_BYTES ? 2 * knobs->value_bytes + 2 * PAGE_BYTES
-                                                        : knobs->value_bytes + COMMAND_BYTES;
+    /* MSET has up to three values; a large entry takes pages of its own. */
+    uint64_t values = 3 * knobs->value_bytes;
+    uint64_t command = values > LARGE_BYTES ? values + 2 * PAGE_BYTES : values + COMMAND_BYTES;
     uint64_t commands = knobs->open_loop_percent > 0 ? SIM_CLIENT_OUTSTANDING_MAX : knobs->pipeline;
     uint64_t in_flight = knobs->clients * commands * command * 2;
     return knobs->log_tail_bytes > in_flight ? knobs->log_tail_bytes : in_flight;
