@@ -104,8 +104,14 @@ static bool check_disk(const struct replica_member *member, const struct bus_hel
  * may meet members of a time long past there. */
 static bool is_member(const struct replica *replica)
 {
-    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
-    return self != NULL && self->disk_id == replica->identity.disk_id;
+    return members_name_disk(&replica->members, replica->options.node_id, replica->identity.disk_id);
+}
+
+/* The book remembers that this disk was removed, and no change is under way that could be undone. */
+static bool is_remembered(const struct replica *replica, const struct bus_hello *hello)
+{
+    return membership_is_settled(replica) &&
+           members_was_removed(&replica->members, hello->from, hello->disk_id);
 }
 
 /* Known from a committed entry that is newer than all that it knows; or the book remembers it. What took it
@@ -116,8 +122,7 @@ static bool is_removed(const struct replica *replica, const struct bus_hello *he
     uint64_t committed_index = membership_committed_index(replica);
     bool is_committed = committed_index > 0 && committed_index == membership_index(replica);
     return (is_committed && is_member(replica) && hello->membership_index <= committed_index) ||
-           (membership_is_settled(replica) &&
-            members_was_removed(&replica->members, hello->from, hello->disk_id));
+           is_remembered(replica, hello);
 }
 
 static bool refuse_removed(const struct replica *replica, const struct bus_hello *hello,
@@ -174,8 +179,7 @@ static bool check_joining(const struct replica *replica, const struct bus_hello 
         return true;
     }
     /* What its own log says of it would send it away again and again. */
-    if (membership_is_settled(replica) &&
-        members_was_removed(&replica->members, hello->from, hello->disk_id)) {
+    if (is_remembered(replica, hello)) {
         return refuse_removed(replica, hello, refused);
     }
     /* One that is behind may know the id by a disk that is no member any more: it sends the node on. */

@@ -25,8 +25,7 @@ enum {
 /* RAFT ADD has announced it, and what said that it has come was undone. */
 static bool is_announced_only(const struct replica *replica)
 {
-    const struct replica_member *self = members_find_const(&replica->members, replica->options.node_id);
-    return self != NULL && self->disk_id == 0;
+    return members_name_disk(&replica->members, replica->options.node_id, 0);
 }
 
 bool join_is_wanted(const struct replica *replica)
@@ -178,12 +177,11 @@ static void send_on(struct replica *replica, struct bus_join_answer *answer)
 void replica_on_join_request(struct replica *replica, const struct bus_hello *hello,
                              struct bus_join_answer *answer)
 {
-    const struct replica_member *member = members_find_const(&replica->members, hello->from);
     *answer = (struct bus_join_answer){
         .cluster_id = {replica->identity.cluster_id[0], replica->identity.cluster_id[1]}};
     if (replica->raft == NULL || replica->members.count == 0) {
         wait_because(answer, "the node that was asked is not a member of a cluster yet");
-    } else if (member != NULL && member->disk_id == hello->disk_id) {
+    } else if (members_name_disk(&replica->members, hello->from, hello->disk_id)) {
         answer->step = BUS_JOIN_ADDED;
     } else if (!replica_leads(replica)) {
         send_on(replica, answer);

@@ -65,6 +65,12 @@ bool members_put(struct members *members, const struct replica_member *member)
     return true;
 }
 
+bool members_name_disk(const struct members *members, uint64_t node_id, uint64_t disk_id)
+{
+    const struct replica_member *member = members_find_const(members, node_id);
+    return member != NULL && member->disk_id == disk_id;
+}
+
 void members_remove(struct members *members, uint64_t node_id)
 {
     for (uint32_t i = 0; i < members->count; i++) {

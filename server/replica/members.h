@@ -80,6 +80,8 @@ struct replica_member *members_find(struct members *members, uint64_t node_id);
 const struct replica_member *members_find_const(const struct members *members, uint64_t node_id);
 /* Puts a member in its place; one with its id is replaced. False: there are RAFT_NODES_MAX. */
 bool members_put(struct members *members, const struct replica_member *member);
+/* The book has this node, by this disk. */
+bool members_name_disk(const struct members *members, uint64_t node_id, uint64_t disk_id);
 void members_remove(struct members *members, uint64_t node_id);
 
 /* Remembered from now on; the oldest one goes when there are too many. Again is no change. */

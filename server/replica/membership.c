@@ -120,8 +120,7 @@ static bool read_first(const struct replica *replica, struct raft_membership_ent
 
 static bool names_this_disk(const struct replica *replica, const struct members *members)
 {
-    const struct replica_member *self = members_find_const(members, replica->options.node_id);
-    return self != NULL && self->disk_id == replica->identity.disk_id;
+    return members_name_disk(members, replica->options.node_id, replica->identity.disk_id);
 }
 
 static bool is_named_in(const struct replica *replica, const uint8_t *bytes, uint32_t size)

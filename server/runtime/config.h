@@ -94,6 +94,8 @@ bool config_read(struct config *config, int arguments_count, char *const *argume
 void config_deinit(struct config *config);
 void config_errors_deinit(struct config_errors *errors);
 
+/* For people: what is wrong with the settings. */
+void config_print_errors(const struct config_errors *errors, FILE *to);
 void config_print_help(FILE *to);
 void config_print_table(FILE *to); /* Markdown */
 /* The effective settings as a configuration file; the secret is not shown. */

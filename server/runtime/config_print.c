@@ -45,6 +45,11 @@ static void format_range(const struct setting *setting, char to[RANGE_BYTES_MAX]
     }
 }
 
+void config_print_errors(const struct config_errors *errors, FILE *to)
+{
+    (void)fprintf(to, "kvd: bad settings:\n%s\nkvd --help explains them all.\n", errors->text);
+}
+
 void config_print_help(FILE *to)
 {
     const char *group = "";

@@ -74,7 +74,7 @@ int main(int arguments_count, char **arguments)
     if (config_read(&config, arguments_count, arguments, environ, &request, &errors)) {
         code = (int)answer(request, &config);
     } else {
-        (void)fprintf(stderr, "kvd: bad settings:\n%s\nkvd --help explains them all.\n", errors.text);
+        config_print_errors(&errors, stderr);
         code = REPLICA_EXIT_USAGE;
     }
     config_errors_deinit(&errors);

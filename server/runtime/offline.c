@@ -40,7 +40,7 @@ bool offline_read_settings(struct config *config, int arguments_count, char **ar
     enum config_request request;
     bool fine = config_read(config, arguments_count, arguments, environment, &request, &errors);
     if (!fine) {
-        (void)fprintf(stderr, "kvd: bad settings:\n%s\nkvd --help explains them all.\n", errors.text);
+        config_print_errors(&errors, stderr);
         *code = REPLICA_EXIT_USAGE;
     } else if (request != CONFIG_RUN) {
         *code = fputs(help, stdout) >= 0 && fflush(stdout) == 0 ? REPLICA_EXIT_OK : REPLICA_EXIT_START;
