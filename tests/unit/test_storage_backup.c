@@ -5,6 +5,7 @@
 #include "backup_form.h"
 #include "backup_restore.h"
 #include "backup_source.h"
+#include "backup_testing.h"
 #include "backup_writer.h"
 #include "data_directory.h"
 #include "storage_bytes.h"
@@ -45,27 +46,7 @@ static struct map *make_map(const char *directory, int keys_count, size_t value_
 
 static enum storage_status write_backup(struct map *map, const char *path, struct storage_error *error)
 {
-    static uint8_t bytes[MAP_CHUNK_BYTES_MAX];
-    struct backup_source *source = NULL;
-    struct backup_writer *writer = NULL;
-    enum storage_status status = backup_source_open(map, &OLD_CLUSTER, &source, error);
-    if (status == STORAGE_OK) {
-        status = backup_writer_create(path, &writer, error);
-    }
-    for (size_t size = 1; size > 0 && status == STORAGE_OK;) {
-        status = backup_source_read(source, bytes, &size, error);
-        if (status == STORAGE_OK && size > 0) {
-            status = backup_writer_add(writer, bytes, size, error);
-        }
-    }
-    if (status == STORAGE_OK) {
-        const struct map_snapshot *snapshot = backup_source_get_snapshot(source);
-        assert_int_equal(map_snapshot_keys_count(snapshot), map_get_meta(map)->key_count);
-        status = backup_writer_finish(writer, error);
-    }
-    backup_writer_destroy(writer);
-    backup_source_close(source);
-    return status;
+    return testing_write_backup(map, &OLD_CLUSTER, path, error);
 }
 
 static struct map *make_backup(const char *directory, const char *path, int keys_count, size_t value_size)

@@ -4,8 +4,7 @@
  * left over (pitfall 12).
  */
 #include "backup_restore.h"
-#include "backup_source.h"
-#include "backup_writer.h"
+#include "backup_testing.h"
 #include "storage_nodes.h"
 #include "storage_syscalls.h"
 
@@ -108,23 +107,12 @@ struct files {
 
 static void write_backup(void *context)
 {
-    static uint8_t bytes[MAP_CHUNK_BYTES_MAX];
     const struct files *files = context;
     const struct backup_head head = {.cluster_id = {1, 2}, .node_id = 3};
-    struct backup_source *source = NULL;
-    struct backup_writer *writer = NULL;
     struct storage_error error;
-    bool good = backup_source_open(files->map, &head, &source, &error) == STORAGE_OK &&
-                backup_writer_create(files->backup, &writer, &error) == STORAGE_OK;
-    for (size_t size = 1; good && size > 0;) {
-        good = backup_source_read(source, bytes, &size, &error) == STORAGE_OK &&
-               backup_writer_add(writer, bytes, size, &error) == STORAGE_OK;
-    }
-    if (!good || backup_writer_finish(writer, &error) != STORAGE_OK) {
+    if (testing_write_backup(files->map, &head, files->backup, &error) != STORAGE_OK) {
         _exit(1);
     }
-    backup_writer_destroy(writer);
-    backup_source_close(source);
 }
 
 static void restore_backup(void *context)

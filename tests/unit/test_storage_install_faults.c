@@ -3,8 +3,7 @@
  * point.
  */
 #include "backup_restore.h"
-#include "backup_source.h"
-#include "backup_writer.h"
+#include "backup_testing.h"
 #include "storage_nodes.h"
 #include "storage_syscalls.h"
 
@@ -213,26 +212,8 @@ static const struct log_identity NEW_CLUSTER = {.node_id = 9,
 
 static enum storage_status write_backup(struct map *map, const char *path, struct storage_error *error)
 {
-    static uint8_t bytes[MAP_CHUNK_BYTES_MAX];
     const struct backup_head head = {.cluster_id = {1, 2}, .node_id = 3};
-    struct backup_source *source = NULL;
-    struct backup_writer *writer = NULL;
-    enum storage_status status = backup_source_open(map, &head, &source, error);
-    if (status == STORAGE_OK) {
-        status = backup_writer_create(path, &writer, error);
-    }
-    for (size_t size = 1; size > 0 && status == STORAGE_OK;) {
-        status = backup_source_read(source, bytes, &size, error);
-        if (status == STORAGE_OK && size > 0) {
-            status = backup_writer_add(writer, bytes, size, error);
-        }
-    }
-    if (status == STORAGE_OK) {
-        status = backup_writer_finish(writer, error);
-    }
-    backup_writer_destroy(writer);
-    backup_source_close(source);
-    return status;
+    return testing_write_backup(map, &head, path, error);
 }
 
 static void any_failed_call_of_a_backup(void **state)
