@@ -157,6 +157,12 @@ struct raft_config {
     uint64_t cache_bytes_max;       /* durable entries kept in memory; older ones are read back */
     uint64_t unstable_bytes_max;    /* proposals are refused while more than this awaits the own disk
                                      or the commit */
+
+    /* Whether a configuration that names `id` means this very node, by the caller's bytes of it. Another one
+     * may have had the id, whose votes and acknowledgements this one knows nothing of: by a configuration
+     * with that one it neither stands for election nor counts. Depends on the bytes only. NULL: always. */
+    bool (*is_this_node)(const void *context, const uint8_t *opaque, uint32_t opaque_size);
+    const void *is_this_node_context;
 };
 
 /* A stretch of consecutive entries of one term: from `first_index` to before the next run. */
@@ -244,6 +250,7 @@ struct raft_configuration {
     struct raft_membership membership;
     struct raft_payload *payload; /* whole; NULL: none is known (no voters) */
     uint32_t opaque_offset;       /* where the caller's bytes begin in it */
+    bool is_of_this_node;         /* its id, where it names that, is this node's: raft_config.is_this_node */
 };
 
 /* The one in effect, committed or not. Borrowed until the next call that is given a raft that is not const.

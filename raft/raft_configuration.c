@@ -11,12 +11,18 @@
 /* ---- the list -------------------------------------------------------------------------------- */
 
 /* What was received was checked when it came (raft_message), what was restored by the caller. */
-static struct raft_configuration make_configuration(struct raft_entry_id id, struct raft_payload *payload)
+static struct raft_configuration make_configuration(const struct raft *raft, struct raft_entry_id id,
+                                                    struct raft_payload *payload)
 {
+    const struct raft_config *config = &raft->config;
     struct raft_configuration made = {.id = id};
     bool decoded =
         raft_membership_decode(payload->bytes, payload->size, &made.membership, &made.opaque_offset);
     raft_assert(decoded);
+    made.is_of_this_node =
+        config->is_this_node == NULL ||
+        config->is_this_node(config->is_this_node_context, payload->bytes + made.opaque_offset,
+                             payload->size - made.opaque_offset);
     made.payload = raft_payload_ref(payload);
     return made;
 }
@@ -50,7 +56,14 @@ bool raft_configuration_is_committed(const struct raft *raft)
 
 static bool names_self(const struct raft *raft, const struct raft_configuration *configuration)
 {
-    return raft_membership_find(&configuration->membership, raft->config.id) != RAFT_MEMBER_NONE;
+    return configuration->is_of_this_node &&
+           raft_membership_find(&configuration->membership, raft->config.id) != RAFT_MEMBER_NONE;
+}
+
+static bool names_another_by_own_id(const struct raft *raft, const struct raft_configuration *configuration)
+{
+    return !configuration->is_of_this_node &&
+           raft_membership_find(&configuration->membership, raft->config.id) != RAFT_MEMBER_NONE;
 }
 
 bool raft_configuration_is_removed(const struct raft *raft)
@@ -240,7 +253,7 @@ void raft_configuration_init(struct raft *raft, const struct raft_restore *resto
         if (i == 0 && entry->id.index <= restore->applied) {
             drop_first(list, 1);
         }
-        push(list, make_configuration(entry->id, entry->payload));
+        push(list, make_configuration(raft, entry->id, entry->payload));
         previous = entry->id.index;
     }
     list->was_member = names_self(raft, &list->items[0]) && list->items[0].id.index <= raft->log.commit;
@@ -265,7 +278,7 @@ void raft_configuration_on_append(struct raft *raft, const struct raft_entry *en
     }
     raft_assert(entry->id.index > raft_configuration_now(raft)->id.index);
     raft_assert(entry->id.index > raft->log.commit);
-    push(&raft->configurations, make_configuration(entry->id, entry->payload));
+    push(&raft->configurations, make_configuration(raft, entry->id, entry->payload));
     take_effect(raft);
 }
 
@@ -296,7 +309,7 @@ void raft_configuration_on_install(struct raft *raft, struct raft_entry_id upto,
         covered++;
     }
     drop_first(list, covered);
-    push(list, make_configuration(upto, payload));
+    push(list, make_configuration(raft, upto, payload));
     struct raft_configuration installed = list->items[list->count - 1];
     memmove(list->items + 1, list->items, (list->count - 1) * sizeof *list->items);
     list->items[0] = installed;
@@ -319,13 +332,18 @@ bool raft_configuration_commit_to(struct raft *raft, uint64_t index)
 static bool is_voter_in(const struct raft *raft, const struct raft_configuration *configuration)
 {
     enum raft_member_kind kind = raft_membership_find(&configuration->membership, raft->config.id);
-    return kind == RAFT_MEMBER_VOTER || kind == RAFT_MEMBER_OUTGOING;
+    return configuration->is_of_this_node && (kind == RAFT_MEMBER_VOTER || kind == RAFT_MEMBER_OUTGOING);
 }
 
-/* Thesis 4.2.2: a server that the latest configuration has taken out still starts elections while that is not
- * committed: it may be the only one whose log can win. Nobody needs one that no such configuration names. */
+/* Thesis 4.2.2: a server that the latest configuration has taken out still starts elections while that is
+ * not committed: it may be the only one whose log can win. Nobody needs one that no such configuration names.
+ * One that joins under an id that another node had reads of that one's time first: those votes are not its
+ * own. */
 bool raft_configuration_may_campaign(const struct raft *raft)
 {
+    if (names_another_by_own_id(raft, raft_configuration_now(raft))) {
+        return false; /* what it would count for itself is the other's */
+    }
     for (uint32_t i = 0; i < raft->configurations.count; i++) {
         if (is_voter_in(raft, &raft->configurations.items[i])) {
             return true;
@@ -365,6 +383,7 @@ void raft_configuration_check_invariants(const struct raft *raft)
     const struct raft_configurations *list = &raft->configurations;
     raft_assert(list->count > 0 && raft->slots_count >= 1 && raft->slots_count <= RAFT_SLOTS_MAX);
     raft_assert(list->items[0].id.index <= raft->log.commit);
+    raft_assert(raft->role == RAFT_FOLLOWER || !names_another_by_own_id(raft, raft_configuration_now(raft)));
     for (uint32_t i = 0; i < list->count; i++) {
         const struct raft_configuration *item = &list->items[i];
         raft_assert(item->payload == NULL ? item->membership.voters_count == 0

@@ -123,13 +123,19 @@ static bool names_this_disk(const struct replica *replica, const struct members 
     return members_name_disk(members, replica->options.node_id, replica->identity.disk_id);
 }
 
+bool membership_names_this_disk(const void *context, const uint8_t *book, uint32_t size)
+{
+    const struct replica *replica = context;
+    struct members members;
+    return members_decode(book, size, &members) && names_this_disk(replica, &members);
+}
+
 static bool is_named_in(const struct replica *replica, const uint8_t *bytes, uint32_t size)
 {
     struct raft_membership membership;
-    struct members members;
     uint32_t offset;
     return raft_membership_decode(bytes, size, &membership, &offset) &&
-           members_decode(bytes + offset, size - offset, &members) && names_this_disk(replica, &members);
+           membership_names_this_disk(replica, bytes + offset, size - offset);
 }
 
 static void collect(void *context, const struct log_entry *read)

@@ -108,6 +108,8 @@ static struct raft_config make_raft_config(const struct replica *replica)
         .inflight_bytes_max = (uint32_t)value_or(options->inflight_bytes_max, RAFT_INFLIGHT_BYTES_MAX),
         .cache_bytes_max = value_or(options->cache_bytes_max, RAFT_CACHE_BYTES_MAX),
         .unstable_bytes_max = value_or(options->unstable_bytes_max, RAFT_UNSTABLE_BYTES_MAX),
+        .is_this_node = membership_names_this_disk,
+        .is_this_node_context = replica,
     };
 }
 
@@ -253,6 +255,22 @@ void replica_set_time(struct replica *replica, uint64_t now_ms, uint64_t wall_cl
     }
 }
 
+/* What a node says of what it holds or will do, and is counted for it. */
+static bool is_promise(const struct raft_message *message)
+{
+    return message->type == RAFT_MESSAGE_PRE_VOTE_RESPONSE || message->type == RAFT_MESSAGE_VOTE_RESPONSE ||
+           message->type == RAFT_MESSAGE_APPEND_RESPONSE || message->type == RAFT_MESSAGE_HEARTBEAT_RESPONSE;
+}
+
+/* A member is its id and its disk. One that goes by a newer membership is heard, even if it has an id that is
+ * another's by our book; but what it promises is no promise of that one's. */
+static bool speaks_for_itself(const struct replica *replica, const struct peer *peer)
+{
+    const struct replica_member *member = members_find_const(&replica->members, peer->member.node_id);
+    return member == NULL || member->disk_id == 0 || !peer->hello_known ||
+           member->disk_id == peer->hello.disk_id;
+}
+
 void replica_on_message(struct replica *replica, uint64_t peer, const struct bus_message *message)
 {
     if (message->type == BUS_MESSAGE_FORMATION) {
@@ -264,7 +282,11 @@ void replica_on_message(struct replica *replica, uint64_t peer, const struct bus
         return;
     }
     if (message->type != BUS_MESSAGE_RAFT || message->raft.from != peer || replica->raft == NULL ||
-        replica->stopping || peers_find_const(replica, peer) == NULL) {
+        replica->stopping) {
+        return;
+    }
+    const struct peer *known = peers_find_const(replica, peer);
+    if (known == NULL || (is_promise(&message->raft) && !speaks_for_itself(replica, known))) {
         return;
     }
     peers_note_message(replica, peer, message->wall_clock_ms);

@@ -599,6 +599,8 @@ bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char
 /* Before the core is there: takes the members that were configured, or that formed the cluster. */
 void membership_start(struct replica *replica);
 /* What the map and the log hold. False: *error says why. Either way membership_list_deinit(). */
+/* raft_config.is_this_node, for a replica: by its disk. */
+bool membership_names_this_disk(const void *replica, const uint8_t *book, uint32_t size);
 bool membership_restore(const struct replica *replica, struct membership_list *list,
                         struct storage_error *error) STORAGE_MUST_CHECK;
 void membership_list_deinit(struct membership_list *list);
