@@ -18,6 +18,7 @@ enum {
     JOIN_TRY_MS_MAX = 15000, /* the transport gives up before */
     JOIN_REDIRECTS_MAX = 4,  /* in a row: then somebody else is asked */
     JOIN_MEMBER_RETRY_MS = 1000,
+    JOIN_FORGOTTEN_ELECTION_TIMEOUTS = 6,
 };
 
 /* ---- asking -------------------------------------------------------------------------------------- */
@@ -28,11 +29,28 @@ static bool is_announced_only(const struct replica *replica)
     return members_name_disk(&replica->members, replica->options.node_id, 0);
 }
 
+/* When one that never was a member for certain has heard of no leader for so long that it seems to be
+ * forgotten: what added it may have been undone, and who leads may take it for one that knows more. */
+static uint64_t forgotten_ms(const struct replica *replica)
+{
+    if (replica->membership.was_here || replica->leaderless_since_ms == 0) {
+        return UINT64_MAX;
+    }
+    return replica->leaderless_since_ms +
+           (uint64_t)JOIN_FORGOTTEN_ELECTION_TIMEOUTS * replica->options.election_timeout_ms;
+}
+
+static bool may_join(const struct replica *replica)
+{
+    return replica->options.joins_count > 0 && !replica->identity_job_out && !replica->shutting_down;
+}
+
 bool join_is_wanted(const struct replica *replica)
 {
-    return replica->options.joins_count > 0 && !replica->identity_job_out && !replica->shutting_down &&
+    return may_join(replica) &&
            (replica->identity.formation != LOG_FORMATION_FORMED || replica->members.count == 0 ||
-            is_announced_only(replica) || (replica->join.again && !replica->membership.was_here));
+            is_announced_only(replica) || (replica->join.again && !replica->membership.was_here) ||
+            replica->now_ms >= forgotten_ms(replica));
 }
 
 void join_start(struct replica *replica)
@@ -71,7 +89,10 @@ void join_on_unknown(struct replica *replica)
 
 uint64_t join_deadline_ms(const struct replica *replica)
 {
-    return join_is_wanted(replica) ? replica->join.next_ms : UINT64_MAX;
+    if (join_is_wanted(replica)) {
+        return replica->join.next_ms;
+    }
+    return may_join(replica) ? forgotten_ms(replica) : UINT64_MAX;
 }
 
 /* Each thing that is new is said once. */

@@ -133,6 +133,27 @@ static void test_one_whose_joining_was_undone_asks_again(void **state)
 }
 
 /* Seed 2012: nobody has told a new leader that a node is dead; but nobody has told it that it lives. */
+/* Seed 1795667358722: the only voter lost the entry that added it, which its disk had not got yet. By its index
+ * that entry is newer than all that the voter knows, so it refused nothing, and led on without the node. */
+static void test_one_whose_joining_was_lost_asks_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(2, 1, 8);
+    struct cluster_node *first = cluster_node(cluster, 1), *node = cluster_node(cluster, 2);
+    tell_leader(cluster, "SET k v", "+OK");
+    cluster_run(cluster, 500);
+    cluster_hold_disk(first, DISK_QUEUE_LOG, true);
+    start_joining(cluster, 2, 1, 0);
+    cluster_run_until(cluster, is_named, node, 3000);
+    cluster_crash(first);
+    cluster_hold_disk(first, DISK_QUEUE_LOG, false);
+    assert_true(cluster_start_node(first));
+    assert_int_equal(kind_of(first, 2), RAFT_MEMBER_NONE);
+    cluster_run_until(cluster, is_voter, node, 20000);
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(void **state)
 {
     (void)state;
@@ -441,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed),
         cmocka_unit_test(test_one_whose_joining_was_undone_asks_again),
+        cmocka_unit_test(test_one_whose_joining_was_lost_asks_again),
         cmocka_unit_test(test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of),
         cmocka_unit_test(test_one_that_was_removed_says_that_of_nobody_else),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
