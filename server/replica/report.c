@@ -154,7 +154,8 @@ static void note_digest(struct replica *replica, uint64_t node_id, uint64_t inde
     }
     for (uint32_t i = 0; i < row->count; i++) {
         if (row->said[i].node_id == node_id) {
-            return; /* said again */
+            judge(replica, row); /* said again: perhaps this node leads since */
+            return;
         }
     }
     if (row->count < RAFT_NODES_MAX) {

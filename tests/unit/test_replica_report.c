@@ -155,6 +155,28 @@ static void test_pitfall_27_one_that_was_behind_is_judged_when_it_comes(void **s
     cluster_destroy(cluster);
 }
 
+/* Every node collects what is said, so another leader knows as much, though nothing new is written. */
+static void test_pitfall_27_the_next_leader_names_it_as_well(void **state)
+{
+    (void)state;
+    struct cluster *cluster = create(3, 6);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_node *wrong = cluster_follower(cluster, 0);
+    struct cluster_node *next = cluster_follower(cluster, 1);
+    char text[64], line[32];
+    alter(wrong);
+    write_entries(cluster, 2 * INTERVAL);
+    (void)snprintf(text, sizeof text, "\ndigest_differs:%llu\n", (unsigned long long)wrong->id);
+    assert_true(status_has(leader, text));
+    (void)snprintf(line, sizeof line, "RAFT TRANSFER %llu", (unsigned long long)next->id);
+    assert_memory_equal(cluster_ask(leader, line), "+OK", 3);
+    cluster_run(cluster, 3000);
+    assert_ptr_equal(cluster_await_leader(cluster), next);
+    assert_true(status_has(next, text));
+    assert_true(cluster_has_event(next, "digest-differs"));
+    cluster_destroy(cluster);
+}
+
 static uint32_t count_reports(const struct cluster_link *link)
 {
     uint32_t count = 0;
@@ -212,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_27_of_two_members_both_are_named),
         cmocka_unit_test(test_a_learner_beside_two_voters_makes_nobody_differ),
         cmocka_unit_test(test_pitfall_27_one_that_was_behind_is_judged_when_it_comes),
+        cmocka_unit_test(test_pitfall_27_the_next_leader_names_it_as_well),
         cmocka_unit_test(test_reports_go_only_to_members_that_know_them),
         cmocka_unit_test(test_a_report_that_was_lost_is_said_again),
     };
