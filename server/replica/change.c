@@ -225,6 +225,21 @@ static bool plan_remove(const struct replica *replica, struct plan *plan, const 
     return true;
 }
 
+/* Two cannot take one place. */
+static bool check_place_is_free(struct plan *plan, const struct command_change *change)
+{
+    for (uint32_t i = 0; i < plan->members.count; i++) {
+        const struct replica_member *other = &plan->members.list[i];
+        if (other->replaces == change->node_id && other->node_id != change->other_id) {
+            return fail(plan,
+                        "ERR node %" PRIu64 " is to take the place of node %" PRIu64
+                        " already: RAFT REMOVE %" PRIu64 " first",
+                        other->node_id, change->node_id, other->node_id);
+        }
+    }
+    return true;
+}
+
 static bool check_replaced(const struct replica *replica, struct plan *plan,
                            const struct command_change *change)
 {
@@ -234,7 +249,7 @@ static bool check_replaced(const struct replica *replica, struct plan *plan,
             plan, "ERR the new node needs an id of its own: what the old disk promised is not known to a new "
                   "one");
     }
-    if (!check_known(plan, change->node_id, plan)) {
+    if (!check_known(plan, change->node_id, plan) || !check_place_is_free(plan, change)) {
         return false;
     }
     if (raft_membership_find(&plan->membership, change->other_id) == RAFT_MEMBER_VOTER) {

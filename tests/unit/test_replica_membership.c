@@ -360,6 +360,32 @@ static void test_the_leader_can_be_replaced_and_a_dead_node_as_well(void **state
     }
 }
 
+/* The second would come as one voter more; and throw out whoever came later under the id of the old one. */
+static void test_two_cannot_take_the_place_of_one(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(5, 3, 42);
+    struct cluster_node *old = cluster_follower(cluster, 0);
+    char line[60], begin[100];
+    (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 4 node4:17000", (unsigned long long)old->id);
+    tell_leader(cluster, line, "+OK");
+    cluster_run(cluster, 100);
+    tell_leader(cluster, line, "+OK"); /* the same again is no other */
+    cluster_run(cluster, 100);
+    (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 5 node5:17000", (unsigned long long)old->id);
+    (void)snprintf(begin, sizeof begin,
+                   "-ERR node 4 is to take the place of node %llu already: RAFT REMOVE 4",
+                   (unsigned long long)old->id);
+    tell_leader(cluster, line, begin);
+    tell_leader(cluster, "RAFT REMOVE 4", "+OK");
+    cluster_run(cluster, 100);
+    tell_leader(cluster, line, "+OK");
+    start_joining(cluster, 5, cluster_await_leader(cluster)->id);
+    await_refused(cluster, old, "was removed from the cluster");
+    assert_int_equal(membership_of(cluster_await_leader(cluster)).voters_count, 3);
+    cluster_destroy(cluster);
+}
+
 /* ---- identities ---------------------------------------------------------------------------------- */
 
 static void test_pitfall_28_an_id_in_use_with_another_disk_cannot_join(void **state)
@@ -676,6 +702,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_was_removed_while_it_was_away_is_told_when_it_returns),
         cmocka_unit_test(test_a_node_is_replaced_in_one_step),
         cmocka_unit_test(test_the_leader_can_be_replaced_and_a_dead_node_as_well),
+        cmocka_unit_test(test_two_cannot_take_the_place_of_one),
         cmocka_unit_test(test_pitfall_28_an_id_in_use_with_another_disk_cannot_join),
         cmocka_unit_test(test_who_may_ask_to_join),
         cmocka_unit_test(test_pitfall_28_a_removed_id_may_come_back_with_an_empty_disk_but_not_at_once),
