@@ -170,6 +170,10 @@ static bool check_against_formed(const struct replica *replica, const struct bus
 static bool check_joining(const struct replica *replica, const struct bus_hello *hello,
                           struct bus_message *refused)
 {
+    if (hello->from == replica->options.node_id && hello->disk_id == replica->identity.disk_id) {
+        /* The same list of addresses may be given to all nodes. */
+        return hello_refuse(refused, BUS_REFUSAL_NOT_A_MEMBER, "that is this node itself");
+    }
     if (hello->from == replica->options.node_id) {
         return hello_refuse(refused, BUS_REFUSAL_ADDRESS,
                             "the node that it asks has the id %" PRIu64 " too: choose another one (id)",

@@ -424,6 +424,11 @@ static void test_who_may_ask_to_join(void **state)
     hello.from = 1;
     assert_false(replica_check_hello(cluster_node(cluster, 1)->replica, &hello, &refused));
     assert_int_equal(refused.refused.code, BUS_REFUSAL_ADDRESS); /* who it asks has this id */
+    /* All may be given the same list: one that asks itself asks the next then. */
+    replica_fill_hello(cluster_node(cluster, 1)->replica, RAFT_NODE_NONE, &hello);
+    assert_false(replica_check_hello(cluster_node(cluster, 1)->replica, &hello, &refused));
+    assert_int_equal(refused.refused.code, BUS_REFUSAL_NOT_A_MEMBER);
+    replica_fill_hello(cluster_node(cluster, 2)->replica, RAFT_NODE_NONE, &hello);
     /* One that is asked before its own cluster is formed puts it off. */
     struct cluster *alone = cluster_create(3, 52);
     struct bus_join_answer answer;
