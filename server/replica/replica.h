@@ -232,6 +232,9 @@ void replica_on_snapshot_failed(struct replica *replica, const char *reason);
 void replica_on_backup_ended(struct replica *replica, uint64_t id, bool ok, struct raft_entry_id upto,
                              const char *reason);
 
+/* Before either of the above: what was streamed of this map is damaged on the disk. */
+void replica_on_map_damaged(struct replica *replica, const struct map *map, const char *damage);
+
 /* ---- disk ---- */
 
 void replica_on_disk_job_done(struct replica *replica, struct disk_job *job); /* takes the job back */

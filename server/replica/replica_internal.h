@@ -555,6 +555,8 @@ void scrub_start(struct replica *replica);
 void scrub_tick(struct replica *replica);
 /* A pass that was in the map begins anew. */
 void scrub_on_map_replaced(struct replica *replica);
+/* A leader whose own data are not what they should be leads no longer, if another one can. */
+void scrub_hand_over(struct replica *replica, const char *reason);
 void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
 void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
 uint64_t scrub_deadline_ms(const struct replica *replica);

@@ -9,7 +9,8 @@
  * used, and the node stops there (exit code 6); stopping before would take a healthy copy of everything
  * else away from the cluster, and perhaps from two nodes at once. The way back is a replaced node. Only
  * where the map has other keys than it should, which no check of a single value sees, the node stops at
- * once.
+ * once. A snapshot or a backup that meets damage ends; a leader hands over then, so that another one can send
+ * what it could not.
  */
 #include "replica_internal.h"
 
@@ -72,6 +73,23 @@ static void note_damage(struct replica *replica, const char *damage)
     }
     if (scrub->damage.text[0] == '\0') {
         (void)snprintf(scrub->damage.text, sizeof scrub->damage.text, "%s", damage);
+    }
+}
+
+/* A node that is new, or takes the place of another, has its data from the leader: it must not be one whose
+ * own are damaged. */
+void scrub_hand_over(struct replica *replica, const char *reason)
+{
+    if (replica_leads(replica) && raft_transfer_leadership(replica->raft, RAFT_NODE_NONE)) {
+        replica_log(replica, REPLICA_LOG_WARNING, "handing-over", "reason=%s", reason);
+    }
+}
+
+void replica_on_map_damaged(struct replica *replica, const struct map *map, const char *damage)
+{
+    if (map == replica->map && !replica->stopping) {
+        note_damage(replica, damage);
+        scrub_hand_over(replica, "damage");
     }
 }
 

@@ -72,8 +72,10 @@ static bool send_pieces(struct stream *stream, struct backup_source *source, uin
         struct storage_error error;
         size_t size = 0;
 
-        if (backup_source_read(source, room + PIECE_HEAD_BYTES_MAX, &size, &error) != STORAGE_OK) {
-            return stream_wire_fail(&stream->wire, "%.190s", error.text);
+        enum storage_status status = backup_source_read(source, room + PIECE_HEAD_BYTES_MAX, &size, &error);
+
+        if (status != STORAGE_OK) {
+            return streams_fail_reading(stream, status, &error);
         }
         if (size == 0) {
             return true;
@@ -142,14 +144,15 @@ void *stream_backup_run(void *context)
     };
     struct backup_source *source = NULL;
     struct storage_error error;
+    enum storage_status status = backup_source_open(stream->backup.map, &head, &source, &error);
     bool ok = false;
 
     stream->wire.silence_ms = BACKUP_SILENCE_MS_MAX;
-    if (backup_source_open(stream->backup.map, &head, &source, &error) == STORAGE_OK) {
+    if (status == STORAGE_OK) {
         ok = stream_file(stream, source);
         backup_source_close(source);
     } else {
-        (void)stream_wire_fail(&stream->wire, "%.190s", error.text);
+        (void)streams_fail_reading(stream, status, &error);
     }
     ok = say_end(stream, ok);
     struct stream_news *news = streams_make_news(stream, STREAM_BACKED_UP);

@@ -110,8 +110,10 @@ static bool send_content(struct stream *stream, struct map_snapshot *snapshot, u
         struct bus_message early;
         size_t size = 0;
 
-        if (map_snapshot_read(snapshot, chunk, MAP_CHUNK_BYTES_MAX, &size, &error) != STORAGE_OK) {
-            return stream_wire_fail(&stream->wire, "%.150s", error.text);
+        enum storage_status status = map_snapshot_read(snapshot, chunk, MAP_CHUNK_BYTES_MAX, &size, &error);
+
+        if (status != STORAGE_OK) {
+            return streams_fail_reading(stream, status, &error);
         }
         if (size == 0) {
             return true;
@@ -164,14 +166,15 @@ void *stream_sender_run(void *context)
     struct stream *stream = context;
     struct map_snapshot *snapshot = NULL;
     struct storage_error error;
+    enum storage_status status = map_snapshot_open(stream->order.map, &snapshot, &error);
     bool ok = false;
 
-    if (map_snapshot_open(stream->order.map, &snapshot, &error) == STORAGE_OK) {
+    if (status == STORAGE_OK) {
         ok = stream_map(stream, snapshot);
         map_snapshot_close(snapshot); /* the pages are free while the other side sorts */
         ok = ok && await_end(stream);
     } else {
-        (void)stream_wire_fail(&stream->wire, "%.150s", error.text);
+        (void)streams_fail_reading(stream, status, &error);
     }
     struct stream_news *news = streams_make_news(stream, STREAM_SENT);
 

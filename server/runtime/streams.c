@@ -69,8 +69,16 @@ struct stream_news *streams_make_news(struct stream *stream, enum stream_news_ki
     news->kind = kind;
     news->stream = stream;
     news->upto = stream->upto;
+    news->met_damage = stream->met_damage;
     (void)snprintf(news->reason, sizeof news->reason, "%s", stream->wire.problem);
     return news;
+}
+
+bool streams_fail_reading(struct stream *stream, enum storage_status status,
+                          const struct storage_error *error)
+{
+    stream->met_damage = status == STORAGE_CORRUPT;
+    return stream_wire_fail(&stream->wire, "%.190s", error->text);
 }
 
 void streams_tell(struct stream *stream, struct stream_news *news)
@@ -121,6 +129,10 @@ static void report(struct stream_news *news, struct replica *replica)
     struct stream *stream = news->stream;
     uint64_t peer = stream->order.peer, backup = stream->backup.id;
 
+    if (news->met_damage) {
+        replica_on_map_damaged(replica, stream->is_backup ? stream->backup.map : stream->order.map,
+                               news->reason);
+    }
     if (news->kind != STREAM_OPENED) {
         end(stream);
     }

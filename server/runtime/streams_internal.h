@@ -23,6 +23,7 @@ struct stream_news {
     struct stream *stream;
     struct raft_entry_id upto;
     bool ok;
+    bool met_damage; /* in our own map */
     char reason[200];
     struct map_meta meta; /* LOADED */
 };
@@ -35,6 +36,7 @@ struct stream {
     struct stream_wire wire;
     atomic_ullong keys_count, bytes_count; /* so far */
     atomic_ullong keys_total;              /* sending: of how many; 0: not known yet */
+    bool met_damage;                       /* sending, a backup: in our own map */
     uint64_t said_ms;                      /* loop: when it was last said how far it is */
     /* sending */
     bool sends;
@@ -63,6 +65,9 @@ struct streams {
  * then. */
 void streams_tell(struct stream *stream, struct stream_news *news);
 struct stream_news *streams_make_news(struct stream *stream, enum stream_news_kind kind);
+/* Our own map could not be read. Returns false. */
+bool streams_fail_reading(struct stream *stream, enum storage_status status,
+                          const struct storage_error *error);
 
 void *stream_sender_run(void *stream);
 void *stream_receiver_run(void *stream);

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from growing import Growing
 from kvd_cluster import EXIT_CORRUPT, STEADY, Cluster, wait_until
 from resp import ConnectionLost, ErrorReply
 
@@ -81,6 +82,27 @@ def test_pitfall_27_a_flipped_bit_is_found_and_named(folder, running):
             assert node.wait_exit() == EXIT_CORRUPT
             assert "wrong checksum" in node.last_log()
         assert leader.command("SET", "after", "1") == "OK"
+
+
+def test_pitfall_27_a_leader_whose_map_is_damaged_is_replaced_by_one_command():
+    """Its snapshot breaks off at what is damaged: another one leads then, and sends what it could not."""
+    with Growing(4, 3, {**SETTINGS, "log-tail-bytes": "1MiB", "checkpoint-log-bytes": "64KiB"}) as cluster:
+        cluster.start()
+        leader = cluster.leader()
+        with leader.connect() as connection:
+            for number in range(4000):
+                assert connection.command("SET", "key:%d" % number, value_of(number)) == "OK"
+        wait_until(lambda: leader.status()["first_index"] > 100, 60, "the log to be cut short")
+        wait_until(lambda: all(node.status()["map_durable_index"] >= 3000 for node in cluster.nodes[:3]), 60,
+                   "checkpoints")
+        flip(leader, "map-1", value_of(77).encode())
+        new = cluster.node(4)
+        cluster.tell("REPLACE", leader.id, 4, "%s:%d" % (new.bus_host, new.bus_port))
+        cluster.join(new, next(node for node in cluster.nodes[:3] if node is not leader))
+        cluster.wait_for_voters(*(node.id for node in cluster.nodes if node is not leader))
+        cluster.expect_removed(leader)
+        assert new.read("GET", "key:77") == value_of(77).encode()
+        cluster.wait_until_equal()
 
 
 def test_a_sound_cluster_is_scrubbed_under_load_and_nothing_is_found():

@@ -221,6 +221,26 @@ static void test_slices_wait_for_checkpoints_and_may_be_off(void **state)
     cluster_destroy(cluster);
 }
 
+static void test_pitfall_27_a_leader_that_cannot_stream_its_map_hands_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = create(3, 9);
+    struct cluster_node *leader = cluster_find_leader(cluster), *follower = cluster_follower(cluster, 0);
+    replica_on_map_damaged(leader->replica, replica_map(follower->replica),
+                           "of a map that is not the live one any more");
+    cluster_run(cluster, 1000);
+    assert_ptr_equal(cluster_find_leader(cluster), leader);
+    assert_true(is_sound(leader));
+    replica_on_map_damaged(follower->replica, replica_map(follower->replica), "seen by a backup");
+    assert_false(is_sound(follower));
+    replica_on_map_damaged(leader->replica, replica_map(leader->replica), "seen by a snapshot");
+    assert_false(is_sound(leader));
+    assert_true(cluster_has_event(leader, "handing-over reason=damage"));
+    cluster_run(cluster, 3000);
+    assert_ptr_not_equal(cluster_await_leader(cluster), leader);
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_damage_that_is_overwritten_is_not_spoken_of_any_more),
         cmocka_unit_test(test_pitfall_27_a_node_whose_map_lost_a_key_stops_and_says_why),
         cmocka_unit_test(test_slices_wait_for_checkpoints_and_may_be_off),
+        cmocka_unit_test(test_pitfall_27_a_leader_that_cannot_stream_its_map_hands_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
