@@ -7,8 +7,9 @@
  * Digests. All members that have applied the same entries have the same digest; at multiples of an interval
  * each says what it has. Every node collects them, the leader judges: when more than half of the members
  * agree at an entry, and one says something else, that one differs: its map is not what the log says, by a
- * fault of its memory, its disk or of kvd. The leader says so, in its log and in RAFT STATUS, and nothing
- * more: the way back is a replaced node, and who takes that step is a person.
+ * fault of its memory, its disk or of kvd. The leader says so, in its log and in RAFT STATUS; if it is the
+ * one that differs it hands leadership over, for a new node would get its data. The way back is a replaced
+ * node, and who takes that step is a person.
  */
 #include "replica_internal.h"
 
@@ -143,6 +144,9 @@ static void judge(struct replica *replica, struct digest_row *row)
                         said->node_id, row->index);
         }
         peer->differs = differs;
+        if (differs && has_agreed && peer->is_self) {
+            scrub_hand_over(replica, "digest-differs");
+        }
     }
 }
 

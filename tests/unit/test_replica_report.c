@@ -89,10 +89,14 @@ static void test_pitfall_27_a_leader_that_differs_names_itself(void **state)
     struct cluster *cluster = create(5, 2);
     struct cluster_node *leader = cluster_find_leader(cluster);
     alter(leader);
-    write_entries(cluster, 2 * INTERVAL);
+    write_entries(cluster, INTERVAL - 1); /* and the entry of its term */
     char text[64];
     (void)snprintf(text, sizeof text, "digest-differs node=%llu index=", (unsigned long long)leader->id);
     assert_true(cluster_has_event(leader, text));
+    /* Whoever takes its place has the data from another leader. */
+    cluster_run(cluster, 3000);
+    assert_ptr_not_equal(cluster_await_leader(cluster), leader);
+    assert_true(cluster_has_event(cluster_await_leader(cluster), text));
     cluster_destroy(cluster);
 }
 
