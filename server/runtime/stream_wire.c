@@ -56,21 +56,35 @@ static bool finish_connecting(struct stream_wire *wire)
     return problem == 0 || stream_wire_fail(wire, "%s", strerror(problem));
 }
 
-bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t port)
+static bool connect_to(struct stream_wire *wire, const struct resolved_address *address)
 {
-    struct resolved known = {0};
     bool in_progress = false;
 
-    resolver_resolve_now(host, port, false, &known);
-    if (known.problem != 0 || known.count == 0) {
-        return stream_wire_fail(wire, "its name is not known (%s)", gai_strerror(known.problem));
-    }
-    wire->file = socket_connect(&known.addresses[0], &in_progress);
+    wire->file = socket_connect(address, &in_progress);
     if (wire->file < 0) {
         return stream_wire_fail(wire, "%s", strerror(errno));
     }
     socket_prepare_member(wire->file, STREAM_USER_TIMEOUT_MS);
     return finish_connecting(wire);
+}
+
+/* A name may stand for several addresses, and the node be at only one of them. */
+bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t port)
+{
+    struct resolved known = {0};
+
+    resolver_resolve_now(host, port, false, &known);
+    if (known.problem != 0 || known.count == 0) {
+        return stream_wire_fail(wire, "its name is not known (%s)", gai_strerror(known.problem));
+    }
+    for (uint32_t i = 0; i < known.count && !atomic_load(&wire->aborted); i++) {
+        stream_wire_close(wire);
+        wire->problem[0] = '\0';
+        if (connect_to(wire, &known.addresses[i])) {
+            return true;
+        }
+    }
+    return stream_wire_fail(wire, "it was given up");
 }
 
 bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)

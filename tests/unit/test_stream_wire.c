@@ -4,7 +4,9 @@
 
 #include "socket.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,6 +265,40 @@ static void more_than_the_socket_holds_arrives_whole(void **state)
 
 /* ---- connecting ---------------------------------------------------------------------------------- */
 
+typedef int look_up(const char *host, const char *service, const struct addrinfo *hints,
+                    struct addrinfo **found);
+
+/* In place of the C library's, for this executable: a name of two addresses. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    look_up *real = (look_up *)dlsym(RTLD_NEXT, "getaddrinfo");
+    if (host == NULL || strcmp(host, "two.test") != 0) {
+        return real(host, service, hints, found);
+    }
+    int result = real("127.0.0.2", service, hints, found);
+    return result != 0 ? result : real("127.0.0.1", service, hints, &(*found)->ai_next);
+}
+
+static void a_node_at_the_second_address_of_its_name_is_reached(void **state)
+{
+    struct stream_wire wire = {.file = -1}, late = {.file = -1};
+    char reason[300];
+    int listening = socket_listen("127.0.0.1", 0, reason, sizeof reason);
+
+    (void)state;
+    assert_true(listening >= 0);
+    uint16_t port = socket_local_port(listening);
+
+    assert_true(stream_wire_connect(&wire, "two.test", port));
+    assert_string_equal(wire.problem, "");
+    assert_true(stream_wire_send(&wire, "x", 1));
+    (void)close(listening);
+    assert_false(stream_wire_connect(&late, "two.test", port));
+    assert_string_equal(late.problem, "Connection refused");
+    stream_wire_close(&wire);
+    stream_wire_close(&late);
+}
+
 static void it_connects_to_who_listens_and_says_why_it_cannot(void **state)
 {
     struct stream_wire first = {.file = -1}, second = {.file = -1}, third = {.file = -1};
@@ -300,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(waiting_ends_when_another_thread_aborts_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_the_socket_holds_arrives_whole, set_up, tear_down),
         cmocka_unit_test(it_connects_to_who_listens_and_says_why_it_cannot),
+        cmocka_unit_test(a_node_at_the_second_address_of_its_name_is_reached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
