@@ -19,6 +19,7 @@ struct walk {
     struct map_scrub *scrub;
     MDB_txn *transaction;
     MDB_cursor *cursor;
+    MDB_cursor *finder; /* of the same table: looks for what the other one stands at */
     struct map_scrub_slice *slice;
     uint64_t hash_seed;
 };
@@ -85,24 +86,67 @@ static enum storage_status fail(const struct walk *walk, const char *what, struc
 
 /* ---- the tables ---------------------------------------------------------------------------------- */
 
-static void check_data(struct walk *walk, const MDB_val *key, const MDB_val *value)
+/* Whoever looks for a key goes by the branches of the tree and the order of what is in it, which the walk
+ * from leaf to leaf does not need: what is not found so reads as absent. */
+static enum storage_status check_place(struct walk *walk, const MDB_val *key, const MDB_val *value,
+                                       struct storage_error *error)
+{
+    bool is_data = walk->scrub->table == MAP_SCRUB_DATA;
+    MDB_val wanted = *key;
+    MDB_val stored = *value;
+    /* From the root: a cursor that stands somewhere looks on its own page first. */
+    int result = mdb_cursor_renew(walk->transaction, walk->finder);
+    if (result == 0) {
+        result = mdb_cursor_get(walk->finder, &wanted, &stored, is_data ? MDB_SET : MDB_GET_BOTH);
+    }
+    if (result == 0 && (!is_data || stored.mv_data == value->mv_data)) {
+        return STORAGE_OK;
+    }
+    if (result != 0 && result != MDB_NOTFOUND && result != MDB_BAD_VALSIZE) {
+        return storage_fail_lmdb(error, result, walk->store->directory, "scrubbing the map");
+    }
+    return fail(walk, "a key is not found by who looks for it, for the tree or the key itself is altered",
+                error);
+}
+
+/* By the other place where it stands: not the value was altered but the key, and the right one reads as
+ * absent. */
+static bool is_key_altered(struct walk *walk, const uint8_t *prefixed, size_t prefixed_size)
+{
+    MDB_cursor *cursor = NULL;
+    uint64_t hash = storage_hash_key(walk->hash_seed, prefixed + 1, prefixed_size - 1);
+    MDB_val key = {sizeof hash, &hash};
+    MDB_val value = {prefixed_size, (void *)(uintptr_t)prefixed};
+    bool is_there = mdb_cursor_open(walk->transaction, walk->store->scan, &cursor) == 0 &&
+                    mdb_cursor_get(cursor, &key, &value, MDB_GET_BOTH) == 0;
+    if (cursor != NULL) {
+        mdb_cursor_close(cursor);
+    }
+    return !is_there;
+}
+
+static enum storage_status check_data(struct walk *walk, const MDB_val *key, const MDB_val *value,
+                                      struct storage_error *error)
 {
     const uint8_t *prefixed = key->mv_data;
     struct map_scrub *scrub = walk->scrub;
     struct map_record record;
     walk->slice->work_bytes += value->mv_size;
     if (key->mv_size == 0 || key->mv_size > MAP_PREFIXED_KEY_BYTES_MAX || prefixed[0] != MAP_KEY_PREFIX) {
-        found(walk, "has not the form of a key", prefixed, key->mv_size);
-        return;
+        return fail(walk, "a key has not the form of one", error);
     }
     if (!map_record_decode(value->mv_data, value->mv_size, &record) ||
         map_record_hash(prefixed + 1, key->mv_size - 1, &record.value) != record.hash) {
+        if (is_key_altered(walk, prefixed, key->mv_size)) {
+            return fail(walk, "a key is altered", error);
+        }
         found(walk, "has a damaged value (wrong checksum)", prefixed + 1, key->mv_size - 1);
-        return;
+        return STORAGE_OK;
     }
     scrub->sum.digest += record.hash;
     scrub->sum.keys++;
     scrub->sum.expiring += record.value.expiry_ms != 0 ? 1 : 0;
+    return STORAGE_OK;
 }
 
 static void check_scan(struct walk *walk, const MDB_val *key, const MDB_val *value)
@@ -131,13 +175,17 @@ static void check_expiry(struct walk *walk, const MDB_val *key, const MDB_val *v
     }
 }
 
-static void check(struct walk *walk, const MDB_val *key, const MDB_val *value)
+static enum storage_status check(struct walk *walk, const MDB_val *key, const MDB_val *value,
+                                 struct storage_error *error)
 {
     walk->slice->work_bytes += KEY_WORK_BYTES + key->mv_size;
+    enum storage_status status = check_place(walk, key, value, error);
+    if (status != STORAGE_OK) {
+        return status;
+    }
     switch (walk->scrub->table) {
     case MAP_SCRUB_DATA:
-        check_data(walk, key, value);
-        break;
+        return check_data(walk, key, value, error);
     case MAP_SCRUB_SCAN:
         check_scan(walk, key, value);
         break;
@@ -145,6 +193,7 @@ static void check(struct walk *walk, const MDB_val *key, const MDB_val *value)
         check_expiry(walk, key, value);
         break;
     }
+    return STORAGE_OK;
 }
 
 /* ---- the walk ------------------------------------------------------------------------------------ */
@@ -267,10 +316,16 @@ static enum storage_status run(struct walk *walk, uint64_t work_bytes_max, const
     MDB_val value;
     int result = mdb_cursor_open(walk->transaction, table_of(walk), &walk->cursor);
     if (result == 0) {
+        result = mdb_cursor_open(walk->transaction, table_of(walk), &walk->finder);
+    }
+    if (result == 0) {
         result = seek(walk, &key, &value);
     }
     while (result == 0) {
-        check(walk, &key, &value);
+        enum storage_status status = check(walk, &key, &value, error);
+        if (status != STORAGE_OK) {
+            return status;
+        }
         if (!remember(walk->scrub, &key, &value)) {
             return end_table(walk, meta, error); /* said already: nobody knows where to go on */
         }
@@ -306,6 +361,9 @@ enum storage_status map_scrub_run(struct map *map, uint64_t work_bytes_max, stru
     }
     if (walk.cursor != NULL) {
         mdb_cursor_close(walk.cursor);
+    }
+    if (walk.finder != NULL) {
+        mdb_cursor_close(walk.finder);
     }
     mdb_txn_abort(walk.transaction);
     free(meta);

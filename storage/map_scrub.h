@@ -6,6 +6,7 @@
  * transaction of its own:
  * - each value's checksum, over key, header and bytes;
  * - each hash of `scan`, which is that of its key; each key of `expiry`, which has that expiry in `data`;
+ * - each key of all three is looked for, and found where it stands;
  * - at the end of `data` the sum of all checksums, which is the digest, and how many keys and expiries there
  *   are.
  *
@@ -15,9 +16,9 @@
  * or one queue).
  *
  * What is found: a damaged value, or entry of an index, is named and the walk goes on: whoever needs it
- * learns of it there too, and stops. A sum that is not the digest although every value is sound, or a tree
- * that cannot be walked, means that keys are missing or too many, which nobody would notice:
- * STORAGE_CORRUPT, the process must stop.
+ * learns of it there too, and stops. A sum that is not the digest although every value is sound, a key that
+ * is altered or is not found, or a tree that cannot be walked, means that keys are missing or too many, which
+ * nobody would notice: STORAGE_CORRUPT, the process must stop.
  */
 #ifndef MAP_SCRUB_H
 #define MAP_SCRUB_H
