@@ -44,7 +44,12 @@ static enum storage_status backup_restore_check_names(const char *path, struct s
     }
     enum storage_status status = STORAGE_OK;
     const struct dirent *entry = NULL;
+    uint64_t generation = 0;
+    bool has_log = false;
+    bool has_map = false;
     while (status == STORAGE_OK && (entry = readdir(listing)) != NULL) {
+        has_log = has_log || strcmp(entry->d_name, "log") == 0;
+        has_map = has_map || data_directory_parse_map_name(entry->d_name, &generation);
         if (!backup_restore_allows(entry->d_name)) {
             status =
                 storage_fail(error, STORAGE_INCOMPATIBLE,
@@ -53,6 +58,13 @@ static enum storage_status backup_restore_check_names(const char *path, struct s
         }
     }
     closedir(listing);
+    if (status == STORAGE_OK && has_map && !has_log) { /* a restore makes the log first */
+        status =
+            storage_fail(error, STORAGE_INCOMPATIBLE,
+                         "%s: not empty: there is a map of a node whose log is gone. A backup is restored "
+                         "into an empty directory",
+                         path);
+    }
     return status;
 }
 

@@ -439,6 +439,15 @@ static void only_an_empty_directory_is_restored_into(void **state)
     testing_assert_counts(data.map);
     assert_int_equal(map_get_meta(data.map)->key_count, 10);
     close_data(&data);
+    /* What is left of one whose log is gone, on a disk that is not mounted for one: its map may be wanted. */
+    assert_int_equal(unlink(file), 0);
+    char *map_path = temp_directory_join(other, "map-1");
+    map_close(testing_open_map(map_path, TESTING_MAP_BYTES));
+    assert_int_equal(restore_backup(path, other, &NEW_CLUSTER, &summary, &error), STORAGE_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "whose log is gone"));
+    assert_true(exists(map_path));
+    assert_false(exists(log));
+    free(map_path);
     free(log);
     free(file);
     free(other);
@@ -479,12 +488,15 @@ static void a_damaged_backup_leaves_the_directory_as_good_as_empty(void **state)
     assert_false(exists(left_over));
     /* One that nobody can remove is no left-over of ours. */
     char *other_path = temp_directory_join(*state, "other");
+    char *other_log = temp_directory_join(other_path, "log");
     char *odd = temp_directory_join(other_path, "map-7/below");
+    assert_ok(storage_create_directory(other_log, &error), error);
     assert_ok(storage_create_directory(odd, &error), error);
     assert_int_equal(restore_backup(path, other_path, &NEW_CLUSTER, &summary, &error), STORAGE_FAILED);
     assert_non_null(strstr(error.text, "map-7"));
     assert_true(exists(odd));
     free(odd);
+    free(other_log);
     free(other_path);
     free(bytes);
     free(left_over);
