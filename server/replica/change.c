@@ -252,6 +252,14 @@ static bool check_replaced(const struct replica *replica, struct plan *plan,
     if (!check_known(plan, change->node_id, plan) || !check_place_is_free(plan, change)) {
         return false;
     }
+    if (members_find(&plan->members, change->node_id)->goal == MEMBER_GOAL_NONE &&
+        raft_membership_find(&plan->membership, change->node_id) == RAFT_MEMBER_LEARNER) {
+        return fail(plan,
+                    "ERR node %" PRIu64
+                    " is to stay a learner, and the new node would have a vote: RAFT ADD %" PRIu64
+                    " HOST:PORT LEARNER, then RAFT REMOVE %" PRIu64,
+                    change->node_id, change->other_id, change->node_id);
+    }
     if (raft_membership_find(&plan->membership, change->other_id) == RAFT_MEMBER_VOTER) {
         return fail(plan, "ERR node %" PRIu64 " is a voter already: RAFT REMOVE %" PRIu64 " is what is left",
                     change->other_id, change->node_id);

@@ -156,6 +156,7 @@ static void test_a_learner_that_is_to_stay_one_does_until_it_is_promoted(void **
     cluster_assert_equal(cluster);
     await_members(cluster, "1,2,3+4", NULL);
     tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node 4 is a member already");
+    tell_leader(cluster, "RAFT REPLACE 4 5 node5:17000", "-ERR node 4 is to stay a learner");
     tell_leader(cluster, "RAFT PROMOTE 4", "+OK");
     await_members(cluster, "1,2,3,4", NULL);
     tell_leader(cluster, "RAFT PROMOTE 4", "-ERR node 4 is a voter already");
