@@ -65,6 +65,19 @@ uint64_t map_hash_key(const struct map *map, const uint8_t *key, size_t key_size
     return storage_hash_key(map->meta.hash_seed, key, key_size);
 }
 
+void map_prefetch_place(const struct map *map, uint64_t hash)
+{
+    write_buffer_prefetch_place(map->active, hash);
+    if (map->frozen != NULL) {
+        write_buffer_prefetch_place(map->frozen, hash);
+    }
+}
+
+void map_prefetch_entry(const struct map *map, uint64_t hash)
+{
+    write_buffer_prefetch_entry(map->active, hash);
+}
+
 bool map_buffers_know(const struct map *map, const uint8_t *key, size_t key_size, uint64_t hash)
 {
     return write_buffer_find(map->active, hash, key, key_size) != NULL ||

@@ -151,6 +151,12 @@ void map_get_usage(const struct map *map, struct map_usage *usage);
 /* How much was done for calls so far, in bytes of values that were read or written, with something for each
  * key: for whoever does long work in slices. Says nothing of content; differs between nodes. */
 uint64_t map_work_bytes(const struct map *map);
+/* For whoever knows some keys ahead: has the processor fetch what looking for one will touch in memory, first
+ * its place, and when that has come its entry. Nothing changes but the time that it takes. */
+uint64_t map_hash_key(const struct map *map, const uint8_t *key, size_t key_size);
+void map_prefetch_place(const struct map *map, uint64_t hash);
+void map_prefetch_entry(const struct map *map, uint64_t hash);
+
 /* Between map_begin_entry() and map_end_entry(): content and digest are those of a part of an entry. */
 bool map_is_in_entry(const struct map *map);
 

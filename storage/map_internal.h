@@ -33,8 +33,6 @@ struct map {
     uint64_t entry_term;
 };
 
-uint64_t map_hash_key(const struct map *map, const uint8_t *key, size_t key_size);
-
 static inline bool map_hides_frozen(const struct map *map)
 {
     return map->active->cleared;

@@ -23,6 +23,8 @@ enum {
     PAGE_OVERHEAD_BYTES = 128,    /* of a key in the map's tables: headers, LMDB's nodes */
     SHARED_PAGE_BYTES_MAX = 1900, /* key and value of this size may share a page */
     PAGE_BYTES = 4096,
+    CACHE_LINE_BYTES = 64,
+    PREFETCH_BYTES = 192, /* of an entry: its head, its key, and a small value */
 };
 
 static size_t write_buffer_home(const struct write_buffer *buffer, uint64_t hash)
@@ -121,6 +123,21 @@ struct write_buffer_entry *write_buffer_find(const struct write_buffer *buffer, 
     bool found = false;
     size_t i = write_buffer_place(buffer, hash, key, key_size, &found);
     return found ? buffer->slots[i].entry : NULL;
+}
+
+void write_buffer_prefetch_place(const struct write_buffer *buffer, uint64_t hash)
+{
+    __builtin_prefetch(&buffer->slots[write_buffer_home(buffer, hash)]);
+}
+
+void write_buffer_prefetch_entry(const struct write_buffer *buffer, uint64_t hash)
+{
+    const struct write_buffer_slot *slot = &buffer->slots[write_buffer_seek(buffer, hash)];
+    if (slot->entry != NULL && slot->hash == hash) {
+        for (size_t at = 0; at < PREFETCH_BYTES; at += CACHE_LINE_BYTES) {
+            __builtin_prefetch((const uint8_t *)slot->entry + at, 1);
+        }
+    }
 }
 
 /* Lays all slots out anew. False when the extra places do not suffice. */

@@ -72,6 +72,10 @@ size_t write_buffer_bytes(const struct write_buffer *buffer);
 struct write_buffer_entry *write_buffer_find(const struct write_buffer *buffer, uint64_t hash,
                                              const uint8_t *key, size_t key_size);
 
+/* See map_prefetch_place(). */
+void write_buffer_prefetch_place(const struct write_buffer *buffer, uint64_t hash);
+void write_buffer_prefetch_entry(const struct write_buffer *buffer, uint64_t hash);
+
 /* Stores a copy. The bytes of key and value may be those of an entry of this very table. */
 void write_buffer_put(struct write_buffer *buffer, uint64_t hash, const uint8_t *key, size_t key_size,
                       const struct map_value *value, uint64_t content_hash);

@@ -108,3 +108,14 @@ void command_codec_arguments(const struct encoded_command *command, struct argum
     }
     assert(at == end);
 }
+
+bool command_codec_first_argument(const struct encoded_command *command, struct argument *argument)
+{
+    if (command->arguments_count == 0) {
+        return false;
+    }
+    assert(command->body_bytes >= ARGUMENT_HEADER_BYTES);
+    *argument =
+        (struct argument){.bytes = command->body + ARGUMENT_HEADER_BYTES, .size = load_u32(command->body)};
+    return true;
+}

@@ -35,4 +35,7 @@ size_t command_codec_read(const uint8_t *bytes, size_t size, struct encoded_comm
 /* Fills arguments[0..count): views into the command's body. The command was read by command_codec_read(). */
 void command_codec_arguments(const struct encoded_command *command, struct argument *arguments);
 
+/* The first of the arguments. False: there is none. */
+bool command_codec_first_argument(const struct encoded_command *command, struct argument *argument);
+
 #endif

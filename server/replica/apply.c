@@ -151,9 +151,37 @@ static bool begin_commands(struct replica *replica, const struct raft_entry *ent
         .batch = batch,
         .commands_count = header.commands_count,
         .position = ENTRY_HEADER_BYTES,
+        .ahead_position = ENTRY_HEADER_BYTES,
         .log_time_ms = map_get_meta(replica->map)->log_time_ms,
     };
     return true;
+}
+
+/* Keys are all over the memory, and waiting for it would be much of the work of applying. So what the
+ * commands to come will look at is fetched meanwhile. Nearly all have their key first; where not, nothing is
+ * lost. */
+static void look_ahead(struct replica *replica, struct application *application)
+{
+    const struct raft_payload *payload = application->entry.payload;
+    uint32_t number = application->next_command;
+    while (application->ahead_command < application->commands_count &&
+           application->ahead_command - number < 2 * APPLY_AHEAD) {
+        struct encoded_command encoded;
+        struct argument key;
+        uint64_t hash = 0;
+        application->ahead_position +=
+            command_codec_read(payload->bytes + application->ahead_position,
+                               payload->size - application->ahead_position, &encoded);
+        if (command_codec_first_argument(&encoded, &key)) {
+            hash = map_hash_key(replica->map, key.bytes, key.size);
+            map_prefetch_place(replica->map, hash);
+        }
+        application->ahead_hashes[application->ahead_command++ % (2 * APPLY_AHEAD)] = hash;
+    }
+    if (number + APPLY_AHEAD < application->ahead_command) {
+        map_prefetch_entry(replica->map,
+                           application->ahead_hashes[(number + APPLY_AHEAD) % (2 * APPLY_AHEAD)]);
+    }
 }
 
 static void apply_next_command(struct replica *replica)
@@ -161,6 +189,7 @@ static void apply_next_command(struct replica *replica)
     struct application *application = &replica->application;
     const struct raft_payload *payload = application->entry.payload;
     run_riding_reads(replica, application);
+    look_ahead(replica, application);
     struct encoded_command encoded;
     application->position += command_codec_read(payload->bytes + application->position,
                                                 payload->size - application->position, &encoded);
@@ -237,6 +266,11 @@ static bool is_ahead_of_short_log(const struct replica *replica)
 {
     return space_waits_for_checkpoint(replica) &&
            map_get_meta(replica->map)->applied_index >= raft_get_durable(replica->raft);
+}
+
+bool apply_is_due(const struct replica *replica)
+{
+    return raft_get_commit(replica->raft) > map_get_meta(replica->map)->applied_index;
 }
 
 bool apply_committed(struct replica *replica)

@@ -165,10 +165,36 @@ void batch_add_read(struct replica *replica, struct replica_client *client, uint
 
 /* ---- sealing ------------------------------------------------------------------------------------- */
 
+static uint32_t commands_bytes(const struct batch *batch)
+{
+    return batch->payload->size - ENTRY_HEADER_BYTES;
+}
+
+/* When the next entry leaves: at once if none is on its way; else when it is as large as those that are. So
+ * one client alone waits for nobody, and many make large entries, each of which costs a commit on every node,
+ * while disks and links are kept busy.
+ *
+ * What is committed is on its way no more: the next may leave before that is applied. But clients are not to
+ * be taken from faster than they are answered. */
+static bool may_seal(const struct replica *replica, const struct batch *next)
+{
+    uint32_t limit = replica->options.entries_in_flight_max;
+    uint64_t commit = raft_get_commit(replica->raft);
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    for (const struct batch *batch = replica->in_flight.first; batch != NULL; batch = batch->next) {
+        count += batch->id.index > commit ? 1 : 0;
+        bytes += batch->id.index > commit ? commands_bytes(batch) : 0;
+    }
+    bool may_be_small = next->next != NULL || !replica->options.gather_commands;
+    return count < limit && (may_be_small || commands_bytes(next) >= bytes) &&
+           replica->in_flight.count < 2 * limit;
+}
+
 void batch_seal(struct replica *replica)
 {
     while (replica->unsealed.first != NULL && replica_leads(replica) &&
-           replica->in_flight.count < replica->options.entries_in_flight_max &&
+           may_seal(replica, replica->unsealed.first) &&
            (replica->map == NULL || !map_is_full(replica->map))) {
         struct batch *batch = replica->unsealed.first;
         struct entry_header header = {

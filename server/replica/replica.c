@@ -334,6 +334,13 @@ static void note_leader_change(struct replica *replica)
     replica->redispatch = true;
 }
 
+static void send_now(const struct replica *replica)
+{
+    if (replica->io.send_now != NULL) {
+        replica->io.send_now(replica->io.context);
+    }
+}
+
 /* Sealing, sending, persisting, applying and answering, until nothing more can be done now. */
 static void work(struct replica *replica)
 {
@@ -347,6 +354,11 @@ static void work(struct replica *replica)
         batch_seal(replica);
         reads_ask(replica);
         persist_take_ready(replica);
+        if (apply_is_due(replica)) {
+            /* Disks and other nodes go on with the newer entries while this one applies the older. */
+            send_now(replica); /* first: theirs is the longer way */
+            persist_submit(replica);
+        }
         bool applied = apply_committed(replica);
         reads_serve(replica);
         reads_ask(replica); /* rounds may have become free */

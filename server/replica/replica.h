@@ -65,6 +65,8 @@ struct replica_io {
     /* Sends a message to a peer, or drops it when there is no connection. The message is the caller's: encode
      * or copy it now. Raft messages for one peer that arrive do so in order. */
     void (*send)(void *context, uint64_t peer, const struct bus_message *message);
+    /* What was sent so far should leave now: the turn goes on with work of its own. May be NULL. */
+    void (*send_now)(void *context);
     /* Takes a job until replica_on_disk_job_done(). */
     void (*submit)(void *context, struct disk_job *job);
     /* There is output to take from this client, or its state (wants input, closing) changed. Once per turn
@@ -120,6 +122,7 @@ struct replica_options {
     uint32_t parking_ms;            /* how long a command waits for a leader before -CLUSTERDOWN: 1000 */
     uint32_t command_timeout_ms;    /* before -UNKNOWN: 5000 */
     uint32_t entries_in_flight_max; /* entries of this leader that are proposed and not committed */
+    bool gather_commands;           /* a further entry leaves only when it is as large as those together */
     /* an entry is sealed when it has this many bytes (one larger command still fits) */
     uint32_t entry_bytes_max;
     uint64_t checkpoint_log_bytes; /* a checkpoint starts after this many bytes of applied log: 64 MiB */

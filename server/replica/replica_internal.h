@@ -129,6 +129,8 @@ struct batch_list {
 /* A committed entry of commands that is being applied, perhaps over several turns: a few small commands can
  * be much work. Between them reads see a part of the entry, which is committed like the rest; nothing else
  * does (applied index, digests that are shown, checkpoints). */
+enum { APPLY_AHEAD = 8 };
+
 struct application {
     bool active;
     struct raft_entry entry; /* with a reference to its payload */
@@ -137,6 +139,10 @@ struct application {
     uint32_t next_command, commands_count;
     size_t position; /* of the next command, in the payload */
     uint64_t log_time_ms;
+    /* Commands whose memory is being fetched: up to this one their places, half as far their entries. */
+    uint32_t ahead_command;
+    size_t ahead_position;
+    uint64_t ahead_hashes[2 * APPLY_AHEAD]; /* of their keys, by command number */
 };
 
 /* ---- reads.c ------------------------------------------------------------------------------------- */
@@ -518,6 +524,7 @@ void persist_send(struct replica *replica, const struct raft_message *message);
 void persist_destroy(struct replica *replica);
 
 /* apply.c */
+bool apply_is_due(const struct replica *replica);
 bool apply_committed(struct replica *replica); /* true: applied something */
 void apply_destroy(struct replica *replica);
 void apply_maybe_checkpoint(struct replica *replica);

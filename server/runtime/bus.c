@@ -280,6 +280,15 @@ static void hand_snapshot_over(struct bus *bus)
     bus_let_go(bus, link);
 }
 
+void bus_send_now(struct bus *bus)
+{
+    for (struct bus_peer *peer = bus->peers; peer != NULL; peer = peer->next) {
+        if (peer->dialled != NULL) {
+            bus_link_send_now(peer->dialled);
+        }
+    }
+}
+
 void bus_flush(struct bus *bus)
 {
     for (struct bus_peer *peer = bus->peers; peer != NULL; peer = peer->next) {

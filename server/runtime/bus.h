@@ -56,6 +56,8 @@ void bus_destroy(struct bus *bus); /* NULL is allowed */
 
 /* io.send. */
 void bus_send(struct bus *bus, uint64_t peer, const struct bus_message *message);
+/* io.send_now: writes what the sockets take, and calls nobody back. */
+void bus_send_now(struct bus *bus);
 /* After the end of the turn: follows the replica's peers, and sends. */
 void bus_flush(struct bus *bus);
 

@@ -119,23 +119,42 @@ void bus_link_queue(struct bus_link *link, const struct bus_message *message)
     bus_codec_encode(&link->output, message);
 }
 
-void bus_link_flush(struct bus_link *link)
+static bool may_send(const struct bus_link *link)
+{
+    return !link->closed && !link->connecting && !link->writing;
+}
+
+/* As much as the socket takes. False: it is broken, errno says how. */
+static bool send_some(struct bus_link *link)
 {
     size_t size = byte_buffer_size(&link->output);
 
-    if (link->closed || link->connecting || link->writing) {
+    if (size == 0) {
+        return true;
+    }
+    ssize_t sent = send(link->file, byte_buffer_front(&link->output), size, MSG_NOSIGNAL);
+
+    if (sent > 0) {
+        byte_buffer_consume(&link->output, (size_t)sent);
+    }
+    return sent >= 0 || errno == EAGAIN || errno == EINTR;
+}
+
+void bus_link_send_now(struct bus_link *link)
+{
+    if (may_send(link)) {
+        (void)send_some(link); /* a broken one is found again when it is flushed */
+    }
+}
+
+void bus_link_flush(struct bus_link *link)
+{
+    if (!may_send(link)) {
         return;
     }
-    if (size > 0) {
-        ssize_t sent = send(link->file, byte_buffer_front(&link->output), size, MSG_NOSIGNAL);
-
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            finish(link, BUS_LINK_BROKEN, strerror(errno));
-            return;
-        }
-        if (sent > 0) {
-            byte_buffer_consume(&link->output, (size_t)sent);
-        }
+    if (!send_some(link)) {
+        finish(link, BUS_LINK_BROKEN, strerror(errno));
+        return;
     }
     if (byte_buffer_size(&link->output) > 0) {
         set_writing(link, true);

@@ -53,6 +53,8 @@ void bus_link_destroy(struct bus_link *link);
 void bus_link_set_deadline(struct bus_link *link, uint32_t ms);
 /* Queues a frame; bus_link_flush() sends. */
 void bus_link_queue(struct bus_link *link, const struct bus_message *message);
+/* Writes once, and calls nobody back. */
+void bus_link_send_now(struct bus_link *link);
 /* Writes once. A broken link reports its end. */
 void bus_link_flush(struct bus_link *link);
 /* Closes once what is queued has been sent, in a second at most; the end is not reported. */

@@ -94,9 +94,9 @@ const struct setting config_settings[] = {
 
     {GROUP_STORAGE, "data", SETTING_TEXT, AT(data), "kvd-data", 0, 0, NULL, "DIRECTORY",
      "Where everything is kept. Created if missing. On a local filesystem, used by one kvd."},
-    {GROUP_STORAGE, "entries-in-flight", SETTING_NUMBER, AT(entries_in_flight), "2", 1, 64, NULL, "NUMBER",
+    {GROUP_STORAGE, "entries-in-flight", SETTING_NUMBER, AT(entries_in_flight), "4", 1, 64, NULL, "NUMBER",
      "Log entries of the leader on their way to a majority at one time. Commands that arrive meanwhile "
-     "share the next one."},
+     "share the next one, which leaves when it is as large as those on their way, or when none is."},
     {GROUP_STORAGE, "entry-bytes", SETTING_SIZE, AT(entry_bytes), "1MiB", 4 * KIB, 16 * MIB, NULL, "SIZE",
      "A log entry takes no more commands when it has this many bytes."},
     {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "64MiB", 64 * KIB,

@@ -57,6 +57,15 @@ static void io_send(void *context, uint64_t peer, const struct bus_message *mess
     bus_send(((struct runtime *)context)->bus, peer, message);
 }
 
+static void io_send_now(void *context)
+{
+    struct bus *bus = ((struct runtime *)context)->bus;
+
+    if (bus != NULL) {
+        bus_send_now(bus);
+    }
+}
+
 static void io_submit(void *context, struct disk_job *job)
 {
     disk_workers_submit(((struct runtime *)context)->workers, job);
@@ -402,6 +411,7 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
     const struct replica_io io = {
         .context = runtime,
         .send = io_send,
+        .send_now = io_send_now,
         .submit = io_submit,
         .client_ready = io_client_ready,
         .stop = io_stop,
@@ -430,6 +440,7 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
         .parking_ms = (uint32_t)config->parking_ms,
         .command_timeout_ms = (uint32_t)config->command_timeout_ms,
         .entries_in_flight_max = (uint32_t)config->entries_in_flight,
+        .gather_commands = true,
         .entry_bytes_max = (uint32_t)config->entry_bytes,
         .checkpoint_log_bytes = config->checkpoint_log_bytes,
         .checkpoint_idle_ms = (uint32_t)config->checkpoint_idle_ms,

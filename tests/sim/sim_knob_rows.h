@@ -17,6 +17,7 @@ SIM_KNOB(unreachable_delay_ms, 20, 1, 200, 300, "delay of an election after a co
 SIM_KNOB(parking_ms, 1000, 10, 2000, 500, "how long commands wait for a leader")
 SIM_KNOB(command_timeout_ms, 5000, 200, 8000, 500, "when the outcome of a write is given up")
 SIM_KNOB(entries_in_flight, 4, 1, 16, 500, "entries of the leader that are not committed")
+SIM_KNOB(small_entries, 0, 1, 1, 500, "1: an entry leaves though those on their way are larger")
 SIM_KNOB(entry_bytes, 1048576, 64, 65536, 400, "size at which an entry is sealed")
 SIM_KNOB(append_bytes, 1048576, 100, 20000, 400, "payload of one APPEND")
 SIM_KNOB(inflight_messages, 64, 1, 16, 400, "APPENDs without an answer, for each follower")

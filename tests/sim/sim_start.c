@@ -94,6 +94,7 @@ static void fill_limits(const struct sim *sim, struct replica_options *options)
     options->parking_ms = (uint32_t)knobs->parking_ms;
     options->command_timeout_ms = (uint32_t)knobs->command_timeout_ms;
     options->entries_in_flight_max = (uint32_t)knobs->entries_in_flight;
+    options->gather_commands = knobs->small_entries == 0;
     options->entry_bytes_max = (uint32_t)knobs->entry_bytes;
     options->checkpoint_log_bytes = knobs->checkpoint_log_bytes;
     if (knobs->short_tail_bytes != 0 && knobs->short_tail_bytes < options->checkpoint_log_bytes) {

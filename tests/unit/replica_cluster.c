@@ -155,6 +155,13 @@ static void note_map_replaced(void *context)
     ((struct cluster_node *)context)->maps_replaced++;
 }
 
+static void note_send_now(void *context)
+{
+    struct cluster_node *node = context;
+    node->sent_now_last = cluster_status(node).last.index;
+    node->sent_now_applied = map_get_meta(replica_map(node->replica))->applied_index;
+}
+
 static void fill_view(void *context, struct node_view *view)
 {
     (void)context;
@@ -257,6 +264,7 @@ bool cluster_start_node(struct cluster_node *node)
     struct replica_io io = {
         .context = node,
         .send = send_message,
+        .send_now = note_send_now,
         .submit = submit_job,
         .client_ready = client_ready,
         .stop = stop_node,

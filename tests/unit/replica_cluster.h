@@ -85,6 +85,8 @@ struct cluster_node {
     struct byte_buffer events; /* what it logged: "event fields\n" */
     uint64_t starts_count;
     uint32_t maps_replaced; /* times that it was said that old maps are to be removed */
+    /* When it last said that messages should leave now: its last entry, and the last applied one. */
+    uint64_t sent_now_last, sent_now_applied;
 };
 
 struct cluster_client {

@@ -51,9 +51,14 @@ static void commands_are_read_back_one_after_the_other(void **state)
     assert_int_equal(views[0].size, 4);
     assert_memory_equal(views[0].bytes, "a\r\nb", 4);
     assert_int_equal(views[1].size, 0);
+    struct argument one;
+    assert_true(command_codec_first_argument(&command, &one));
+    assert_int_equal(one.size, 4);
+    assert_memory_equal(one.bytes, "a\r\nb", 4);
     assert_int_equal(command_codec_read(bytes + first, second, &command), second);
     assert_int_equal(command.opcode, 65535);
     assert_int_equal(command.arguments_count, 0);
+    assert_false(command_codec_first_argument(&command, &one));
     assert_int_equal(command_codec_read(bytes + first + second, 0, &command), 0);
 }
 

@@ -91,6 +91,66 @@ static void test_commands_gather_while_the_allowed_entries_are_in_flight(void **
     cluster_destroy(cluster);
 }
 
+static bool has_sent_early(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return ((const struct cluster_node *)node)->sent_now_last != 0;
+}
+
+/* One client alone waits for nobody, and many share few entries. */
+static void test_an_entry_leaves_when_it_is_as_large_as_those_on_their_way(void **state)
+{
+    (void)state;
+    static const uint64_t ENTRIES[] = {1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4};
+    struct cluster *cluster = cluster_create(3, 2);
+    cluster->defaults.entries_in_flight_max = 4;
+    cluster->defaults.gather_commands = true;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    for (uint64_t id = 1; id <= 3; id++) {
+        cluster_link(cluster, id, leader->id)->held = true;
+    }
+    uint64_t before = last_index(leader);
+    for (size_t i = 0; i < sizeof ENTRIES / sizeof ENTRIES[0]; i++) {
+        cluster_send(client, "INCR n");
+        cluster_settle(cluster);
+        assert_int_equal(last_index(leader), before + ENTRIES[i]);
+    }
+    cluster_heal(cluster);
+    cluster_run(cluster, 100);
+    assert_int_equal(last_index(leader), before + 5);
+    assert_string_equal(cluster_ask(leader, "GET n"), "$2\r\n20\r\n");
+    cluster_destroy(cluster);
+}
+
+/* The disks and the other nodes work on the next entry while this node applies the one before. */
+static void test_an_entry_leaves_before_the_last_one_is_applied(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 2);
+    cluster->defaults.entries_in_flight_max = 1;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    for (uint64_t id = 1; id <= 3; id++) {
+        cluster_link(cluster, id, leader->id)->held = true;
+    }
+    uint64_t before = last_index(leader);
+    cluster_send(client, "INCR n");
+    cluster_settle(cluster);
+    cluster_send(client, "INCR n");
+    cluster_settle(cluster);
+    assert_int_equal(last_index(leader), before + 1);
+    leader->sent_now_last = 0;
+    cluster_heal(cluster);
+    cluster_run_until(cluster, has_sent_early, leader, 1000);
+    assert_int_equal(leader->sent_now_last, before + 2);
+    assert_int_equal(leader->sent_now_applied, before);
+    cluster_expect(client, ":1\r\n:2\r\n");
+    cluster_destroy(cluster);
+}
+
 static void test_an_entry_takes_no_more_commands_than_its_limit_of_bytes(void **state)
 {
     (void)state;
@@ -621,6 +681,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands_of_one_turn_share_one_entry),
         cmocka_unit_test(test_commands_gather_while_the_allowed_entries_are_in_flight),
+        cmocka_unit_test(test_an_entry_leaves_when_it_is_as_large_as_those_on_their_way),
+        cmocka_unit_test(test_an_entry_leaves_before_the_last_one_is_applied),
         cmocka_unit_test(test_an_entry_takes_no_more_commands_than_its_limit_of_bytes),
         cmocka_unit_test(test_a_pipeline_sees_each_of_its_writes_in_place),
         cmocka_unit_test(test_a_read_behind_a_write_in_flight_rides_in_a_later_entry),

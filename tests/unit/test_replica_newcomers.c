@@ -133,8 +133,9 @@ static void test_one_whose_joining_was_undone_asks_again(void **state)
 }
 
 /* Seed 2012: nobody has told a new leader that a node is dead; but nobody has told it that it lives. */
-/* Seed 1795667358722: the only voter lost the entry that added it, which its disk had not got yet. By its index
- * that entry is newer than all that the voter knows, so it refused nothing, and led on without the node. */
+/* Seed 1795667358722: the only voter lost the entry that added it, which its disk had not got yet. By its
+ * index that entry is newer than all that the voter knows, so it refused nothing, and led on without the
+ * node. */
 static void test_one_whose_joining_was_lost_asks_again(void **state)
 {
     (void)state;
