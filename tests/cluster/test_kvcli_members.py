@@ -9,7 +9,7 @@ import time
 import pytest
 
 from kvcli import INTERRUPTED, KVCLI, NOT_EXECUTED, OK, SERVER_ERROR, USAGE, Started, kvcli
-from kvd_cluster import wait_until
+from kvd_cluster import free_ports, wait_until
 from test_failover import report
 from growing import Growing
 from test_snapshot import SHORT_LOG, fill
@@ -65,6 +65,31 @@ def test_members_come_and_go_by_one_command_each(capsys):
         cluster.wait_until_equal()
         load.verify_on(cluster.leader())
         report(capsys, "phases of a replacement: %s" % " ".join(phases))
+
+
+def test_a_member_moves_to_another_address():
+    """kvcli address while it is down, for a follower and then for the one that led; a wrong one is corrected."""
+    with Growing(3, 3, RATHER_STEADY) as cluster:
+        cluster.start()
+        for node in (cluster.followers()[0], cluster.leader()):
+            node.kill9()
+            wait_until(cluster.leader, 40, "a leader")
+            old = bus_of(node)
+            result = kvcli(cluster.running, "address", node.id, "127.0.0.1:1")
+            assert result.returncode == OK and "node %d is reached at 127.0.0.1:1" % node.id in result.stdout, result
+            node.bus_port = free_ports(2)[1]
+            result = kvcli(cluster.running, "address", node.id, bus_of(node))
+            assert result.returncode == OK and "is reached at %s" % bus_of(node) in result.stdout, result
+            assert bus_of(node) != old
+            node.start()
+            wait_until(lambda: cluster.leader().status()["member_%d" % node.id].find("active=yes") > 0
+                       or cluster.leader() is node, 40, "node %d to be heard at its new address" % node.id)
+            wait_until(lambda: "connected=no" not in str(cluster.leader().status()), 40, "all connections")
+            cluster.leader().command("SET", "moved", str(node.id))
+        result = kvcli(cluster.nodes, "address", 9, "127.0.0.1:1")
+        assert result.returncode == SERVER_ERROR and "is not a member" in result.stderr, result
+        assert kvcli(cluster.nodes, "address", 1, "nowhere").returncode == USAGE
+        cluster.wait_until_equal()
 
 
 def test_what_is_refused_or_prevented_says_why():
