@@ -265,9 +265,10 @@ enum raft_membership_result {
     RAFT_MEMBERSHIP_NOT_READY,    /* the term's no-op is not committed yet: try again soon (pitfall 7) */
     RAFT_MEMBERSHIP_PENDING,      /* a change is under way: try again when it is done (pitfall 8) */
     RAFT_MEMBERSHIP_INVALID, /* joint, no voter, over RAFT_NODES_MAX nodes with those that leave, too long */
-    RAFT_MEMBERSHIP_FULL,    /* unstable_bytes_max: try again later */
 };
 /* Begins to change the membership to `target`, with new opaque bytes (copied; the former ones do not stay).
+ * unstable_bytes_max does not count: there is one change at a time, and proposals that use up all the room
+ * must not keep it out for ever.
  * On OK *id is the entry that was appended, C_old,new or at once C_new; it may yet be lost. */
 enum raft_membership_result raft_propose_membership(struct raft *raft, const struct raft_membership *target,
                                                     const uint8_t *opaque, uint32_t opaque_size,

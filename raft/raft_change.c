@@ -83,9 +83,6 @@ enum raft_membership_result raft_propose_membership(struct raft *raft, const str
         opaque_size > RAFT_MEMBERSHIP_BYTES_MAX - raft_membership_header_bytes(&step)) {
         return RAFT_MEMBERSHIP_INVALID;
     }
-    if (raft_replication_is_full(raft)) {
-        return RAFT_MEMBERSHIP_FULL;
-    }
     *id = append(raft, &step, opaque, opaque_size);
     return RAFT_MEMBERSHIP_OK;
 }

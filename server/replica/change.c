@@ -142,8 +142,6 @@ static bool propose(struct replica *replica, struct plan *plan)
     case RAFT_MEMBERSHIP_PENDING:
         return fail(plan, "TRYAGAIN a change of the members is under way: wait until RAFT STATUS shows "
                           "membership:stable");
-    case RAFT_MEMBERSHIP_FULL:
-        return fail(plan, "TRYAGAIN too much is on its way to the disks: try again in a moment");
     case RAFT_MEMBERSHIP_INVALID:
         return fail(plan, "ERR a cluster has %d members at most, those that leave included: remove one first",
                     RAFT_NODES_MAX);

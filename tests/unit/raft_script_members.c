@@ -21,8 +21,6 @@ static const char *describe_result(enum raft_membership_result result)
         return "refused: another one is under way";
     case RAFT_MEMBERSHIP_INVALID:
         return "refused: it makes no sense";
-    case RAFT_MEMBERSHIP_FULL:
-        return "refused: too much waits";
     }
     return "?";
 }

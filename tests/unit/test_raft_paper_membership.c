@@ -145,12 +145,19 @@ static void a_change_that_makes_no_sense_is_refused(void **state)
     assert_true(raft_transfer_leadership(f.raft, 2));
     assert_int_equal(raft_propose_membership(f.raft, &target, NULL, 0, &id), RAFT_MEMBERSHIP_TRANSFERRING);
     fixture_destroy(&f);
+}
 
+/* Seed 1795670004087: clients filled all the room that there was for proposals again and again, and kept the
+ * removal of a node out for as long as they wrote. */
+static void a_change_finds_room_where_proposals_find_none(void **state)
+{
+    (void)state;
     struct raft_config config = fixture_config();
     config.unstable_bytes_max = 10;
-    f = fixture_create_leader(&config, 3);
+    struct fixture f = fixture_create_leader(&config, 3);
     assert_int_equal(fixture_propose(&f, 20), RAFT_PROPOSE_OK);
-    assert_int_equal(raft_propose_membership(f.raft, &target, NULL, 0, &id), RAFT_MEMBERSHIP_FULL);
+    assert_int_equal(fixture_propose(&f, 1), RAFT_PROPOSE_FULL);
+    assert_int_equal(fixture_change(&f, FIXTURE_IDS(1, 2), NULL), RAFT_MEMBERSHIP_OK);
     fixture_destroy(&f);
 }
 
@@ -800,6 +807,7 @@ int main(void)
         cmocka_unit_test(pitfall_08_one_change_at_a_time),
         cmocka_unit_test(pitfall_07_no_change_before_an_entry_of_the_own_term_is_committed),
         cmocka_unit_test(a_change_that_makes_no_sense_is_refused),
+        cmocka_unit_test(a_change_finds_room_where_proposals_find_none),
         cmocka_unit_test(learners_and_opaque_bytes_change_in_one_entry),
         cmocka_unit_test(thesis_4_2_1_a_learner_counts_in_nothing),
         cmocka_unit_test(a_learner_never_campaigns),
