@@ -262,7 +262,8 @@ void formation_on_stored(struct replica *replica, const struct log_identity *ide
     }
     membership_start(replica);
     struct storage_error error;
-    if (!replica_start_raft(replica, &error)) {
-        replica_stop(replica, REPLICA_EXIT_START, error.text);
+    enum storage_status status = replica_start_raft(replica, &error);
+    if (status != STORAGE_OK) {
+        replica_stop(replica, replica_exit_at_start(status), error.text);
     }
 }

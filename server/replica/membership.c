@@ -160,8 +160,8 @@ static void collect(void *context, const struct log_entry *read)
         (struct raft_membership_entry){.id = {read->id.term, read->id.index}, .payload = payload};
 }
 
-bool membership_restore(const struct replica *replica, struct membership_list *list,
-                        struct storage_error *error)
+enum storage_status membership_restore(const struct replica *replica, struct membership_list *list,
+                                       struct storage_error *error)
 {
     struct raft_membership_entry first;
     struct log_store_state state;
@@ -170,7 +170,7 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
     if (!read_first(replica, &first)) {
         (void)snprintf(error->text, sizeof error->text,
                        "the map holds a membership of a form that this kvd does not know: upgrade this node");
-        return false;
+        return STORAGE_INCOMPATIBLE;
     }
     list->after_index = map_get_meta(replica->map)->applied_index;
     list->commit = list->commit < list->after_index ? list->after_index : list->commit;
@@ -185,7 +185,7 @@ bool membership_restore(const struct replica *replica, struct membership_list *l
     list->names_this_disk =
         replica->identity.members_count > 0 || /* it formed the cluster */
         (first.payload != NULL && is_named_in(replica, first.payload->bytes, first.payload->size));
-    return log_store_memberships(replica->options.log, collect, list, error) == STORAGE_OK;
+    return log_store_memberships(replica->options.log, collect, list, error);
 }
 
 void membership_list_deinit(struct membership_list *list)

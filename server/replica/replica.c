@@ -36,6 +36,12 @@ void replica_stop(struct replica *replica, enum replica_exit code, const char *r
     }
 }
 
+enum replica_exit replica_exit_at_start(enum storage_status status)
+{
+    assert(status != STORAGE_OK);
+    return status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_START;
+}
+
 /* A node that is about to hand leadership over takes nothing new; alone in its cluster it has nobody to hand
  * over to. */
 bool replica_leads(const struct replica *replica)
@@ -65,8 +71,9 @@ static void collect_run(void *context, uint64_t first_index, uint64_t term)
     list->runs[list->count++] = (struct raft_term_run){.first_index = first_index, .term = term};
 }
 
-static bool check_map_against_log(const struct map_meta *meta, const struct log_store_state *state,
-                                  struct storage_error *error)
+static enum storage_status check_map_against_log(const struct map_meta *meta,
+                                                 const struct log_store_state *state,
+                                                 struct storage_error *error)
 {
     if (meta->applied_index > state->last.index) {
         (void)snprintf(
@@ -74,7 +81,7 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
             "the map has applied entry %llu but the log ends at %llu: one of them was replaced or damaged; "
             "replace this node",
             (unsigned long long)meta->applied_index, (unsigned long long)state->last.index);
-        return false;
+        return STORAGE_CORRUPT;
     }
     if (meta->applied_index < state->base.index) {
         (void)snprintf(
@@ -82,9 +89,9 @@ static bool check_map_against_log(const struct map_meta *meta, const struct log_
             "the log begins after entry %llu but the map has applied only %llu: one of them was replaced or "
             "damaged; replace this node",
             (unsigned long long)state->base.index, (unsigned long long)meta->applied_index);
-        return false;
+        return STORAGE_CORRUPT;
     }
-    return true;
+    return STORAGE_OK;
 }
 
 static uint64_t value_or(uint64_t value, uint64_t otherwise)
@@ -114,30 +121,34 @@ static struct raft_config make_raft_config(const struct replica *replica)
 }
 
 /* The map is opened, and the core starts from what the log holds. */
-bool replica_start_raft(struct replica *replica, struct storage_error *error)
+enum storage_status replica_start_raft(struct replica *replica, struct storage_error *error)
 {
     assert(replica->raft == NULL && replica->identity.formation == LOG_FORMATION_FORMED);
-    replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], error);
-    if (replica->map == NULL) {
-        return false;
+    enum storage_status status =
+        replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &replica->map, error);
+    if (status != STORAGE_OK) {
+        return status;
     }
     struct log_store_state state;
     log_store_get_state(replica->options.log, &state);
     const struct map_meta *meta = map_get_meta(replica->map);
     replica->shown_digest = meta->digest;
-    if (!versions_check_start(replica, error) || !check_map_against_log(meta, &state, error)) {
-        return false;
-    }
     struct run_list list = {0};
-    if (log_store_term_runs(replica->options.log, collect_run, &list, error) != STORAGE_OK) {
-        free(list.runs);
-        return false;
+    struct membership_list memberships = {0};
+    status = versions_check_start(replica, error);
+    if (status == STORAGE_OK) {
+        status = check_map_against_log(meta, &state, error);
     }
-    struct membership_list memberships;
-    if (!membership_restore(replica, &memberships, error)) {
+    if (status == STORAGE_OK) {
+        status = log_store_term_runs(replica->options.log, collect_run, &list, error);
+    }
+    if (status == STORAGE_OK) {
+        status = membership_restore(replica, &memberships, error);
+    }
+    if (status != STORAGE_OK) {
         membership_list_deinit(&memberships);
         free(list.runs);
-        return false;
+        return status;
     }
     struct raft_restore restore = {
         .hard_state = {.term = state.hard_state.term, .vote = state.hard_state.vote},
@@ -179,7 +190,7 @@ bool replica_start_raft(struct replica *replica, struct storage_error *error)
                 (unsigned long long)state.hard_state.term, (unsigned long long)state.base.index + 1,
                 (unsigned long long)state.last.index, (unsigned long long)restore.commit,
                 (unsigned long long)restore.applied);
-    return true;
+    return STORAGE_OK;
 }
 
 static void take_configured(struct replica *replica)
@@ -195,8 +206,8 @@ static void take_configured(struct replica *replica)
     replica->options.members = NULL;
 }
 
-struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
-                               uint64_t now_ms, uint64_t wall_clock_ms, struct storage_error *error)
+static struct replica *allocate(const struct replica_options *options, const struct replica_io *io,
+                                uint64_t now_ms, uint64_t wall_clock_ms)
 {
     struct replica *replica = calloc(1, sizeof *replica);
     if (replica == NULL) {
@@ -216,14 +227,27 @@ struct replica *replica_create(const struct replica_options *options, const stru
     }
     take_configured(replica);
     replica->options.listeners = NULL;
-    membership_start(replica);
-    join_start(replica);
-    formation_start(replica);
-    if (replica->identity.formation == LOG_FORMATION_FORMED && !replica_start_raft(replica, error)) {
-        replica_destroy(replica);
-        return NULL;
-    }
     return replica;
+}
+
+enum storage_status replica_create(const struct replica_options *options, const struct replica_io *io,
+                                   uint64_t now_ms, uint64_t wall_clock_ms, struct replica **replica,
+                                   struct storage_error *error)
+{
+    struct replica *created = allocate(options, io, now_ms, wall_clock_ms);
+    enum storage_status status = STORAGE_OK;
+    membership_start(created);
+    join_start(created);
+    formation_start(created);
+    if (created->identity.formation == LOG_FORMATION_FORMED) {
+        status = replica_start_raft(created, error);
+    }
+    if (status != STORAGE_OK) {
+        replica_destroy(created);
+        return status;
+    }
+    *replica = created;
+    return STORAGE_OK;
 }
 
 void replica_destroy(struct replica *replica)

@@ -34,8 +34,11 @@ enum replica_exit {
     REPLICA_EXIT_START = 3,   /* cannot start: a port in use, a directory that is not ours ... */
     REPLICA_EXIT_REFUSED = 4, /* the cluster refuses this node: wrong or empty disk, another cluster */
     REPLICA_EXIT_DISK = 5,    /* a write failed: start again, or replace the node if it fails again */
-    REPLICA_EXIT_CORRUPT = 6, /* what is on disk is damaged */
+    REPLICA_EXIT_CORRUPT = 6, /* what is on disk is damaged: starting again does not help */
 };
+
+/* What a node that cannot start ends with, by what its storage said. */
+enum replica_exit replica_exit_at_start(enum storage_status status);
 
 struct replica_client;
 
@@ -110,9 +113,9 @@ struct replica_options {
 
     struct log_store *log;        /* both stay the caller's */
     struct log_identity identity; /* as stored; disk_id is set and durable */
-    /* Opened when the cluster is formed (the map's hash seed is the cluster's): returns NULL and fills
-     * error. */
-    struct map *(*open_map)(void *context, uint64_t hash_seed, struct storage_error *error);
+    /* Opened when the cluster is formed (the map's hash seed is the cluster's). Errors as of map_open(). */
+    enum storage_status (*open_map)(void *context, uint64_t hash_seed, struct map **map,
+                                    struct storage_error *error);
     const char *data_directory; /* for INFO */
     const char *config_file;
 
@@ -151,9 +154,12 @@ struct replica_options {
 
 struct replica;
 
-/* Starts from what the log holds. NULL: *error says why. */
-struct replica *replica_create(const struct replica_options *options, const struct replica_io *io,
-                               uint64_t now_ms, uint64_t wall_clock_ms, struct storage_error *error);
+/* Starts from what the log holds. Otherwise *error says why, and the status what for: STORAGE_CORRUPT, log or
+ * map is damaged or they do not belong together; STORAGE_INCOMPATIBLE, a newer kvd wrote them; else as of
+ * map_open(). */
+enum storage_status replica_create(const struct replica_options *options, const struct replica_io *io,
+                                   uint64_t now_ms, uint64_t wall_clock_ms, struct replica **replica,
+                                   struct storage_error *error) STORAGE_MUST_CHECK;
 /* No disk job may be out. Closes the map. */
 void replica_destroy(struct replica *replica);
 

@@ -607,11 +607,12 @@ bool hello_refuse(struct bus_message *refused, enum bus_refusal code, const char
 /* membership.c */
 /* Before the core is there: takes the members that were configured, or that formed the cluster. */
 void membership_start(struct replica *replica);
-/* What the map and the log hold. False: *error says why. Either way membership_list_deinit(). */
 /* raft_config.is_this_node, for a replica: by its disk. */
 bool membership_names_this_disk(const void *replica, const uint8_t *book, uint32_t size);
-bool membership_restore(const struct replica *replica, struct membership_list *list,
-                        struct storage_error *error) STORAGE_MUST_CHECK;
+/* What the map and the log hold. STORAGE_INCOMPATIBLE: it cannot be read; else as of log_store_memberships().
+ * In any case membership_list_deinit(). */
+enum storage_status membership_restore(const struct replica *replica, struct membership_list *list,
+                                       struct storage_error *error) STORAGE_MUST_CHECK;
 void membership_list_deinit(struct membership_list *list);
 /* In the membership in effect; while voters change: of the new ones. */
 bool membership_is_voter(const struct replica *replica, uint64_t node_id);
@@ -688,8 +689,9 @@ void versions_fill_hello(const struct replica *replica, struct bus_hello *hello)
 bool versions_check_bus(const struct bus_hello *hello, struct bus_message *refused);
 bool versions_check_rules(const struct replica *replica, const struct bus_hello *hello,
                           struct bus_message *refused);
-/* False: the map goes by rules that this node does not know; *error says so. */
-bool versions_check_start(const struct replica *replica, struct storage_error *error);
+/* STORAGE_INCOMPATIBLE: the map goes by rules that this node does not know. */
+enum storage_status versions_check_start(const struct replica *replica,
+                                         struct storage_error *error) STORAGE_MUST_CHECK;
 /* A book that is about to be proposed remembers that this member was removed, if all know such books. */
 void versions_remember_removed(const struct replica *replica, struct members *members, uint64_t node_id);
 
@@ -704,7 +706,9 @@ void join_on_unknown(struct replica *replica);
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);
 void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
-bool replica_start_raft(struct replica *replica, struct storage_error *error);
+/* Errors as of replica_create(). */
+enum storage_status replica_start_raft(struct replica *replica,
+                                       struct storage_error *error) STORAGE_MUST_CHECK;
 bool replica_leads(const struct replica *replica);
 
 #endif

@@ -274,13 +274,17 @@ bool snapshot_on_installed(struct replica *replica)
     struct storage_error error = {{0}};
     assert(snapshots->state == SNAPSHOT_INSTALLING && !replica->checkpoint_out &&
            !replica->application.active);
-    replica->checkpoint = NULL; /* frozen, but never to be written */
-    snapshots->retired[snapshots->retired_count++] = replica->map;
-    replica->map = replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &error);
-    if (replica->map == NULL) {
-        replica_stop(replica, REPLICA_EXIT_CORRUPT, error.text);
+    struct map *opened = NULL;
+    enum storage_status status =
+        replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &opened, &error);
+    if (status != STORAGE_OK) { /* the turn ends with the map that it began with */
+        replica_stop(replica, status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
+                     error.text);
         return false;
     }
+    replica->checkpoint = NULL; /* frozen, but never to be written */
+    snapshots->retired[snapshots->retired_count++] = replica->map;
+    replica->map = opened;
     const struct map_meta *meta = map_get_meta(replica->map);
     assert(meta->applied_index == snapshots->upto.index);
     snapshot_close_retired(replica);

@@ -123,18 +123,18 @@ bool versions_check_rules(const struct replica *replica, const struct bus_hello 
     return true;
 }
 
-bool versions_check_start(const struct replica *replica, struct storage_error *error)
+enum storage_status versions_check_start(const struct replica *replica, struct storage_error *error)
 {
     uint32_t used = map_get_meta(replica->map)->rules_version;
     if (used <= versions_known(replica)) {
-        return true;
+        return STORAGE_OK;
     }
     (void)snprintf(
         error->text, sizeof error->text,
         "the data goes by rules of version %" PRIu32 ", and this kvd knows them up to version %" PRIu32
         ": start this node with a newer kvd. All members had been upgraded; from there no way leads back",
         used, versions_known(replica));
-    return false;
+    return STORAGE_INCOMPATIBLE;
 }
 
 /* ---- what depends on them ------------------------------------------------------------------------ */

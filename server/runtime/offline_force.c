@@ -29,7 +29,7 @@ static int fail(const char *where, const char *text, enum storage_status status)
 {
     (void)fprintf(stderr, "kvd: force-new-cluster: %s%s%s. Nothing was changed.\n", where,
                   where[0] == '\0' ? "" : ": ", text);
-    return status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_START;
+    return (int)replica_exit_at_start(status);
 }
 
 /* ---- opening ------------------------------------------------------------------------------------- */

@@ -150,7 +150,8 @@ static void io_fill_view(void *context, struct node_view *view)
     streams_fill_view(runtime->streams, view);
 }
 
-static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage_error *error)
+static enum storage_status io_open_map(void *context, uint64_t hash_seed, struct map **map,
+                                       struct storage_error *error)
 {
     struct runtime *runtime = context;
     uint64_t generation = log_store_map_generation(runtime->startup.log);
@@ -161,9 +162,8 @@ static struct map *io_open_map(void *context, uint64_t hash_seed, struct storage
         .buffer_bytes_max = (size_t)runtime->config->write_buffer_bytes,
         .reserve_bytes = runtime->config->disk_reserve_bytes,
     };
-    struct map *map = NULL;
 
-    return map_open(&options, &map, error) == STORAGE_OK ? map : NULL;
+    return map_open(&options, map, error);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -404,7 +404,7 @@ static bool make_loop(struct runtime *runtime)
            event_add(&runtime->signal_event, NULL) == 0 && event_add(&runtime->disk_event, NULL) == 0;
 }
 
-static bool make_replica(struct runtime *runtime, struct storage_error *error)
+static enum storage_status make_replica(struct runtime *runtime, struct storage_error *error)
 {
     const struct config *config = runtime->config;
     struct bus_listener_address announced[BUS_LISTENERS_MAX];
@@ -461,9 +461,8 @@ static bool make_replica(struct runtime *runtime, struct storage_error *error)
     startup_random(&options.seed, sizeof options.seed);
     startup_random(options.new_cluster_id, sizeof options.new_cluster_id);
     loop_read_clocks(&runtime->loop);
-    runtime->loop.replica =
-        replica_create(&options, &io, runtime->loop.now_ms, runtime->loop.wall_clock_ms, error);
-    return runtime->loop.replica != NULL;
+    return replica_create(&options, &io, runtime->loop.now_ms, runtime->loop.wall_clock_ms,
+                          &runtime->loop.replica, error);
 }
 
 static void open_doors(struct runtime *runtime)
@@ -546,8 +545,10 @@ struct runtime *runtime_create(const struct config *config, struct startup_probl
         runtime_destroy(runtime);
         return NULL;
     }
-    if (!make_replica(runtime, &error)) {
-        problem->code = REPLICA_EXIT_START;
+    enum storage_status status = make_replica(runtime, &error);
+
+    if (status != STORAGE_OK) {
+        problem->code = replica_exit_at_start(status);
         (void)snprintf(problem->text, sizeof problem->text, "%s", error.text);
         runtime_destroy(runtime);
         return NULL;

@@ -98,11 +98,6 @@ static bool open_sockets(const struct config *config, struct startup *startup,
     return true;
 }
 
-static enum replica_exit exit_code(enum storage_status status)
-{
-    return status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_START;
-}
-
 /* A new directory gets its disk id before anything else can happen with it. */
 static bool make_identity(const struct config *config, struct startup *startup,
                           struct startup_problem *problem)
@@ -115,7 +110,7 @@ static bool make_identity(const struct config *config, struct startup *startup,
     }
     enum storage_status status = log_store_write_identity(startup->log, &startup->identity, &error);
 
-    return status == STORAGE_OK || fail(problem, exit_code(status), "%s", error.text);
+    return status == STORAGE_OK || fail(problem, replica_exit_at_start(status), "%s", error.text);
 }
 
 /* Members of a cluster reach each other, whatever the setting `cluster` says by now. */
@@ -138,7 +133,7 @@ static bool read_identity(const struct config *config, struct startup *startup,
     enum storage_status status = log_store_read_identity(startup->log, &startup->identity, &found, &error);
 
     if (status != STORAGE_OK) {
-        return fail(problem, exit_code(status), "%s", error.text);
+        return fail(problem, replica_exit_at_start(status), "%s", error.text);
     }
     if (!found) {
         return make_identity(config, startup, problem);
@@ -160,7 +155,7 @@ static bool open_data(const struct config *config, struct startup *startup, stru
     enum storage_status status = data_directory_open(config->data, &startup->directory, &error);
 
     if (status != STORAGE_OK) {
-        return fail(problem, exit_code(status), "%s", error.text);
+        return fail(problem, replica_exit_at_start(status), "%s", error.text);
     }
     const struct log_store_options options = {
         .directory = data_directory_log_path(startup->directory),
@@ -170,14 +165,14 @@ static bool open_data(const struct config *config, struct startup *startup, stru
 
     status = log_store_open(&options, &startup->log, &error);
     if (status != STORAGE_OK) {
-        return fail(problem, exit_code(status), "%s", error.text);
+        return fail(problem, replica_exit_at_start(status), "%s", error.text);
     }
     if (!read_identity(config, startup, problem)) {
         return false;
     }
     status =
         data_directory_remove_other_maps(startup->directory, log_store_map_generation(startup->log), &error);
-    return status == STORAGE_OK || fail(problem, exit_code(status), "%s", error.text);
+    return status == STORAGE_OK || fail(problem, replica_exit_at_start(status), "%s", error.text);
 }
 
 bool startup_begin(const struct config *config, struct startup *startup, struct startup_problem *problem)

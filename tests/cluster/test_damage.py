@@ -3,6 +3,8 @@ on, and what is altered is not served."""
 
 import mmap
 import os
+import shutil
+import struct
 
 import pytest
 
@@ -49,6 +51,30 @@ def flip(node, folder, text):
             file.write(bytes([byte[0] ^ 1]))
 
 
+def damage_meta_record(victim):
+    """In what lies on the disk, LMDB's leaf: the record's name, then its form and what follows."""
+    flip(victim, "map-1", b"meta" + struct.pack("<I", 1))
+
+
+def overwrite_head(victim):
+    with open(os.path.join(victim.directory, "map-1", "data.mdb"), "r+b") as file:
+        file.write(b"x" * 8192)
+
+
+def put_old_log_back(victim):
+    """The map has got further since."""
+    path = os.path.join(victim.directory, "log", "data.mdb")
+    shutil.copy(path, path + ".old")
+    victim.start()
+    leader = victim.cluster.wait_for_leader()
+    for number in range(10):
+        assert leader.command("SET", "later:%d" % number, "1") == "OK"
+    last = leader.status()["last_index"]
+    wait_until(lambda: (victim.status() or {}).get("map_durable_index", 0) >= last, 60, "a checkpoint")
+    victim.kill9()
+    os.rename(path + ".old", path)
+
+
 def wait_for_damage(node, words):
     wait_until(lambda: (node.status() or {}).get("damage"), 60, "the damage to be found")
     assert words in node.status()["damage"]
@@ -82,6 +108,25 @@ def test_pitfall_27_a_flipped_bit_is_found_and_named(folder, running):
             assert node.wait_exit() == EXIT_CORRUPT
             assert "wrong checksum" in node.last_log()
         assert leader.command("SET", "after", "1") == "OK"
+
+
+@pytest.mark.parametrize("damage, words", [
+    (damage_meta_record, 'the record "meta" is damaged'),
+    (overwrite_head, "not an LMDB file"),
+    (put_old_log_back, "the map has applied entry"),
+])
+def test_damage_that_is_found_at_the_start_is_told_from_a_start_that_may_be_tried_again(damage, words):
+    """Code 6 and what it is, each time: systemd does not start the node again."""
+    with Cluster(3, SETTINGS) as cluster:
+        fill(cluster)
+        victim = cluster.followers()[0]
+        victim.kill9()
+        damage(victim)
+        for _ in range(2):
+            victim.start()
+            assert victim.wait_exit() == EXIT_CORRUPT, victim.last_log()
+            assert words in victim.last_log()
+        assert cluster.wait_for_leader().command("GET", "key:77") == value_of(77).encode()
 
 
 def test_pitfall_27_a_leader_whose_map_is_damaged_is_replaced_by_one_command():

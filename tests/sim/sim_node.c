@@ -226,9 +226,8 @@ void sim_node_start(struct sim_node *node)
     node->state = SIM_NODE_RUNNING;
     node->wake_us = UINT64_MAX;
     sim_trace(sim, node, SIM_TRACE_STORY, "starts");
-    node->replica =
-        replica_create(&start.options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &error);
-    if (node->replica == NULL) {
+    if (replica_create(&start.options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &node->replica,
+                       &error) != STORAGE_OK) {
         sim_start_refused(node, &error);
     }
     node->asks_to_join = false;

@@ -21,7 +21,8 @@ void sim_start_refused(struct sim_node *node, const struct storage_error *error)
     sim_fail(node->sim, SIM_CORRECTNESS, "node %" PRIu64 " cannot start: %s", node->id, error->text);
 }
 
-static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
+static enum storage_status open_map(void *context, uint64_t hash_seed, struct map **map,
+                                    struct storage_error *error)
 {
     struct sim_node *node = context;
     char path[160];
@@ -33,8 +34,7 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
         .hash_seed = hash_seed,
         .buffer_bytes_max = node->sim->knobs.write_buffer_bytes,
     };
-    struct map *map = NULL;
-    return map_open(&options, &map, error) == STORAGE_OK ? map : NULL;
+    return map_open(&options, map, error);
 }
 
 static void open_log(struct sim_node *node, struct log_identity *identity)

@@ -168,7 +168,8 @@ static void fill_view(void *context, struct node_view *view)
     view->clients_max = 10000;
 }
 
-static struct map *open_map(void *context, uint64_t hash_seed, struct storage_error *error)
+static enum storage_status open_map(void *context, uint64_t hash_seed, struct map **map,
+                                    struct storage_error *error)
 {
     struct cluster_node *node = context;
     char *path = cluster_map_path(node, log_store_map_generation(node->log));
@@ -178,10 +179,9 @@ static struct map *open_map(void *context, uint64_t hash_seed, struct storage_er
         .hash_seed = hash_seed,
         .buffer_bytes_max = node->cluster->map_buffer_bytes_max,
     };
-    struct map *map = NULL;
-    enum storage_status status = map_open(&options, &map, error);
+    enum storage_status status = map_open(&options, map, error);
     free(path);
-    return status == STORAGE_OK ? map : NULL;
+    return status;
 }
 
 /* ---- nodes --------------------------------------------------------------------------------------- */
@@ -279,9 +279,9 @@ bool cluster_start_node(struct cluster_node *node)
     node->has_input = true;
     node->starts_count++;
     node->start_error = (struct storage_error){{0}};
-    node->replica =
-        replica_create(&options, &io, cluster->now_ms, cluster_node_wall_ms(node), &node->start_error);
-    if (node->replica == NULL) {
+    node->start_status = replica_create(&options, &io, cluster->now_ms, cluster_node_wall_ms(node),
+                                        &node->replica, &node->start_error);
+    if (node->start_status != STORAGE_OK) {
         log_store_close(node->log);
         node->log = NULL;
         return false;

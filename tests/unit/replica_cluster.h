@@ -66,7 +66,8 @@ struct cluster_node {
     bool stopped; /* by itself: with this code, for this reason */
     enum replica_exit stop_code;
     char stop_reason[600];
-    struct storage_error start_error; /* when cluster_start_node() gave false */
+    enum storage_status start_status; /* of the last cluster_start_node() */
+    struct storage_error start_error; /* when it gave false */
     uint32_t members_count;           /* configured; 0: all nodes of the cluster */
     uint64_t members[CLUSTER_NODES_MAX];
     uint64_t join;           /* not 0: its directory is new, and it asks the node with this id to be added */
@@ -146,7 +147,7 @@ uint64_t cluster_wall_ms(const struct cluster *cluster);
 /* ---- nodes ---- */
 
 struct cluster_node *cluster_node(struct cluster *cluster, uint64_t id);
-/* From what its directory holds. False: replica_create() refused, see start_error. */
+/* From what its directory holds. False: replica_create() refused, see start_status and start_error. */
 bool cluster_start_node(struct cluster_node *node);
 void cluster_start_all(struct cluster *cluster);
 void cluster_crash(struct cluster_node *node);

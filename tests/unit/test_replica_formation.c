@@ -1,10 +1,13 @@
 /* test_replica_formation.c: how a new cluster comes to be. */
 #include "replica_cluster.h"
+#include "temp_directory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -261,6 +264,30 @@ static void test_pitfall_28_a_wiped_member_is_refused_and_stops(void **state)
     }
 }
 
+/* Without its log a directory is new, until its map is opened. */
+static void test_a_new_cluster_does_not_begin_with_a_map_that_is_there(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(1, 22);
+    cluster->defaults.checkpoint_idle_ms = 10;
+    cluster_start_all(cluster);
+    struct cluster_node *node = cluster_node(cluster, 1);
+    (void)cluster_await_leader(cluster);
+    (void)cluster_ask(node, "SET k v");
+    cluster_run(cluster, 1000);
+    assert_true(map_durable_index(replica_map(node->replica)) > 0);
+    cluster_crash(node);
+    char *log = temp_directory_join(node->directory, "log/data.mdb");
+    assert_int_equal(unlink(log), 0);
+    free(log);
+    assert_true(cluster_start_node(node));
+    cluster_run(cluster, 1000);
+    assert_true(node->stopped);
+    assert_int_equal(node->stop_code, REPLICA_EXIT_CORRUPT);
+    assert_non_null(strstr(node->stop_reason, "the map has applied entry"));
+    cluster_destroy(cluster);
+}
+
 static void test_pitfall_28_an_old_disk_of_another_cluster_is_refused(void **state)
 {
     (void)state;
@@ -511,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_a_member_that_lost_its_disk_before_the_end_is_agreed_on_anew),
         cmocka_unit_test(test_a_new_proposal_needs_everybody_anew),
         cmocka_unit_test(test_pitfall_28_a_wiped_member_is_refused_and_stops),
+        cmocka_unit_test(test_a_new_cluster_does_not_begin_with_a_map_that_is_there),
         cmocka_unit_test(test_pitfall_28_an_old_disk_of_another_cluster_is_refused),
         cmocka_unit_test(test_differently_configured_members_do_not_form),
         cmocka_unit_test(test_the_members_of_a_formed_node_are_the_stored_ones),

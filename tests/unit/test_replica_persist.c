@@ -425,6 +425,7 @@ static void test_pitfall_12_a_map_that_is_ahead_of_the_log_is_refused(void **sta
     cluster_crash(node);
     copy_file(copy, log); /* somebody put an old log back */
     assert_false(cluster_start_node(node));
+    assert_int_equal(node->start_status, STORAGE_CORRUPT);
     assert_non_null(strstr(node->start_error.text, "the map has applied entry"));
     free(log);
     free(copy);
@@ -463,6 +464,7 @@ static void test_pitfall_12_a_log_that_begins_after_the_map_is_refused(void **st
     cluster_crash(node);
     copy_file(copy, map); /* somebody put an old map back */
     assert_false(cluster_start_node(node));
+    assert_int_equal(node->start_status, STORAGE_CORRUPT);
     assert_non_null(strstr(node->start_error.text, "the log begins after entry"));
     free(map);
     free(copy);

@@ -1,12 +1,15 @@
 /* test_replica_snapshot.c: members that are too far behind get the map as a whole; crashes and breaks at
  * every step. */
 #include "replica_cluster.h"
+#include "temp_directory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -96,6 +99,34 @@ static void expect_status(struct cluster_node *node, const char *lines)
     const char *status = cluster_ask(node, "RAFT STATUS");
     if (strstr(status, lines) == NULL) {
         fail_msg("%s is not in %s", lines, status);
+    }
+}
+
+static void test_a_loaded_map_that_cannot_be_opened_stops_the_node(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct cluster *cluster = make_cluster(3, 3, 33);
+        struct cluster_node *away = leave_behind(cluster);
+        cluster->disk_ms_max = 20;
+        assert_true(cluster_start_node(away));
+        while (!cluster_has_event(away, "snapshot-loaded")) {
+            cluster_run(cluster, 1);
+        }
+        assert_false(cluster_has_event(away, "snapshot-installed"));
+        char *path = temp_directory_join(away->directory, "map-2/data.mdb");
+        if (i == 0) {
+            assert_int_equal(truncate(path, 100), 0);
+        } else { /* as when no file can be opened */
+            assert_int_equal(unlink(path), 0);
+            assert_int_equal(mkdir(path, 0700), 0);
+        }
+        cluster_run(cluster, 1000);
+        assert_true(away->stopped);
+        assert_int_equal(away->stop_code, i == 0 ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK);
+        assert_non_null(strstr(away->stop_reason, "map-2"));
+        free(path);
+        cluster_destroy(cluster);
     }
 }
 
@@ -376,6 +407,7 @@ static void test_an_absent_member_does_not_hold_the_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_loaded_map_that_cannot_be_opened_stops_the_node),
         cmocka_unit_test(test_what_is_loaded_and_what_was_shows),
         cmocka_unit_test(test_a_member_that_was_away_too_long_gets_a_snapshot),
         cmocka_unit_test(test_a_node_that_joins_late_gets_a_snapshot_and_becomes_a_voter),

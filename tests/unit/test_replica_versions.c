@@ -218,6 +218,7 @@ static void test_after_it_one_that_is_too_old_is_refused_by_all_and_by_its_own_s
     cluster_crash(node);
     cluster->defaults.rules_version_max = OLD;
     assert_false(cluster_start_node(node));
+    assert_int_equal(node->start_status, STORAGE_INCOMPATIBLE);
     assert_non_null(strstr(node->start_error.text,
                            "the data goes by rules of version 2, and this kvd knows them "
                            "up to version 1: start this node with a newer kvd"));

@@ -3,7 +3,8 @@
 #include "runtime_child.h"
 
 #include "config.h"
-#include "temp_directory.h"
+#include "map_record.h"
+#include "storage_testing.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -151,6 +152,55 @@ static void a_directory_that_cannot_be_written_is_refused(void **state)
     temp_directory_remove(child.directory);
 }
 
+/* Not a letter of it is what LMDB wrote. */
+static void overwrite_head(const char *directory, const char *file_name)
+{
+    char *path = temp_directory_join(directory, file_name);
+    FILE *file = fopen(path, "r+b");
+
+    assert_non_null(file);
+    for (int i = 0; i < 2 * 4096; i++) {
+        assert_int_equal(fputc('x', file), 'x');
+    }
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}
+
+static void damage_meta_record(const char *directory)
+{
+    char *map = temp_directory_join(directory, "data/map-1");
+    char name[] = MAP_META_NAME, garbage[] = "???";
+
+    testing_damage(map, "meta", 0, (MDB_val){sizeof name - 1, name}, &(MDB_val){3, garbage});
+    free(map);
+}
+
+/* Nobody is to start it again and again. */
+static void damaged_data_is_refused_with_a_code_of_its_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct runtime_child child;
+
+        runtime_child_start(&child, NULL);
+        int file = runtime_child_connect(child.port);
+
+        runtime_child_send_text(file, "SET k v\r\n");
+        runtime_child_expect(file, "+OK\r\n");
+        (void)close(file);
+        assert_int_equal(kill(child.pid, SIGTERM), 0);
+        assert_int_equal(runtime_child_wait(&child), 0);
+        if (i == 0) {
+            damage_meta_record(child.directory);
+        } else {
+            overwrite_head(child.directory, i == 1 ? "data/map-1/data.mdb" : "data/log/data.mdb");
+        }
+        expect_refusal(&child, NULL, REPLICA_EXIT_CORRUPT,
+                       i == 0 ? "the record \"meta\" is damaged" : "not an LMDB file");
+        temp_directory_remove(child.directory);
+    }
+}
+
 static void bad_settings_are_refused(void **state)
 {
     struct runtime_child child = {.directory = temp_directory_create()};
@@ -183,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_directory_of_another_node_is_refused_and_stays_usable),
         cmocka_unit_test(the_setting_cluster_counts_only_until_there_is_a_cluster),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_refused),
+        cmocka_unit_test(damaged_data_is_refused_with_a_code_of_its_own),
         cmocka_unit_test(bad_settings_are_refused),
         cmocka_unit_test(a_second_signal_stops_at_once),
     };
