@@ -28,6 +28,8 @@ enum storage_status storage_fail_lmdb(struct storage_error *error, int lmdb_resu
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
+    case MDB_CURSOR_FULL:  /* a tree that is deeper than any */
+    case MDB_INCOMPATIBLE: /* a table that is none, or of another kind: kvd always opens them alike */
         return storage_fail(error, STORAGE_CORRUPT,
                             "%s: damaged file found while %s (%s). " STORAGE_DAMAGED_ADVICE, directory, doing,
                             reason);

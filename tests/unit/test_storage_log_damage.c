@@ -120,6 +120,16 @@ static void a_file_of_another_version_of_lmdb_is_refused(void **state)
     assert_non_null(strstr(error.text, "another version of LMDB"));
 }
 
+static void a_table_that_is_none_is_refused_at_start(void **state)
+{
+    struct storage_error error = {{0}};
+    char name[] = "terms";
+    testing_damage(*state, NULL, 0, (MDB_val){sizeof name - 1, name}, &(MDB_val){3, name});
+    assert_int_equal(open_status(*state, &error), STORAGE_CORRUPT);
+    assert_non_null(
+        strstr(error.text, "damaged file found while opening the log's tables (MDB_INCOMPATIBLE"));
+}
+
 static void an_identity_that_makes_no_sense_is_refused(void **state)
 {
     struct storage_error error = {{0}};
@@ -259,6 +269,7 @@ int main(void)
         testing_in_directory(a_log_without_its_first_entry_is_refused_at_start),
         testing_in_directory(terms_that_disagree_with_the_entries_are_refused_at_start),
         testing_in_directory(a_file_of_another_version_of_lmdb_is_refused),
+        testing_in_directory(a_table_that_is_none_is_refused_at_start),
         testing_in_directory(an_identity_that_makes_no_sense_is_refused),
         testing_in_directory(a_damaged_stretch_of_terms_is_found_when_it_is_read),
         testing_in_directory(an_entry_that_is_gone_stops_what_would_drop_it),
