@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,6 +63,16 @@ static int lmdb_environment_open_file(MDB_env *environment, const char *director
     return result;
 }
 
+/* LMDB believes its own pages, which carry no checksums. After this it prints `what` and aborts. */
+static void lmdb_environment_on_assertion(MDB_env *environment, const char *what)
+{
+    const char *directory = NULL;
+    (void)what;
+    (void)mdb_env_get_path(environment, &directory);
+    fprintf(stderr, "%s: LMDB stumbled over its own pages, mostly because the file was altered. %s\n",
+            directory, STORAGE_DAMAGED_ADVICE);
+}
+
 /* `extra` is MDB_NOSYNC or nothing. */
 static enum storage_status lmdb_environment_open_with(const struct lmdb_environment_options *options,
                                                       unsigned extra, MDB_env **environment,
@@ -79,6 +90,9 @@ static enum storage_status lmdb_environment_open_with(const struct lmdb_environm
     }
     if (result == 0) {
         result = mdb_env_set_maxdbs(opened, options->tables_max);
+    }
+    if (result == 0) {
+        result = mdb_env_set_assert(opened, lmdb_environment_on_assertion);
     }
     if (result == 0) {
         result = lmdb_environment_open_file(opened, options->directory, flags);

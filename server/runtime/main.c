@@ -1,5 +1,6 @@
 /* main.c: the kvd program: settings, then one node until it stops; or one of the commands of offline.h. */
 #include "config.h"
+#include "memory_fault.h"
 #include "offline.h"
 #include "runtime.h"
 
@@ -66,6 +67,7 @@ int main(int arguments_count, char **arguments)
     int code;
 
     fill_standard_files();
+    memory_fault_explain();
     const struct offline_command *offline = arguments_count > 1 ? offline_find(arguments[1]) : NULL;
 
     if (offline != NULL) {

@@ -3,13 +3,14 @@ on, and what is altered is not served."""
 
 import mmap
 import os
+import re
 import shutil
 import struct
 
 import pytest
 
 from growing import Growing
-from kvd_cluster import EXIT_CORRUPT, STEADY, Cluster, wait_until
+from kvd_cluster import EXIT_CORRUPT, STEADY, Cluster, runs_under_sanitizer, wait_until
 from resp import ConnectionLost, ErrorReply
 
 SETTINGS = {
@@ -126,6 +127,24 @@ def test_damage_that_is_found_at_the_start_is_told_from_a_start_that_may_be_trie
             victim.start()
             assert victim.wait_exit() == EXIT_CORRUPT, victim.last_log()
             assert words in victim.last_log()
+        assert cluster.wait_for_leader().command("GET", "key:77") == value_of(77).encode()
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_file_that_was_cut_short_is_damage(running):
+    """LMDB reads what it has mapped, where nothing is and no call fails; or what the reserve made longer again."""
+    if runs_under_sanitizer():
+        pytest.skip("a sanitizer looks after the signal itself")
+    with Cluster(3, SETTINGS) as cluster:
+        fill(cluster)
+        victim = cluster.followers()[0]
+        if not running:
+            victim.kill9()
+        os.truncate(os.path.join(victim.directory, "map-1", "data.mdb"), 8192)  # the two heads
+        if not running:
+            victim.start()
+        assert victim.wait_exit() == EXIT_CORRUPT, victim.last_log()
+        assert re.search(r"cannot be read \(SIGBUS\)|Keep the directory for inspection", victim.last_log())
         assert cluster.wait_for_leader().command("GET", "key:77") == value_of(77).encode()
 
 

@@ -5,6 +5,9 @@
 #include "storage_bytes.h"
 #include "storage_testing.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void make_map(const char *directory)
@@ -189,6 +192,60 @@ static void a_damaged_page_breaks_the_map(void **state)
     map_close(map);
 }
 
+/* What the file says of the table "scan": where its tree begins. */
+static void damage_root_of_scan(const char *directory)
+{
+    enum { ROOT_OFFSET = 4 + 40 }; /* after the name: LMDB's MDB_db, whose last field it is */
+    char *path = temp_directory_join(directory, "data.mdb");
+    FILE *file = fopen(path, "r+b");
+    static uint8_t bytes[1 << 20];
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    size_t found = 0;
+    for (size_t i = 0; i + ROOT_OFFSET + 8 <= size; i++) {
+        if (memcmp(bytes + i, "scan", 4) == 0) {
+            storage_put_u64(bytes + i + ROOT_OFFSET, 1);
+            found++;
+        }
+    }
+    assert_true(found > 0);
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    free(path);
+}
+
+static void what_lmdb_aborts_over_is_said_to_be_damage(void **state)
+{
+    char said[2000] = {0};
+    int files[2];
+    int status = 0;
+    make_map(*state);
+    damage_root_of_scan(*state);
+    assert_int_equal(pipe(files), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+        (void)signal(SIGABRT, SIG_DFL); /* not cmocka's */
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)dup2(files[1], STDERR_FILENO);
+        int visited = 0;
+        map_scan(testing_open_map(*state, TESTING_MAP_BYTES), 0, 100, ignore_key, &visited);
+        _exit(0);
+    }
+    (void)close(files[1]);
+    size_t size = 0;
+    for (ssize_t got; (got = read(files[0], said + size, sizeof said - 1 - size)) > 0;) {
+        size += (size_t)got;
+    }
+    (void)close(files[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(said, *state));
+    assert_non_null(strstr(said, "LMDB stumbled over its own pages, mostly because the file was altered"));
+    assert_non_null(strstr(said, "Assertion 'root > 1' failed"));
+}
+
 /* ---- while open ---- */
 
 static void a_checkpoint_does_not_write_over_a_header_that_makes_no_sense(void **state)
@@ -260,6 +317,7 @@ int main(void)
         testing_in_directory(an_index_that_names_keys_that_are_not_there_breaks_the_map),
         testing_in_directory(an_index_with_a_key_that_makes_no_sense_breaks_the_map),
         testing_in_directory(a_damaged_page_breaks_the_map),
+        testing_in_directory(what_lmdb_aborts_over_is_said_to_be_damage),
         testing_in_directory(a_checkpoint_does_not_write_over_a_header_that_makes_no_sense),
         testing_in_directory(a_checkpoint_that_does_not_come_to_the_right_number_of_keys_is_not_committed),
         testing_in_directory(a_map_that_is_not_the_one_that_was_written_is_not_served),
