@@ -6,10 +6,10 @@
 
 #include <stdbool.h>
 
-/* How a message about damage ends. There is no way to bring the node back yet; an empty directory is none. */
+/* How a message about damage ends. An empty directory under the old id is no way back (pitfall 28). */
 #define STORAGE_DAMAGED_ADVICE                                                                               \
-    "Keep the directory for inspection. The other members go on without this node, and would refuse it "     \
-    "with an empty directory"
+    "Keep the directory for inspection. The other members go on without this node: put a new one, with an "  \
+    "id of its own, in its place (kvcli replace)"
 
 /* Fills *error (cut to its size) and returns `status`, so that a failure is one line. */
 enum storage_status storage_fail(struct storage_error *error, enum storage_status status, const char *format,
