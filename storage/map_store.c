@@ -232,7 +232,7 @@ void map_store_close(struct map_store *store)
     if (store == NULL) {
         return;
     }
-    assert(atomic_load(&store->snapshots_count) == 0);
+    assert(atomic_load(&store->snapshots_count) == 0 && atomic_load(&store->fetches_count) == 0);
     if (store->scan_cursor != NULL) {
         mdb_cursor_close(store->scan_cursor);
     }

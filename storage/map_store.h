@@ -64,6 +64,7 @@ struct map_store {
     struct map_store_place scan_place;
     struct map_store_place expiry_place;
     atomic_int snapshots_count; /* that read from the environment now (map_snapshot.h) */
+    atomic_int fetches_count;   /* the same (map_fetch.h) */
     atomic_bool write_failed;   /* with an outcome on disk that is not known */
     atomic_bool broken;         /* error_text may be read */
     char error_text[512];

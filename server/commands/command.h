@@ -138,6 +138,9 @@ const char *command_unknown_error(const struct argument *arguments, uint32_t cou
                                   size_t buffer_bytes);
 /* The first key's position in `arguments`, 0: the command has none. */
 uint32_t command_first_key(const struct command *command, const struct argument *arguments, uint32_t count);
+/* The key after the one at position `before` (0: the first); 0: there is none, or the arity is wrong. */
+uint32_t command_next_key(const struct command *command, const struct argument *arguments, uint32_t count,
+                          uint32_t before);
 /* Runs it; containers look their subcommand up. A wrong arity, also of a subcommand, is answered here; key
  * and value sizes are not looked at again (command_validate). HELLO and RESET change
  * context->client->protocol and context->reply->protocol: their reply already speaks the new one. */

@@ -27,9 +27,20 @@ static bool key_range(const struct command *command, uint32_t count, uint32_t *f
 
 uint32_t command_first_key(const struct command *command, const struct argument *arguments, uint32_t count)
 {
+    return command_next_key(command, arguments, count, 0);
+}
+
+uint32_t command_next_key(const struct command *command, const struct argument *arguments, uint32_t count,
+                          uint32_t before)
+{
     (void)arguments;
     uint32_t first, end;
-    return key_range(command, count, &first, &end) ? first : 0;
+    if (!command_arity_fits(command->arity, count) || !key_range(command, count, &first, &end)) {
+        return 0;
+    }
+    uint32_t step = (uint32_t)command->key_step;
+    uint32_t next = before < first ? first : before + step;
+    return next < end ? next : 0;
 }
 
 /* NULL when all keys and values fit into the map. */

@@ -283,7 +283,8 @@ bool apply_committed(struct replica *replica)
     while (!replica->stopping) {
         const struct raft_entry *entry;
         if (!replica->application.active) {
-            if (map_is_full(replica->map) || is_ahead_of_short_log(replica)) {
+            if (map_is_full(replica->map) || is_ahead_of_short_log(replica) ||
+                fetch_holds_entry(replica, map_get_meta(replica->map)->applied_index + 1)) {
                 break;
             }
             if (bytes >= APPLY_BYTES_PER_TURN || entries >= APPLY_ENTRIES_PER_TURN) {

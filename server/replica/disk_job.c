@@ -1,6 +1,8 @@
 /* disk_job.c: see disk_job.h. The only code of this folder that runs on other threads: disk_job_run(). */
 #include "disk_job.h"
 
+#include "map_fetch.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,9 @@ struct disk_job *disk_job_create(enum disk_job_kind kind, struct log_store *log)
     case DISK_JOB_LOG_SCRUB:
         job->queue = DISK_QUEUE_READ;
         break;
+    case DISK_JOB_FETCH:
+        job->queue = DISK_QUEUE_FETCH;
+        break;
     }
     return job;
 }
@@ -46,6 +51,7 @@ void disk_job_destroy(struct disk_job *job)
     }
     free(job->entries);
     free(job->log_entries);
+    free(job->fetch.bytes);
     free(job);
 }
 
@@ -106,6 +112,20 @@ static void collect_entry(void *context, const struct log_entry *read)
     }
 }
 
+/* What fails here fails again where the key is looked up, and is told there. */
+static void run_fetch(struct disk_job *job)
+{
+    struct map_fetch fetch;
+    if (atomic_load(job->fetch.give_up) || !map_fetch_begin(&fetch, job->map)) {
+        return;
+    }
+    for (uint32_t i = 0; i < job->fetch.keys_count && !atomic_load(job->fetch.give_up); i++) {
+        map_fetch_key(&fetch, job->fetch.bytes + job->fetch.keys[i].offset, job->fetch.keys[i].size,
+                      job->fetch.keys[i].whole);
+    }
+    map_fetch_end(&fetch);
+}
+
 void disk_job_run(struct disk_job *job)
 {
     switch (job->kind) {
@@ -128,6 +148,9 @@ void disk_job_run(struct disk_job *job)
         break;
     case DISK_JOB_MAP_SCRUB:
         job->status = map_scrub_run(job->map, job->scrub_bytes_max, &job->map_slice, &job->error);
+        break;
+    case DISK_JOB_FETCH:
+        run_fetch(job);
         break;
     case DISK_JOB_LOG_READ:
         assert(job->entries_count == 0);

@@ -13,6 +13,7 @@
 #include "map_scrub.h"
 #include "raft.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,8 +21,12 @@ enum disk_queue {
     DISK_QUEUE_LOG,  /* writes of the log environment */
     DISK_QUEUE_MAP,  /* checkpoints */
     DISK_QUEUE_READ, /* reads of old log entries */
-    DISK_QUEUES_COUNT,
+    /* ... and so many from here on, so that a disk has several reads to do at a time: cold data (fetch.h) */
+    DISK_QUEUE_FETCH,
+    DISK_QUEUES_COUNT = DISK_QUEUE_FETCH + 4,
 };
+
+enum { DISK_FETCH_QUEUES = DISK_QUEUES_COUNT - DISK_QUEUE_FETCH, DISK_FETCH_KEYS_MAX = 16 };
 
 enum disk_job_kind {
     DISK_JOB_LOG_WRITE,
@@ -31,6 +36,21 @@ enum disk_job_kind {
     DISK_JOB_MAP_ROOM, /* map_reserve_room() */
     DISK_JOB_LOG_SCRUB,
     DISK_JOB_MAP_SCRUB,
+    DISK_JOB_FETCH, /* its maker chooses the queue */
+};
+
+/* Keys whose pages are to be in memory. */
+struct disk_fetch {
+    uint64_t number;
+    uint32_t line;              /* whoever made it knows what these two mean */
+    const atomic_bool *give_up; /* set by another thread: what is not done yet need not be */
+    uint32_t keys_count, bytes_count;
+    struct {
+        uint32_t offset, size; /* in `bytes` */
+        bool whole;            /* see map_fetch_key() */
+    } keys[DISK_FETCH_KEYS_MAX];
+    uint8_t *bytes;
+    uint64_t page_faults; /* result: those that waited for a disk, if whoever ran it has counted them */
 };
 
 struct disk_job {
@@ -59,7 +79,8 @@ struct disk_job {
     uint64_t scrub_from, scrub_bytes_max;
     struct log_scrub_slice log_slice; /* result */
     struct map_scrub_slice map_slice; /* result */
-    /* CHECKPOINT, MAP_ROOM, MAP_SCRUB */
+    struct disk_fetch fetch;          /* FETCH */
+    /* CHECKPOINT, MAP_ROOM, MAP_SCRUB, FETCH */
     struct map *map;
     struct map_room room;
 

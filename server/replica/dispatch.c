@@ -228,7 +228,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
         encode_into_slot(slot, request);
         slot->state = SLOT_READING;
         client->reading_count++;
-        reads_run(replica, client, request->number);
+        reads_add_stale(replica, client, request->number);
         return BEGUN;
     }
     raft_node_id leader = raft_leader(replica->raft);

@@ -129,6 +129,7 @@ static void gather(struct replica *replica, struct raft_ready *ready)
         drop_overwritten(replica, job, ready->entries[0].id.index);
         reserve_entries(job, ready->entries_count);
         for (uint32_t i = 0; i < ready->entries_count; i++) {
+            fetch_begin_entry(replica, &ready->entries[i]);
             job->entries[job->entries_count++] = ready->entries[i]; /* with its reference */
             replica->gathering_bytes += raft_entry_bytes(&ready->entries[i]);
         }
@@ -316,6 +317,9 @@ static void on_log_read_done(struct replica *replica, struct disk_job *job)
         stop_on_failure(replica, job);
         return;
     }
+    for (uint32_t i = 0; i < job->entries_count; i++) {
+        fetch_begin_entry(replica, &job->entries[i]);
+    }
     raft_log_read_done(replica->raft, job->read.read_id, job->entries, job->entries_count);
 }
 
@@ -374,6 +378,9 @@ void replica_on_disk_job_done(struct replica *replica, struct disk_job *job)
         break;
     case DISK_JOB_MAP_ROOM:
         space_on_map_job_done(replica, job);
+        break;
+    case DISK_JOB_FETCH:
+        fetch_on_done(replica, job);
         break;
     }
     disk_job_destroy(job);

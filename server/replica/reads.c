@@ -6,7 +6,8 @@
  * to their clients' queues: reads may always be tried again, until the command time-out is over.
  *
  * Reads of one connection see the data in the order in which they were sent, also when an earlier one has to
- * be tried again: a read whose round is served waits until all requests before it are answered.
+ * be tried again: a read whose round is served waits until all requests before it are answered. It also waits
+ * for what it reads to be fetched (fetch.c): being run later than it might be does not make it less right.
  */
 #include "replica_internal.h"
 
@@ -29,6 +30,7 @@ static void list_append(struct reader_list *list, struct reader reader)
 
 void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot)
 {
+    fetch_begin_read(replica, client, slot);
     list_append(&replica->gathering, (struct reader){client, slot});
 }
 
@@ -191,13 +193,25 @@ void reads_run(struct replica *replica, struct replica_client *client, uint64_t 
     client_finish_slot(replica, client, number);
 }
 
-/* An earlier request of its connection is not answered yet. */
-static bool waits_for_turn(struct reader reader)
+/* An earlier request of its connection is not answered yet, or its data is not there. */
+static bool waits_for_turn(struct replica *replica, struct reader reader)
 {
-    return client_takes_replies(reader.client) && reader.slot != reader.client->first_slot;
+    return client_takes_replies(reader.client) && (reader.slot != reader.client->first_slot ||
+                                                   fetch_holds_read(replica, reader.client, reader.slot));
 }
 
-/* Those that waited for earlier requests of their connection, as far as these are answered now. */
+void reads_add_stale(struct replica *replica, struct replica_client *client, uint64_t slot)
+{
+    const struct reader reader = {client, slot};
+    assert(slot == client->first_slot);
+    if (waits_for_turn(replica, reader)) {
+        list_append(&replica->waiting_turn, reader);
+    } else {
+        reads_run(replica, client, slot);
+    }
+}
+
+/* Those that waited for their turn, as far as it has come now. */
 static void serve_waiting(struct replica *replica)
 {
     struct reader_list *list = &replica->waiting_turn;
@@ -207,7 +221,7 @@ static void serve_waiting(struct replica *replica)
         served = false;
         for (uint32_t i = 0; i < list->count; i++) {
             struct reader reader = list->readers[i];
-            if (waits_for_turn(reader)) {
+            if (waits_for_turn(replica, reader)) {
                 list->readers[kept++] = reader;
             } else {
                 reads_run(replica, reader.client, reader.slot);
@@ -228,7 +242,7 @@ void reads_serve(struct replica *replica)
         }
         for (uint32_t r = 0; r < round->list.count; r++) {
             struct reader reader = round->list.readers[r];
-            if (waits_for_turn(reader)) {
+            if (waits_for_turn(replica, reader)) {
                 list_append(&replica->waiting_turn, reader);
             } else {
                 reads_run(replica, reader.client, reader.slot);

@@ -32,6 +32,7 @@ void replica_stop(struct replica *replica, enum replica_exit code, const char *r
 {
     if (!replica->stopping) {
         replica->stopping = true;
+        atomic_store(&replica->fetch.give_up, true);
         replica->io.stop(replica->io.context, code, reason);
     }
 }
@@ -221,6 +222,7 @@ static struct replica *allocate(const struct replica_options *options, const str
     replica->leaderless_since_ms = now_ms;
     replica->parked_next_ms = UINT64_MAX;
     replica->output_check_ms = UINT64_MAX;
+    fetch_start(replica);
     assert(options->listeners_count <= BUS_LISTENERS_MAX && options->identity.disk_id != 0);
     for (uint32_t i = 0; i < options->listeners_count; i++) {
         replica->listeners[i] = options->listeners[i];
@@ -260,6 +262,7 @@ void replica_destroy(struct replica *replica)
     batches_destroy(replica);
     reads_destroy(replica);
     persist_destroy(replica);
+    fetch_destroy(replica);
     snapshot_destroy(replica);
     raft_destroy(replica->raft);
     map_close(replica->map);
@@ -378,6 +381,7 @@ static void work(struct replica *replica)
         batch_seal(replica);
         reads_ask(replica);
         persist_take_ready(replica);
+        fetch_tick(replica);
         if (apply_is_due(replica)) {
             /* Disks and other nodes go on with the newer entries while this one applies the older. */
             send_now(replica); /* first: theirs is the longer way */
@@ -465,6 +469,7 @@ void replica_end_turn(struct replica *replica)
         reads_expire(replica);
         tick_shutdown(replica);
         work(replica);
+        fetch_tick(replica);
         peers_maybe_warn_of_clock(replica);
         persist_submit(replica);
         apply_maybe_checkpoint(replica);

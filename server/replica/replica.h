@@ -248,6 +248,11 @@ void replica_on_map_damaged(struct replica *replica, const struct map *map, cons
 
 void replica_on_disk_job_done(struct replica *replica, struct disk_job *job); /* takes the job back */
 
+/* Lookups in the map have begun to wait for the disk (at first they do not), or do not any more: while they
+ * do, other threads look up first what the loop will look up (DISK_JOB_FETCH). Nothing depends on it but
+ * time. */
+void replica_set_data_is_cold(struct replica *replica, bool is_cold);
+
 /* ---- clients ---- */
 
 /* `info` is copied (id, addresses, listener). `connection` is handed back in client_ready. */

@@ -7,6 +7,7 @@
  * reads.c          reads that wait for a read index
  * persist.c        what the core wants on disk, gathered into numbered jobs; messages that wait for them
  * apply.c          committed entries into the map; checkpoints; purging
+ * fetch.c          cold data: keys are looked up ahead of the loop, by other threads
  * space.c          what a node does when its disk runs full
  * scrub.c          slow walks over log and map that find what the disk has altered
  * report.c         what members tell one another of themselves; digests are compared
@@ -27,6 +28,7 @@
 #define REPLICA_INTERNAL_H
 
 #include "command.h"
+#include "fetch.h"
 #include "replica.h"
 
 #include <assert.h>
@@ -63,8 +65,10 @@ struct slot {
     enum slot_state state;
     uint32_t bytes; /* counted in pending_bytes */
     uint64_t waiting_since_ms;
-    uint64_t read_begun_ms; /* when a read index was first asked for on its behalf; 0: never */
-    uint8_t *encoded;       /* command_codec form */
+    uint64_t read_begun_ms;    /* when a read index was first asked for on its behalf; 0: never */
+    struct fetch_ticket fetch; /* READING, while data is cold: of its keys */
+    uint32_t fetch_last_key;   /* ... the last one that it has in jobs */
+    uint8_t *encoded;          /* command_codec form */
     struct byte_buffer reply;
 };
 
@@ -408,6 +412,7 @@ struct replica {
     uint64_t checkpoint_threshold; /* log bytes until the next one */
     uint64_t last_write_ms;
     uint32_t reads_out; /* LOG_READ jobs out */
+    struct fetch fetch;
 
     /* purge */
     bool purge_in_flight;
@@ -506,6 +511,8 @@ void batches_destroy(struct replica *replica);
 
 /* reads.c */
 void reads_add(struct replica *replica, struct replica_client *client, uint64_t slot);
+/* One that is content with the local map as it is. Its slot is the client's first one. */
+void reads_add_stale(struct replica *replica, struct replica_client *client, uint64_t slot);
 void reads_ask(struct replica *replica);
 void reads_on_result(struct replica *replica, const struct raft_read_result *result);
 void reads_serve(struct replica *replica);  /* rounds whose index is applied */

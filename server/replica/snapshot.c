@@ -243,7 +243,7 @@ void snapshot_tick(struct replica *replica)
     struct snapshots *snapshots = &replica->snapshots;
     if (snapshots->state != SNAPSHOT_LOADED || replica->checkpoint_out || replica->application.active ||
         replica->reads_out > 0 || replica->space.map_job_out || replica->scrub.is_out ||
-        !is_log_idle(replica)) {
+        !fetch_is_idle(replica) || !is_log_idle(replica)) {
         return; /* jobs read the map that goes */
     }
     if (!raft_install_snapshot(replica->raft, snapshots->upto, snapshots->membership)) {
@@ -273,7 +273,7 @@ bool snapshot_on_installed(struct replica *replica)
     struct snapshots *snapshots = &replica->snapshots;
     struct storage_error error = {{0}};
     assert(snapshots->state == SNAPSHOT_INSTALLING && !replica->checkpoint_out &&
-           !replica->application.active);
+           !replica->application.active && fetch_is_idle(replica));
     struct map *opened = NULL;
     enum storage_status status =
         replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &opened, &error);
@@ -290,6 +290,7 @@ bool snapshot_on_installed(struct replica *replica)
     snapshot_close_retired(replica);
     space_on_map_replaced(replica);
     scrub_on_map_replaced(replica);
+    fetch_on_map_replaced(replica);
     remove_other_maps(replica);
     batch_forget(replica, meta->applied_index);
     replica->shown_digest = meta->digest;

@@ -97,7 +97,9 @@ static void *work(void *context)
 
 struct disk_workers *disk_workers_create(void (*run)(struct disk_job *job))
 {
-    static const char *const names[DISK_QUEUES_COUNT] = {"kvd-disk-log", "kvd-disk-map", "kvd-disk-read"};
+    static const char *const names[DISK_QUEUES_COUNT] = {"kvd-disk-log", "kvd-disk-map", "kvd-disk-read",
+                                                         "kvd-fetch-1",  "kvd-fetch-2",  "kvd-fetch-3",
+                                                         "kvd-fetch-4"};
     struct disk_workers *workers = calloc(1, sizeof *workers);
 
     if (workers == NULL) {

@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "bus.h"
+#include "cold_data.h"
 #include "connection.h"
 #include "disk_worker.h"
 #include "listener.h"
@@ -48,6 +49,7 @@ struct runtime {
     bool at_once; /* do not wait for anything any more */
     enum replica_exit code;
     uint64_t resident_bytes, resident_read_ms;
+    struct cold_data cold_data;
 };
 
 /* ---- what the replica asks of the world ------------------------------------------------------ */
@@ -176,6 +178,7 @@ static void take_disk_jobs(struct runtime *runtime)
         struct disk_job *next = job->next;
 
         job->next = NULL;
+        cold_data_note_job(&runtime->cold_data, job);
         replica_on_disk_job_done(runtime->loop.replica, job);
         job = next;
     }
@@ -274,6 +277,8 @@ static void turn(struct runtime *runtime)
     }
     loop_begin_turn(&runtime->loop);
     connections_resume(&runtime->connections);
+    replica_set_data_is_cold(runtime->loop.replica,
+                             cold_data_look(&runtime->cold_data, runtime->loop.now_ms));
     replica_end_turn(runtime->loop.replica);
     if (runtime->bus != NULL) {
         bus_flush(runtime->bus);
@@ -375,7 +380,7 @@ static bool make_loop(struct runtime *runtime)
     loop->log = &runtime->log;
     loop->base = loop_make_base();
     startup_random(&loop->random_state, sizeof loop->random_state);
-    runtime->workers = disk_workers_create(disk_job_run);
+    runtime->workers = disk_workers_create(cold_data_run_job);
     const struct streams_options options = {
         .node_id = runtime->config->id,
         .secret = runtime->config->secret,

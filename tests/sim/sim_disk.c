@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUEUE_BITS = 2 };
+enum { QUEUE_BITS = 3 };
+_Static_assert((int)DISK_QUEUES_COUNT <= 1 << QUEUE_BITS, "an event names its queue");
 
-static const char *const kind_names[] = {"log write",       "identity write",          "checkpoint",
-                                         "log read",        "reservation for the map", "scrub of the log",
-                                         "scrub of the map"};
+static const char *const kind_names[] = {
+    "log write",        "identity write",   "checkpoint", "log read", "reservation for the map",
+    "scrub of the log", "scrub of the map", "fetch"};
 
 static void on_run(void *target, uint64_t number);
 

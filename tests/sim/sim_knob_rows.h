@@ -67,6 +67,7 @@ SIM_KNOB(partial_turns_per_mille, 0, 50, 700, 600, "inputs that a turn of the lo
 /* The disks. */
 SIM_KNOB(disk_us, 300, 10, 80000, 700, "mean time of a write")
 SIM_KNOB(report_us, 50, 1, 100000, 500, "mean time until a write that is done is reported")
+SIM_KNOB(cold_data, 0, 1, 1, 300, "1: other threads look keys up first, as where data is larger than memory")
 
 /* Faults, each so often in a simulated minute. */
 SIM_KNOB(crashes_per_minute, 0, 3, 120, 600, "kill -9 of a node")

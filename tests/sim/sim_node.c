@@ -229,6 +229,8 @@ void sim_node_start(struct sim_node *node)
     if (replica_create(&start.options, &io, sim_node_clock_ms(node), sim_node_wall_ms(node), &node->replica,
                        &error) != STORAGE_OK) {
         sim_start_refused(node, &error);
+    } else {
+        replica_set_data_is_cold(node->replica, sim->knobs.cold_data != 0);
     }
     node->asks_to_join = false;
     sim_check_start(node);

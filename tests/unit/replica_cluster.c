@@ -286,6 +286,7 @@ bool cluster_start_node(struct cluster_node *node)
         node->log = NULL;
         return false;
     }
+    replica_set_data_is_cold(node->replica, cluster->data_is_cold);
     node->running = true;
     return true;
 }

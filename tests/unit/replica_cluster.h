@@ -130,7 +130,8 @@ struct cluster {
     uint32_t leaders_count;
     uint64_t *digests; /* by applied index; 0: not seen yet */
     uint64_t digests_count;
-    bool may_differ; /* a test makes a node hold something else */
+    bool data_is_cold; /* as nodes that are started are told */
+    bool may_differ;   /* a test makes a node hold something else */
 };
 
 /* `nodes_count` nodes with ids from 1, none of them running. */

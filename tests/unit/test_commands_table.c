@@ -208,6 +208,21 @@ static void the_first_key_is_where_the_row_says(void **state)
     assert_int_equal(command_first_key(find("client"), words, 2), 0);
 }
 
+static void keys_are_where_the_row_says(void **state)
+{
+    (void)state;
+    const struct argument words[6] = {{NULL, 0}};
+    assert_int_equal(command_next_key(find("get"), words, 2, 0), 1);
+    assert_int_equal(command_next_key(find("get"), words, 2, 1), 0);
+    assert_int_equal(command_next_key(find("del"), words, 3, 1), 2);
+    assert_int_equal(command_next_key(find("del"), words, 3, 2), 0);
+    assert_int_equal(command_next_key(find("mset"), words, 5, 0), 1);
+    assert_int_equal(command_next_key(find("mset"), words, 5, 1), 3);
+    assert_int_equal(command_next_key(find("mset"), words, 5, 3), 0);
+    assert_int_equal(command_next_key(find("mset"), words, 2, 0), 0); /* wrong arity */
+    assert_int_equal(command_next_key(find("dbsize"), words, 1, 0), 0);
+}
+
 /* ---- determinism ---- */
 
 static uint64_t next_random(uint64_t *state)
@@ -282,6 +297,7 @@ int main(void)
         commands_test(subcommands_are_looked_up),
         commands_test(every_container_explains_itself),
         cmocka_unit_test(the_first_key_is_where_the_row_says),
+        cmocka_unit_test(keys_are_where_the_row_says),
         commands_test(pitfall_30_nodes_that_apply_the_same_entries_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,8 +39,9 @@ static void test_each_kind_has_its_queue(void **state)
     } kinds[] = {{DISK_JOB_LOG_WRITE, DISK_QUEUE_LOG},
                  {DISK_JOB_IDENTITY, DISK_QUEUE_LOG}, /* in order with the log's writes */
                  {DISK_JOB_CHECKPOINT, DISK_QUEUE_MAP},
-                 {DISK_JOB_LOG_READ, DISK_QUEUE_READ}};
-    for (size_t i = 0; i < 4; i++) {
+                 {DISK_JOB_LOG_READ, DISK_QUEUE_READ},
+                 {DISK_JOB_FETCH, DISK_QUEUE_FETCH}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct disk_job *job = disk_job_create(kinds[i].kind, NULL);
         assert_int_equal(job->queue, kinds[i].queue);
         disk_job_destroy(job);

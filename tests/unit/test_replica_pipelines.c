@@ -277,6 +277,7 @@ static void run_random(uint64_t seed)
     cluster->defaults.command_timeout_ms = 300 + (uint32_t)cluster_random_below(cluster, 2000);
     cluster->defaults.parking_ms = 50 + (uint32_t)cluster_random_below(cluster, 1000);
     cluster->clients_first = seed % 2 == 0;
+    cluster->data_is_cold = seed % 3 == 0;
     struct worker workers[WORKERS];
     memset(workers, 0, sizeof workers);
     cluster_start_all(cluster);

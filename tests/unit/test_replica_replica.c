@@ -450,6 +450,7 @@ static void run_random(uint64_t seed)
     cluster->defaults.checkpoint_log_bytes = 200 + cluster_random_below(cluster, 5000);
     cluster->defaults.command_timeout_ms = 500 + (uint32_t)cluster_random_below(cluster, 2000);
     cluster->clients_first = seed % 2 == 0;
+    cluster->data_is_cold = seed % 3 == 0;
     struct tally *tally = calloc(1, sizeof *tally);
     assert_non_null(tally);
     struct worker workers[WORKERS];
