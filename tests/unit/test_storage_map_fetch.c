@@ -5,6 +5,7 @@
 #include "storage_testing.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -107,6 +108,58 @@ static void what_was_fetched_is_in_memory(void **state)
     map_close(map);
 }
 
+struct fetcher {
+    struct map *map;
+    atomic_bool stop;
+    atomic_uint rounds;
+};
+
+static void *fetch_again_and_again(void *context)
+{
+    struct fetcher *fetcher = context;
+    while (!atomic_load(&fetcher->stop)) {
+        struct map_fetch fetch;
+        if (!map_fetch_begin(&fetch, fetcher->map)) {
+            continue;
+        }
+        for (int i = 0; i < 100; i++) {
+            char name[20];
+            int size = snprintf(name, sizeof name, "key%d", i);
+            map_fetch_key(&fetch, (const uint8_t *)name, (size_t)size, i % 2 == 0);
+        }
+        map_fetch_end(&fetch);
+        atomic_fetch_add(&fetcher->rounds, 1);
+    }
+    return NULL;
+}
+
+static void threads_fetch_while_the_map_is_written(void **state)
+{
+    struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
+    struct fetcher fetcher = {.map = map};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, fetch_again_and_again, &fetcher), 0);
+    }
+    for (int round = 0; round < 30 || atomic_load(&fetcher.rounds) < 30; round++) {
+        char name[20];
+        for (int i = round % 3; i < 100; i += 3) {
+            int size = snprintf(name, sizeof name, "key%d", i);
+            testing_put(map, name, (size_t)size, large, 1 + (size_t)i * 50, 0);
+        }
+        testing_checkpoint(map);
+    }
+    atomic_store(&fetcher.stop, true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    uint64_t keys, digest;
+    map_recount(map, &keys, &digest);
+    assert_int_equal(keys, 100);
+    assert_true(digest == map_get_meta(map)->digest);
+    map_close(map);
+}
+
 static void a_map_that_is_broken_is_not_read(void **state)
 {
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
@@ -123,6 +176,7 @@ int main(void)
         testing_in_directory(all_is_in_memory_once_everything_is_cleared),
         testing_in_directory(fetching_changes_nothing),
         testing_in_directory(what_was_fetched_is_in_memory),
+        testing_in_directory(threads_fetch_while_the_map_is_written),
         testing_in_directory(a_map_that_is_broken_is_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
