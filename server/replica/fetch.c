@@ -231,8 +231,14 @@ static struct entry_fetch *find_entry(struct replica *replica, uint64_t index)
     return &replica->fetch.entries[index % FETCH_ENTRIES_MAX];
 }
 
-static void let_go(struct entry_fetch *entry)
+static void let_go(struct fetch *fetch, struct entry_fetch *entry)
 {
+    if (entry->payload == NULL) {
+        return;
+    }
+    assert(fetch->held_count > 0 && fetch->held_bytes >= entry->payload->size);
+    fetch->held_count--;
+    fetch->held_bytes -= entry->payload->size;
     raft_payload_unref(entry->payload);
     entry->payload = NULL;
 }
@@ -288,7 +294,7 @@ static bool add_riding_reads(struct replica *replica, struct entry_fetch *entry)
 static void continue_entry(struct replica *replica, struct entry_fetch *entry)
 {
     if (add_commands(replica, entry) && add_riding_reads(replica, entry)) {
-        let_go(entry);
+        let_go(&replica->fetch, entry);
     }
 }
 
@@ -306,7 +312,7 @@ void fetch_begin_entry(struct replica *replica, const struct raft_entry *entry)
         !entry_codec_read_header(entry->payload->bytes, entry->payload->size, &header)) {
         return;
     }
-    let_go(fetch);
+    let_go(&replica->fetch, fetch);
     *fetch = (struct entry_fetch){
         .index = entry->id.index,
         .term = entry->id.term,
@@ -314,7 +320,12 @@ void fetch_begin_entry(struct replica *replica, const struct raft_entry *entry)
         .position = ENTRY_HEADER_BYTES,
         .commands_left = header.commands_count,
     };
+    replica->fetch.held_count++;
+    replica->fetch.held_bytes += entry->payload->size;
     continue_entry(replica, fetch);
+    if (replica->fetch.held_bytes > FETCH_HELD_BYTES_MAX) {
+        let_go(&replica->fetch, fetch);
+    }
 }
 
 bool fetch_holds_entry(struct replica *replica, uint64_t index)
@@ -344,7 +355,26 @@ static void drop(struct replica *replica)
         }
     }
     for (uint32_t i = 0; i < FETCH_ENTRIES_MAX; i++) {
-        let_go(&replica->fetch.entries[i]);
+        let_go(&replica->fetch, &replica->fetch.entries[i]);
+    }
+}
+
+/* Those that are applied next come first. */
+static void continue_entries(struct replica *replica)
+{
+    uint64_t applied = map_get_meta(replica->map)->applied_index;
+    uint32_t left = replica->fetch.held_count;
+    for (uint64_t index = applied + 1; left > 0 && index <= applied + FETCH_ENTRIES_MAX; index++) {
+        struct entry_fetch *entry = find_entry(replica, index);
+        if (entry->payload == NULL) {
+            continue;
+        }
+        left--;
+        if (entry->index == index) {
+            continue_entry(replica, entry);
+        } else {
+            let_go(&replica->fetch, entry); /* it was applied meanwhile, without having to wait */
+        }
     }
 }
 
@@ -361,13 +391,7 @@ void fetch_tick(struct replica *replica)
     if (!on) {
         return;
     }
-    uint64_t applied = map_get_meta(replica->map)->applied_index;
-    for (uint64_t index = applied + 1; index <= applied + FETCH_ENTRIES_MAX; index++) {
-        struct entry_fetch *entry = find_entry(replica, index);
-        if (entry->index == index && entry->payload != NULL) {
-            continue_entry(replica, entry);
-        }
-    }
+    continue_entries(replica);
     for (uint32_t i = 0; i < FETCH_LINES_COUNT; i++) {
         submit_line(replica, &fetch->lines[i]);
     }

@@ -19,8 +19,9 @@ enum {
     FETCH_JOBS_MAX = 128, /* of a line, not done; each holds up to 8 KiB of keys: 2 MiB in all */
     FETCH_KEYS_PER_READS_JOB = 4,
     FETCH_KEYS_PER_ENTRIES_JOB = DISK_FETCH_KEYS_MAX,
-    FETCH_ENTRIES_MAX = 64, /* entries after the last applied one that are looked at; their payloads are held
-                               until all of their keys are in jobs */
+    FETCH_ENTRIES_MAX = 1024,        /* entries after the last applied one that are looked at */
+    FETCH_HELD_BYTES_MAX = 16 << 20, /* payloads of those of which some keys have found no room in jobs yet;
+                                        what is more is not fetched */
 };
 
 /* Jobs of one line by number, from `first` to before `end`; none when these are equal. */
@@ -52,6 +53,8 @@ struct fetch {
     struct fetch_line lines[FETCH_LINES_COUNT];
     uint32_t jobs_out;                             /* with the disk */
     uint32_t keys_out[DISK_FETCH_QUEUES];          /* of them */
+    uint32_t held_count;                           /* entries with a payload */
+    uint64_t held_bytes;                           /* of these */
     struct entry_fetch entries[FETCH_ENTRIES_MAX]; /* by index modulo */
 };
 
