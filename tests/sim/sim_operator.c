@@ -39,6 +39,8 @@ struct sim_operator {
     const char *waits_for;
 };
 
+static const char A_LEARNER[] = "a learner that is to become a voter";
+
 static void on_try(void *target, uint64_t number);
 
 /* ---- the state of the cluster -------------------------------------------------------------------- */
@@ -508,6 +510,11 @@ static bool is_anybody_left(struct sim *sim, const struct situation *situation)
     return false;
 }
 
+bool sim_operator_waits_for_learner(const struct sim *sim)
+{
+    return sim->operator->waits_for == A_LEARNER;
+}
+
 bool sim_operator_settle(struct sim *sim)
 {
     struct situation situation;
@@ -520,7 +527,7 @@ bool sim_operator_settle(struct sim *sim)
     sim->operator->settled_us = sim->now_us;
     const char *waits_for = !look(sim, &situation)             ? "the end of a change"
                             : remove_lost(sim, &situation)     ? "a removal"
-                            : has_goal(&situation)             ? "a learner that is to become a voter"
+                            : has_goal(&situation)             ? A_LEARNER
                             : is_anybody_left(sim, &situation) ? "a node that joins, or that was removed"
                                                                : NULL;
     if (waits_for != NULL && waits_for != sim->operator->waits_for) {

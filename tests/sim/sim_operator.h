@@ -31,6 +31,8 @@ void sim_operator_start_joining(struct sim_node *node, uint64_t in_us);
 /* At the end, again and again: one step towards a cluster whose members all run, and where nothing is about
  * to change. True: it is that. Nodes that are no members are stopped. */
 bool sim_operator_settle(struct sim *sim);
+/* That is what the last step waited for, and nothing else. */
+bool sim_operator_waits_for_learner(const struct sim *sim);
 
 /* The connection of the operator. */
 void sim_operator_on_bytes(struct sim *sim);
