@@ -199,6 +199,9 @@ static bool is_read_held(struct replica *replica, struct slot *slot)
     if (slot->fetch_last_key == ALL_KEYS_SEEN) {
         return false;
     }
+    if (slot->fetch_last_key != 0 && !has_room(&replica->fetch.lines[FETCH_READS])) {
+        return true; /* it may have very many keys: without room even looking is left to a later turn */
+    }
     if (!add_keys(replica, FETCH_READS, slot->encoded, &slot->fetch_last_key, &slot->fetch)) {
         return true;
     }
@@ -370,10 +373,10 @@ static void continue_entries(struct replica *replica)
             continue;
         }
         left--;
-        if (entry->index == index) {
-            continue_entry(replica, entry);
-        } else {
+        if (entry->index != index) {
             let_go(&replica->fetch, entry); /* it was applied meanwhile, without having to wait */
+        } else if (has_room(&replica->fetch.lines[FETCH_ENTRIES])) {
+            continue_entry(replica, entry); /* without room even looking is left: it may have very many keys */
         }
     }
 }
