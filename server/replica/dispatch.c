@@ -197,6 +197,14 @@ static enum begin_result begin_write(struct replica *replica, const struct reque
     return BEGUN;
 }
 
+static void note_read_begun(const struct replica *replica, struct slot *slot)
+{
+    slot->waiting_since_ms = replica->now_ms;
+    if (slot->read_begun_ms == 0) {
+        slot->read_begun_ms = replica->now_ms;
+    }
+}
+
 static enum begin_result begin_read(struct replica *replica, const struct request *request)
 {
     struct replica_client *client = request->client;
@@ -226,6 +234,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
             return WAIT_ORDER;
         }
         encode_into_slot(slot, request);
+        slot->waiting_since_ms = replica->now_ms;
         slot->state = SLOT_READING;
         client->reading_count++;
         reads_add_stale(replica, client, request->number);
@@ -236,9 +245,7 @@ static enum begin_result begin_read(struct replica *replica, const struct reques
         return WAIT_LEADER; /* in the second case: it is handing over */
     }
     encode_into_slot(slot, request);
-    if (slot->read_begun_ms == 0) {
-        slot->read_begun_ms = replica->now_ms;
-    }
+    note_read_begun(replica, slot);
     slot->state = SLOT_READING;
     client->reading_count++;
     reads_add(replica, client, request->number);

@@ -202,7 +202,12 @@ static bool is_read_held(struct replica *replica, struct slot *slot)
     if (slot->fetch_last_key != 0 && !has_room(&replica->fetch.lines[FETCH_READS])) {
         return true; /* it may have very many keys: without room even looking is left to a later turn */
     }
-    if (!add_keys(replica, FETCH_READS, slot->encoded, &slot->fetch_last_key, &slot->fetch)) {
+    uint32_t before = slot->fetch_last_key;
+    bool all_seen = add_keys(replica, FETCH_READS, slot->encoded, &slot->fetch_last_key, &slot->fetch);
+    if (slot->fetch_last_key != before) {
+        slot->waiting_since_ms = replica->now_ms; /* it gets on */
+    }
+    if (!all_seen) {
         return true;
     }
     slot->fetch_last_key = ALL_KEYS_SEEN;

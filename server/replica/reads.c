@@ -118,9 +118,37 @@ void reads_on_result(struct replica *replica, const struct raft_read_result *res
     }
 }
 
+/* It is its turn, but the disk that its data is fetched from (fetch.c) may hang. */
+static bool waits_for_disk(struct reader reader)
+{
+    return client_takes_replies(reader.client) && reader.slot == reader.client->first_slot;
+}
+
+static uint64_t due_ms(const struct replica *replica, struct reader reader)
+{
+    return client_slot(reader.client, reader.slot)->waiting_since_ms + replica->options.command_timeout_ms;
+}
+
+static void expire_waiting(struct replica *replica)
+{
+    struct reader_list *list = &replica->waiting_turn;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct reader reader = list->readers[i];
+        if (waits_for_disk(reader) && replica->now_ms >= due_ms(replica, reader) &&
+            fetch_holds_read(replica, reader.client, reader.slot)) {
+            client_answer_error(replica, reader.client, reader.slot, REPLICA_CLUSTERDOWN_ERROR);
+        } else {
+            list->readers[kept++] = reader;
+        }
+    }
+    list->count = kept;
+}
+
 /* A round that was confirmed and whose entries do not arrive; the core ends those that are not confirmed. */
 void reads_expire(struct replica *replica)
 {
+    expire_waiting(replica);
     for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
         struct read_round *round = &replica->rounds[i];
         if (round->read_id != 0 && round->confirmed &&
@@ -137,9 +165,15 @@ uint64_t reads_deadline_ms(const struct replica *replica)
     uint64_t deadline_ms = UINT64_MAX;
     for (uint32_t i = 0; i < READ_ROUNDS_MAX * 2; i++) {
         const struct read_round *round = &replica->rounds[i];
-        uint64_t due_ms = round->asked_ms + replica->options.command_timeout_ms;
-        if (round->read_id != 0 && round->confirmed && due_ms < deadline_ms) {
-            deadline_ms = due_ms;
+        uint64_t round_due_ms = round->asked_ms + replica->options.command_timeout_ms;
+        if (round->read_id != 0 && round->confirmed && round_due_ms < deadline_ms) {
+            deadline_ms = round_due_ms;
+        }
+    }
+    for (uint32_t i = 0; i < replica->waiting_turn.count; i++) {
+        struct reader reader = replica->waiting_turn.readers[i];
+        if (waits_for_disk(reader) && due_ms(replica, reader) < deadline_ms) {
+            deadline_ms = due_ms(replica, reader);
         }
     }
     return deadline_ms;

@@ -261,6 +261,30 @@ static void test_nobody_waits_once_data_is_warm(void **state)
     cluster_destroy(cluster);
 }
 
+/* A disk that hangs: who waits for it is told when the command time-out is over, and others are served. */
+static void test_who_waits_for_a_disk_that_hangs_is_told_so(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_cold(3, 16);
+    struct cluster_node *leader = cluster_find_leader(cluster), *follower = cluster_follower(cluster, 0);
+    struct cluster_client *reader = cluster_connect(leader, 0), *stale = cluster_connect(follower, 0);
+    cluster_send(reader, "GET cold1");
+    cluster_send(reader, "GET hot");
+    cluster_send(stale, "READONLY");
+    cluster_expect(stale, "+OK\r\n");
+    cluster_send(stale, "GET cold2");
+    cluster_expect_nothing(reader, 4900);
+    cluster_run(cluster, 200);
+    cluster_expect(reader, "-CLUSTERDOWN The cluster is down\r\n$1\r\nh\r\n");
+    cluster_expect(stale, "-CLUSTERDOWN The cluster is down\r\n");
+    for (uint64_t id = 1; id <= 3; id++) {
+        hold(cluster_node(cluster, id), false);
+    }
+    cluster_send(reader, "GET cold1");
+    cluster_expect(reader, "$1\r\n1\r\n");
+    cluster_destroy(cluster);
+}
+
 /* More keys than all jobs together have room for: the rest follows. */
 static void test_what_is_out_is_bounded(void **state)
 {
@@ -480,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_an_entry_is_applied_when_its_keys_were_fetched),
         cmocka_unit_test(test_entries_are_applied_in_order_whatever_is_fetched_first),
         cmocka_unit_test(test_nobody_waits_once_data_is_warm),
+        cmocka_unit_test(test_who_waits_for_a_disk_that_hangs_is_told_so),
         cmocka_unit_test(test_what_is_out_is_bounded),
         cmocka_unit_test(test_a_fetch_that_fails_is_nobodys_business),
         cmocka_unit_test(test_stale_reads_of_followers_wait_too),
