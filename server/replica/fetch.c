@@ -25,6 +25,7 @@
 #include <string.h>
 
 enum { ALL_KEYS_SEEN = UINT32_MAX };
+enum { HANG_ELECTION_TIMEOUTS = 5 }; /* as for a write to the log (replica.c) */
 
 static const uint32_t keys_per_job[FETCH_LINES_COUNT] = {
     [FETCH_READS] = FETCH_KEYS_PER_READS_JOB,
@@ -147,6 +148,9 @@ static void submit(struct replica *replica, struct disk_job *job)
     }
     job->next = NULL;
     job->queue = (enum disk_queue)(DISK_QUEUE_FETCH + best);
+    if (fetch->keys_out[best] == 0) {
+        fetch->moved_ms[best] = replica->now_ms;
+    }
     fetch->keys_out[best] += job->fetch.keys_count;
     fetch->jobs_out++;
     replica->io.submit(replica->io.context, job);
@@ -186,6 +190,7 @@ void fetch_on_done(struct replica *replica, const struct disk_job *job)
     assert(fetch->jobs_out > 0 && *keys_out >= job->fetch.keys_count);
     fetch->jobs_out--;
     *keys_out -= job->fetch.keys_count;
+    fetch->moved_ms[job->queue - DISK_QUEUE_FETCH] = replica->now_ms;
     note_done(replica, job);
 }
 
@@ -381,8 +386,25 @@ static void continue_entries(struct replica *replica)
         if (entry->index != index) {
             let_go(&replica->fetch, entry); /* it was applied meanwhile, without having to wait */
         } else if (has_room(&replica->fetch.lines[FETCH_ENTRIES])) {
-            continue_entry(replica, entry); /* without room even looking is left: it may have very many keys */
+            continue_entry(replica,
+                           entry); /* without room even looking is left: it may have very many keys */
         }
+    }
+}
+
+/* A leader that waits for a disk that does not answer applies nothing, while it goes on to send heartbeats
+ * (pitfall 16): another one is to lead. */
+static void hand_over_if_disk_hangs(struct replica *replica)
+{
+    struct fetch *fetch = &replica->fetch;
+    uint64_t limit_ms = (uint64_t)replica->options.election_timeout_ms * HANG_ELECTION_TIMEOUTS;
+    bool hangs = false;
+    for (uint32_t i = 0; i < DISK_FETCH_QUEUES; i++) {
+        hangs = hangs || (fetch->keys_out[i] > 0 && replica->now_ms - fetch->moved_ms[i] >= limit_ms);
+    }
+    if (hangs && replica->now_ms >= fetch->hand_over_ms) {
+        fetch->hand_over_ms = replica->now_ms + limit_ms;
+        scrub_hand_over(replica, "disk-hangs");
     }
 }
 
@@ -403,6 +425,7 @@ void fetch_tick(struct replica *replica)
     for (uint32_t i = 0; i < FETCH_LINES_COUNT; i++) {
         submit_line(replica, &fetch->lines[i]);
     }
+    hand_over_if_disk_hangs(replica);
 }
 
 void replica_set_data_is_cold(struct replica *replica, bool is_cold)

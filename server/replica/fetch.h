@@ -55,6 +55,8 @@ struct fetch {
     uint32_t keys_out[DISK_FETCH_QUEUES];          /* of them */
     uint32_t held_count;                           /* entries with a payload */
     uint64_t held_bytes;                           /* of these */
+    uint64_t moved_ms[DISK_FETCH_QUEUES];          /* while keys are out: since when none came back */
+    uint64_t hand_over_ms;                         /* not before */
     struct entry_fetch entries[FETCH_ENTRIES_MAX]; /* by index modulo */
 };
 
