@@ -186,7 +186,8 @@ static bool may_seal(const struct replica *replica, const struct batch *next)
         count += batch->id.index > commit ? 1 : 0;
         bytes += batch->id.index > commit ? commands_bytes(batch) : 0;
     }
-    bool may_be_small = next->next != NULL || !replica->options.gather_commands;
+    bool is_full = next->next != NULL || next->payload->size >= replica->options.entry_bytes_max;
+    bool may_be_small = is_full || !replica->options.gather_commands;
     return count < limit && (may_be_small || commands_bytes(next) >= bytes) &&
            replica->in_flight.count < 2 * limit;
 }
