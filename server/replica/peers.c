@@ -97,9 +97,10 @@ static void update(struct replica *replica, struct peer *peer, const struct repl
 {
     bool moved =
         strcmp(peer->member.bus_host, member->bus_host) != 0 || peer->member.bus_port != member->bus_port;
+    bool is_known_by_another_disk = peer->member.disk_id != member->disk_id;
     peer->member = *member;
     peer->standing = PEER_MEMBER;
-    if (moved) {
+    if (moved || is_known_by_another_disk) {
         replica->peers_generation++;
     }
 }

@@ -423,7 +423,7 @@ static void follow_peer(struct sim_node *node, uint32_t other, const struct repl
         part(get_link(node->sim, other, node->number));
         out->disk_id = 0;
     }
-    if (peer != NULL && peer->disk_id != 0) {
+    if (peer != NULL) {
         out->disk_id = peer->disk_id;
     }
     if (out->is_wanted && !was_wanted && !out->connected) {

@@ -163,6 +163,37 @@ static void test_a_learner_that_is_to_stay_one_does_until_it_is_promoted(void **
     cluster_destroy(cluster);
 }
 
+static uint64_t disk_known_of(const struct cluster_node *node, uint64_t id)
+{
+    struct replica_member peers[REPLICA_PEERS_MAX];
+    uint32_t count = replica_peers(node->replica, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (peers[i].node_id == id) {
+            return peers[i].disk_id;
+        }
+    }
+    return 0;
+}
+
+/* Seed 6 with snapshots=1: whoever connects nodes did not hear that an announced member had come, by another
+ * disk than the former one of its id; when it looked again, much later, it parted from all that were well. */
+static void test_who_connects_hears_at_once_by_which_disk_a_member_is_known(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 3);
+    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK node 4 is being added");
+    await_members(cluster, "1,2,3+4", NULL);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    uint64_t generation = replica_peers_generation(leader->replica);
+    assert_int_equal(disk_known_of(leader, 4), 0);
+    start_joining(cluster, 4, 1);
+    cluster_run(cluster, 2000);
+    assert_ptr_equal(cluster_await_leader(cluster), leader);
+    assert_int_not_equal(disk_known_of(leader, 4), 0);
+    assert_int_not_equal(replica_peers_generation(leader->replica), generation);
+    cluster_destroy(cluster);
+}
+
 static void test_a_node_that_was_added_by_command_becomes_a_voter_once_it_is_there(void **state)
 {
     (void)state;
@@ -699,6 +730,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_joins_becomes_a_voter),
         cmocka_unit_test(test_one_grows_to_five_and_all_restart),
         cmocka_unit_test(test_a_learner_that_is_to_stay_one_does_until_it_is_promoted),
+        cmocka_unit_test(test_who_connects_hears_at_once_by_which_disk_a_member_is_known),
         cmocka_unit_test(test_a_node_that_was_added_by_command_becomes_a_voter_once_it_is_there),
         cmocka_unit_test(test_a_change_of_leader_does_not_stop_a_promotion),
         cmocka_unit_test(test_a_joining_node_that_crashes_on_the_way_goes_on),
