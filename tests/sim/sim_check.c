@@ -228,6 +228,14 @@ static void check_configuration(struct sim_node *node, struct seen *seen)
     }
 }
 
+/* A member is its id and its disk (pitfall 28): the vote of another one that had the id is not its own. */
+static bool has_vote_in(const struct sim_configuration *configuration, const struct sim_node *node)
+{
+    uint64_t disk_id = configuration->disks[node->id - 1];
+    return sim_members_is_voter(&configuration->membership, node->id) &&
+           (disk_id == 0 || disk_id == node->disk_id);
+}
+
 /* Who has no vote stands for no election: neither by the last configuration in its log nor by one that it
  * does not know to be superseded (thesis 4.2.2). */
 static void check_candidate(const struct sim_node *node, const struct seen *seen,
@@ -236,12 +244,11 @@ static void check_candidate(const struct sim_node *node, const struct seen *seen
     if (status->role != RAFT_PRE_CANDIDATE && status->role != RAFT_CANDIDATE) {
         return;
     }
-    bool may_stand = sim_members_is_voter(&seen->configuration.membership, node->id);
+    bool may_stand = has_vote_in(&seen->configuration, node);
     const struct sim_configuration *other;
     for (size_t i = 0; !may_stand && (other = sim_members_at(node->sim, i)) != NULL; i++) {
         may_stand = other->id.index < seen->configuration.id.index &&
-                    seen->configuration.id.index > status->commit &&
-                    sim_members_is_voter(&other->membership, node->id);
+                    seen->configuration.id.index > status->commit && has_vote_in(other, node);
     }
     if (!may_stand) {
         sim_fail(node->sim, SIM_CORRECTNESS,
