@@ -118,12 +118,13 @@ static bool send_content(struct stream *stream, struct map_snapshot *snapshot, u
         if (size == 0) {
             return true;
         }
-        if (!stream_pace_allows(&pace) || !stream_wire_send(&stream->wire, chunk, size)) {
-            return false;
-        }
+        /* Before there is more to send: once all is sent, what arrives is that it has been loaded. */
         if (stream_wire_has_input(&stream->wire)) { /* it has had enough */
             return stream_wire_receive_frame(&stream->wire, STREAM_SILENCE_MS_MAX, &early) &&
                    take_refusal(stream, &early);
+        }
+        if (!stream_pace_allows(&pace) || !stream_wire_send(&stream->wire, chunk, size)) {
+            return false;
         }
         stream_pace_sent(&pace, size);
     }
