@@ -367,7 +367,7 @@ void membership_follow(struct replica *replica)
     }
     if (!membership->left && now->payload != NULL &&
         members_find_const(&replica->members, replica->options.node_id) == NULL &&
-        membership_is_settled(replica) && !knows_of_newer(replica) && !replica->join.asked_anew) {
+        membership_is_settled(replica) && !knows_of_newer(replica)) {
         leave(replica);
     }
     replica->redispatch = replica->redispatch || membership->left; /* whoever waits here is sent away */
