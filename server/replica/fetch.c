@@ -25,7 +25,6 @@
 #include <string.h>
 
 enum { ALL_KEYS_SEEN = UINT32_MAX };
-enum { HANG_ELECTION_TIMEOUTS = 5 }; /* as for a write to the log (replica.c) */
 
 static const uint32_t keys_per_job[FETCH_LINES_COUNT] = {
     [FETCH_READS] = FETCH_KEYS_PER_READS_JOB,
@@ -313,7 +312,7 @@ static void continue_entry(struct replica *replica, struct entry_fetch *entry)
 
 void fetch_begin_entry(struct replica *replica, const struct raft_entry *entry)
 {
-    if (!replica->fetch.is_cold || !is_on(replica) || entry->type != RAFT_ENTRY_COMMANDS) {
+    if (!is_on(replica) || entry->type != RAFT_ENTRY_COMMANDS) {
         return;
     }
     uint64_t applied = map_get_meta(replica->map)->applied_index;
@@ -385,9 +384,9 @@ static void continue_entries(struct replica *replica)
         left--;
         if (entry->index != index) {
             let_go(&replica->fetch, entry); /* it was applied meanwhile, without having to wait */
-        } else if (has_room(&replica->fetch.lines[FETCH_ENTRIES])) {
-            continue_entry(replica,
-                           entry); /* without room even looking is left: it may have very many keys */
+        } else if (has_room(
+                       &replica->fetch.lines[FETCH_ENTRIES])) { /* else it waits: it may have many keys */
+            continue_entry(replica, entry);
         }
     }
 }
@@ -397,14 +396,14 @@ static void continue_entries(struct replica *replica)
 static void hand_over_if_disk_hangs(struct replica *replica)
 {
     struct fetch *fetch = &replica->fetch;
-    uint64_t limit_ms = (uint64_t)replica->options.election_timeout_ms * HANG_ELECTION_TIMEOUTS;
+    uint64_t limit_ms = (uint64_t)replica->options.election_timeout_ms * DISK_STALL_ELECTION_TIMEOUTS;
     bool hangs = false;
     for (uint32_t i = 0; i < DISK_FETCH_QUEUES; i++) {
         hangs = hangs || (fetch->keys_out[i] > 0 && replica->now_ms - fetch->moved_ms[i] >= limit_ms);
     }
     if (hangs && replica->now_ms >= fetch->hand_over_ms) {
         fetch->hand_over_ms = replica->now_ms + limit_ms;
-        scrub_hand_over(replica, "disk-hangs");
+        replica_hand_over(replica, "disk-hangs");
     }
 }
 

@@ -279,18 +279,12 @@ void persist_commit(struct replica *replica)
     }
 }
 
-static void stop_on_failure(struct replica *replica, const struct disk_job *job)
-{
-    replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                 job->error.text);
-}
-
 static void on_log_write_done(struct replica *replica, struct disk_job *job)
 {
     assert(replica->log_job_out);
     replica->log_job_out = false;
     if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
-        stop_on_failure(replica, job);
+        replica_stop_for_storage(replica, job->status, job->error.text);
         return;
     }
     space_note_log(replica, job);
@@ -314,7 +308,7 @@ static void on_log_read_done(struct replica *replica, struct disk_job *job)
     assert(replica->reads_out > 0);
     replica->reads_out--;
     if (job->status != STORAGE_OK) {
-        stop_on_failure(replica, job);
+        replica_stop_for_storage(replica, job->status, job->error.text);
         return;
     }
     for (uint32_t i = 0; i < job->entries_count; i++) {
@@ -328,7 +322,7 @@ static void on_checkpoint_done(struct replica *replica, struct disk_job *job)
     assert(replica->checkpoint == job->checkpoint && replica->checkpoint_out);
     replica->checkpoint_out = false;
     if (job->status != STORAGE_OK && job->status != STORAGE_FULL) {
-        stop_on_failure(replica, job);
+        replica_stop_for_storage(replica, job->status, job->error.text);
         return;
     }
     space_note_map(replica, job);

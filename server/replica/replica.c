@@ -12,7 +12,6 @@ enum {
     RAFT_INFLIGHT_BYTES_MAX = 16 << 20,
     RAFT_CACHE_BYTES_MAX = 32 << 20,
     RAFT_UNSTABLE_BYTES_MAX = 64 << 20,
-    DISK_STALL_ELECTION_TIMEOUTS = 5,
     SHUTDOWN_DRAIN_MS = 150, /* after the hand-over: clients are still told where the leader is */
     TURN_ROUNDS_MAX = 8,     /* of "propose, send, apply" within one turn */
 };
@@ -35,6 +34,11 @@ void replica_stop(struct replica *replica, enum replica_exit code, const char *r
         atomic_store(&replica->fetch.give_up, true);
         replica->io.stop(replica->io.context, code, reason);
     }
+}
+
+void replica_stop_for_storage(struct replica *replica, enum storage_status status, const char *reason)
+{
+    replica_stop(replica, status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK, reason);
 }
 
 enum replica_exit replica_exit_at_start(enum storage_status status)
@@ -533,6 +537,13 @@ bool replica_is_busy(const struct replica *replica)
 bool replica_transfer_leadership(struct replica *replica, uint64_t target)
 {
     return replica->raft != NULL && replica_leads(replica) && raft_transfer_leadership(replica->raft, target);
+}
+
+void replica_hand_over(struct replica *replica, const char *reason)
+{
+    if (replica_transfer_leadership(replica, RAFT_NODE_NONE)) {
+        replica_log(replica, REPLICA_LOG_WARNING, "handing-over", "reason=%s", reason);
+    }
 }
 
 /* ---- stopping ------------------------------------------------------------------------------------ */

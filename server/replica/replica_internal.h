@@ -45,6 +45,7 @@ enum {
     FORMATION_RETRY_MS = 500,
     CLOCK_SKEW_MS_MAX = 1000, /* a leader further off the members' median stamps by the median */
     CLOCK_WARNING_INTERVAL_MS = 60000,
+    DISK_STALL_ELECTION_TIMEOUTS = 5, /* without an answer of a disk: then another one is to lead */
     PEERS_MAX = REPLICA_PEERS_MAX + 1,
     PEER_LEAVING_TIMEOUTS = 4, /* election timeouts for which a removed member is still talked to */
     PEER_NEWER_MS = 10000,     /* how long one is kept that is not connected any more */
@@ -569,8 +570,6 @@ void scrub_start(struct replica *replica);
 void scrub_tick(struct replica *replica);
 /* A pass that was in the map begins anew. */
 void scrub_on_map_replaced(struct replica *replica);
-/* A leader whose own data are not what they should be leads no longer, if another one can. */
-void scrub_hand_over(struct replica *replica, const char *reason);
 void scrub_on_log_done(struct replica *replica, const struct disk_job *job);
 void scrub_on_map_done(struct replica *replica, const struct disk_job *job);
 uint64_t scrub_deadline_ms(const struct replica *replica);
@@ -711,6 +710,10 @@ void join_on_unknown(struct replica *replica);
 
 /* replica.c */
 void replica_stop(struct replica *replica, enum replica_exit code, const char *reason);
+/* ... by what failed in log or map: damage, or anything else. */
+void replica_stop_for_storage(struct replica *replica, enum storage_status status, const char *reason);
+/* A leader that should not be one any more leads on only while nobody else can. */
+void replica_hand_over(struct replica *replica, const char *reason);
 void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 /* Errors as of replica_create(). */

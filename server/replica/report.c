@@ -145,7 +145,7 @@ static void judge(struct replica *replica, struct digest_row *row)
         }
         peer->differs = differs;
         if (differs && has_agreed && peer->is_self) {
-            scrub_hand_over(replica, "digest-differs");
+            replica_hand_over(replica, "digest-differs");
         }
     }
 }

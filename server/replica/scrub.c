@@ -78,18 +78,11 @@ static void note_damage(struct replica *replica, const char *damage)
 
 /* A node that is new, or takes the place of another, has its data from the leader: it must not be one whose
  * own are damaged. */
-void scrub_hand_over(struct replica *replica, const char *reason)
-{
-    if (replica_leads(replica) && raft_transfer_leadership(replica->raft, RAFT_NODE_NONE)) {
-        replica_log(replica, REPLICA_LOG_WARNING, "handing-over", "reason=%s", reason);
-    }
-}
-
 void replica_on_map_damaged(struct replica *replica, const struct map *map, const char *damage)
 {
     if (map == replica->map && !replica->stopping) {
         note_damage(replica, damage);
-        scrub_hand_over(replica, "damage");
+        replica_hand_over(replica, "damage");
     }
 }
 
@@ -129,8 +122,7 @@ void scrub_on_map_done(struct replica *replica, const struct disk_job *job)
     struct replica_scrub *scrub = &replica->scrub;
     scrub->is_out = false;
     if (job->status != STORAGE_OK) {
-        replica_stop(replica, job->status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     job->error.text);
+        replica_stop_for_storage(replica, job->status, job->error.text);
         return;
     }
     if (job->map_slice.is_damaged) {

@@ -278,8 +278,7 @@ bool snapshot_on_installed(struct replica *replica)
     enum storage_status status =
         replica->options.open_map(replica->io.context, replica->identity.cluster_id[0], &opened, &error);
     if (status != STORAGE_OK) { /* the turn ends with the map that it began with */
-        replica_stop(replica, status == STORAGE_CORRUPT ? REPLICA_EXIT_CORRUPT : REPLICA_EXIT_DISK,
-                     error.text);
+        replica_stop_for_storage(replica, status, error.text);
         return false;
     }
     replica->checkpoint = NULL; /* frozen, but never to be written */
