@@ -169,6 +169,7 @@ void cluster_settle(struct cluster *cluster);
 
 struct cluster_link *cluster_link(struct cluster *cluster, uint64_t from, uint64_t to);
 void cluster_cut(struct cluster *cluster, uint64_t from, uint64_t to); /* one way, silently */
+void cluster_hold_links_to(struct cluster *cluster, uint64_t id);      /* what is sent to it waits */
 void cluster_isolate(struct cluster *cluster, uint64_t id); /* both ways, from everybody, silently */
 void cluster_heal(struct cluster *cluster);                 /* everything */
 void cluster_reset_link(struct cluster *cluster, uint64_t from, uint64_t to); /* breaks; both sides notice */
@@ -225,6 +226,10 @@ void cluster_expect_prefix(struct cluster_client *client, const char *prefix);
 void cluster_expect_nothing(struct cluster_client *client, uint64_t ms);
 /* One command on a connection of its own. The reply lives until the next call. */
 const char *cluster_ask(struct cluster_node *node, const char *line);
+/* The leader's reply must begin so. */
+void cluster_tell_leader(struct cluster *cluster, const char *line, const char *begin);
+/* `count` values of 1000 bytes, under the keys prefix:0 and so on. */
+void cluster_write_values(struct cluster *cluster, const char *prefix, int count);
 
 /* ---- looking ---- */
 
@@ -235,6 +240,8 @@ struct cluster_node *cluster_await_leader(struct cluster *cluster);
 struct cluster_node *cluster_follower(struct cluster *cluster,
                                       uint32_t number); /* 0, 1, ...: nodes that are not the leader */
 const struct map_meta *cluster_meta(const struct cluster_node *node);
+/* For cluster_run_until(): `node` has stopped by itself. */
+bool cluster_has_stopped(struct cluster *cluster, void *node);
 bool cluster_has_event(const struct cluster_node *node, const char *text);
 /* All running nodes apply all there is; then they must hold the same. */
 void cluster_assert_equal(struct cluster *cluster);

@@ -237,6 +237,26 @@ const char *cluster_ask(struct cluster_node *node, const char *line)
     return reply;
 }
 
+void cluster_tell_leader(struct cluster *cluster, const char *line, const char *begin)
+{
+    const char *reply = cluster_ask(cluster_await_leader(cluster), line);
+    if (strncmp(reply, begin, strlen(begin)) != 0) {
+        fail_msg("%s was answered %s", line, reply);
+    }
+}
+
+void cluster_write_values(struct cluster *cluster, const char *prefix, int count)
+{
+    struct cluster_client *client = cluster_connect(cluster_await_leader(cluster), 0);
+    for (int i = 0; i < count; i++) {
+        char key[40];
+        (void)snprintf(key, sizeof key, "%s:%d", prefix, i);
+        cluster_send_set(client, key, 1000);
+        cluster_expect(client, "+OK\r\n");
+    }
+    cluster_disconnect(client);
+}
+
 /* ---- looking ------------------------------------------------------------------------------------- */
 
 struct raft_status cluster_status(const struct cluster_node *node)
@@ -309,6 +329,12 @@ const struct map_meta *cluster_meta(const struct cluster_node *node)
 {
     assert_non_null(replica_map(node->replica));
     return map_get_meta(replica_map(node->replica));
+}
+
+bool cluster_has_stopped(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return ((const struct cluster_node *)node)->stopped;
 }
 
 bool cluster_has_event(const struct cluster_node *node, const char *text)

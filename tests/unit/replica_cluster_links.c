@@ -36,6 +36,13 @@ void cluster_cut(struct cluster *cluster, uint64_t from, uint64_t to)
     cluster_drop_messages(cluster_link(cluster, from, to));
 }
 
+void cluster_hold_links_to(struct cluster *cluster, uint64_t id)
+{
+    for (uint64_t other = 1; other <= cluster->nodes_count; other++) {
+        cluster_link(cluster, other, id)->held = true;
+    }
+}
+
 void cluster_isolate(struct cluster *cluster, uint64_t id)
 {
     for (uint64_t other = 1; other <= cluster->nodes_count; other++) {

@@ -75,9 +75,7 @@ static void test_commands_gather_while_the_allowed_entries_are_in_flight(void **
     struct cluster_node *leader = cluster_await_leader(cluster);
     struct cluster_client *client = cluster_connect(leader, 0);
     cluster_hold_disk(leader, DISK_QUEUE_LOG, true);
-    for (uint64_t id = 1; id <= 3; id++) {
-        cluster_link(cluster, id, leader->id)->held = true;
-    }
+    cluster_hold_links_to(cluster, leader->id);
     uint64_t before = last_index(leader);
     for (int i = 0; i < 5; i++) {
         cluster_send(client, "INCR n");
@@ -108,9 +106,7 @@ static void test_an_entry_leaves_when_it_is_as_large_as_those_on_their_way(void 
     cluster_start_all(cluster);
     struct cluster_node *leader = cluster_await_leader(cluster);
     struct cluster_client *client = cluster_connect(leader, 0);
-    for (uint64_t id = 1; id <= 3; id++) {
-        cluster_link(cluster, id, leader->id)->held = true;
-    }
+    cluster_hold_links_to(cluster, leader->id);
     uint64_t before = last_index(leader);
     for (size_t i = 0; i < sizeof ENTRIES / sizeof ENTRIES[0]; i++) {
         cluster_send(client, "INCR n");
@@ -133,9 +129,7 @@ static void test_an_entry_leaves_before_the_last_one_is_applied(void **state)
     cluster_start_all(cluster);
     struct cluster_node *leader = cluster_await_leader(cluster);
     struct cluster_client *client = cluster_connect(leader, 0);
-    for (uint64_t id = 1; id <= 3; id++) {
-        cluster_link(cluster, id, leader->id)->held = true;
-    }
+    cluster_hold_links_to(cluster, leader->id);
     uint64_t before = last_index(leader);
     cluster_send(client, "INCR n");
     cluster_settle(cluster);

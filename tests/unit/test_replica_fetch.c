@@ -426,18 +426,6 @@ static bool is_installed(struct cluster *cluster, void *node)
     return cluster_has_event(node, "snapshot-installed");
 }
 
-static void write_values(struct cluster *cluster, const char *prefix, int count)
-{
-    struct cluster_client *client = cluster_connect(cluster_await_leader(cluster), 0);
-    for (int i = 0; i < count; i++) {
-        char key[40];
-        (void)snprintf(key, sizeof key, "%s:%d", prefix, i);
-        cluster_send_set(client, key, 1000);
-        cluster_expect(client, "+OK\r\n");
-    }
-    cluster_disconnect(client);
-}
-
 /* The map that goes is closed only when no fetch reads it; meanwhile nobody waits for one. */
 static void test_a_snapshot_takes_over_when_no_fetch_is_out(void **state)
 {
@@ -450,7 +438,7 @@ static void test_a_snapshot_takes_over_when_no_fetch_is_out(void **state)
     cluster_start_all(cluster);
     (void)cluster_await_leader(cluster);
     struct cluster_node *away = cluster_follower(cluster, 0);
-    write_values(cluster, "early", 10);
+    cluster_write_values(cluster, "early", 10);
     cluster_run(cluster, 1000);
     uint64_t index = cluster_status(away).last.index;
     hold(away, true);
@@ -466,7 +454,7 @@ static void test_a_snapshot_takes_over_when_no_fetch_is_out(void **state)
     for (int i = 0; i < 100 && cluster_status(cluster_await_leader(cluster)).first_index <= index + 1; i++) {
         char prefix[20];
         (void)snprintf(prefix, sizeof prefix, "more-%d", i);
-        write_values(cluster, prefix, 20);
+        cluster_write_values(cluster, prefix, 20);
         cluster_run(cluster, 300);
     }
     cluster_heal(cluster);

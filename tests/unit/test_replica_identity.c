@@ -11,14 +11,6 @@
 
 enum { LARGE_BYTES = 700 * 1024 };
 
-static void tell_leader(struct cluster *cluster, const char *line)
-{
-    const char *reply = cluster_ask(cluster_await_leader(cluster), line);
-    if (strncmp(reply, "+OK", 3) != 0) {
-        fail_msg("%s was answered %s", line, reply);
-    }
-}
-
 static bool votes_by_all(struct cluster *cluster, void *context)
 {
     const uint32_t *count = context;
@@ -34,12 +26,6 @@ static bool votes_by_all(struct cluster *cluster, void *context)
 static void await_voters(struct cluster *cluster, uint32_t count)
 {
     cluster_run_until(cluster, votes_by_all, &count, 20000);
-}
-
-static bool has_stopped(struct cluster *cluster, void *node)
-{
-    (void)cluster;
-    return ((const struct cluster_node *)node)->stopped;
 }
 
 static void write_large(struct cluster *cluster, const char *key)
@@ -68,17 +54,18 @@ static void test_pitfall_28_one_that_joins_under_its_old_id_does_not_lead_in_the
     (void)state;
     struct cluster *cluster = cluster_create_partly(2, 1, 3);
     struct cluster_node *first = cluster_node(cluster, 1);
-    tell_leader(cluster, "RAFT ADD 2 node2:17000 LEARNER"); /* says that node 1 is the only voter */
-    write_large(cluster, "a");                              /* so that the log comes in pieces */
+    cluster_tell_leader(cluster, "RAFT ADD 2 node2:17000 LEARNER",
+                        "+OK"); /* says that node 1 is the only voter */
+    write_large(cluster, "a");  /* so that the log comes in pieces */
     write_large(cluster, "b");
     cluster_node(cluster, 2)->join = 1;
     assert_true(cluster_start_node(cluster_node(cluster, 2)));
-    tell_leader(cluster, "RAFT PROMOTE 2");
+    cluster_tell_leader(cluster, "RAFT PROMOTE 2", "+OK");
     await_voters(cluster, 2);
-    tell_leader(cluster, "RAFT TRANSFER 2");
+    cluster_tell_leader(cluster, "RAFT TRANSFER 2", "+OK");
     cluster_run(cluster, 1000);
-    tell_leader(cluster, "RAFT REMOVE 1");
-    cluster_run_until(cluster, has_stopped, first, 5000);
+    cluster_tell_leader(cluster, "RAFT REMOVE 1", "+OK");
+    cluster_run_until(cluster, cluster_has_stopped, first, 5000);
     cluster_run(cluster, 1);
     cluster_wipe(first);
     cluster_run(cluster, 30000);

@@ -60,27 +60,13 @@ static void await_members(struct cluster *cluster, const char *members, const st
     cluster_run_until(cluster, all_have, &expectation, 20000);
 }
 
-static bool has_stopped(struct cluster *cluster, void *node)
-{
-    (void)cluster;
-    return ((struct cluster_node *)node)->stopped;
-}
-
 static void await_refused(struct cluster *cluster, struct cluster_node *node, const char *words)
 {
-    cluster_run_until(cluster, has_stopped, node, 20000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 20000);
     cluster_run(cluster, 10);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
     if (strstr(node->stop_reason, words) == NULL) {
         fail_msg("node %llu stopped for this reason: %s", (unsigned long long)node->id, node->stop_reason);
-    }
-}
-
-static void tell_leader(struct cluster *cluster, const char *line, const char *begin)
-{
-    const char *reply = cluster_ask(cluster_await_leader(cluster), line);
-    if (strncmp(reply, begin, strlen(begin)) != 0) {
-        fail_msg("%s was answered %s", line, reply);
     }
 }
 
@@ -95,7 +81,7 @@ static void write_some(struct cluster *cluster, const char *prefix, int count)
     char line[64];
     for (int i = 0; i < count; i++) {
         (void)snprintf(line, sizeof line, "SET %s:%d %d", prefix, i, i);
-        tell_leader(cluster, line, "+OK");
+        cluster_tell_leader(cluster, line, "+OK");
     }
 }
 
@@ -148,18 +134,18 @@ static void test_a_learner_that_is_to_stay_one_does_until_it_is_promoted(void **
 {
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 3);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK node 4 is being added");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK node 4 is being added");
     await_members(cluster, "1,2,3+4", NULL);
     cluster_run(cluster, 2000);
     start_joining(cluster, 4, 1); /* its disk becomes known */
     write_some(cluster, "k", 5);
     cluster_assert_equal(cluster);
     await_members(cluster, "1,2,3+4", NULL);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node 4 is a member already");
-    tell_leader(cluster, "RAFT REPLACE 4 5 node5:17000", "-ERR node 4 is to stay a learner");
-    tell_leader(cluster, "RAFT PROMOTE 4", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node 4 is a member already");
+    cluster_tell_leader(cluster, "RAFT REPLACE 4 5 node5:17000", "-ERR node 4 is to stay a learner");
+    cluster_tell_leader(cluster, "RAFT PROMOTE 4", "+OK");
     await_members(cluster, "1,2,3,4", NULL);
-    tell_leader(cluster, "RAFT PROMOTE 4", "-ERR node 4 is a voter already");
+    cluster_tell_leader(cluster, "RAFT PROMOTE 4", "-ERR node 4 is a voter already");
     cluster_destroy(cluster);
 }
 
@@ -181,7 +167,7 @@ static void test_who_connects_hears_at_once_by_which_disk_a_member_is_known(void
 {
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 3);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK node 4 is being added");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK node 4 is being added");
     await_members(cluster, "1,2,3+4", NULL);
     struct cluster_node *leader = cluster_await_leader(cluster);
     uint64_t generation = replica_peers_generation(leader->replica);
@@ -198,7 +184,7 @@ static void test_a_node_that_was_added_by_command_becomes_a_voter_once_it_is_the
 {
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 4);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
     await_members(cluster, "1,2,3+4", NULL);
     cluster_run(cluster, 3000); /* nobody is there: the cluster works as before */
     write_some(cluster, "k", 3);
@@ -213,7 +199,7 @@ static void test_a_change_of_leader_does_not_stop_a_promotion(void **state)
 {
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 5);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
     await_members(cluster, "1,2,3+4", NULL);
     struct cluster_node *leader = cluster_await_leader(cluster);
     cluster_crash(leader);
@@ -254,7 +240,7 @@ static void test_a_removed_node_is_told_and_ends(void **state)
     char line[40];
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)victim->id);
     uint64_t term = cluster_status(cluster_await_leader(cluster)).term;
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     await_refused(cluster, victim, "was removed from the cluster by entry");
     cluster_run(cluster, 3000);
     assert_int_equal(cluster_status(cluster_await_leader(cluster)).term, term); /* nobody was disturbed */
@@ -276,7 +262,7 @@ static void test_pitfall_8_the_leader_can_be_removed(void **state)
         char line[40];
         write_some(cluster, "k", 3);
         (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)leader->id);
-        tell_leader(cluster, line, "+OK");
+        cluster_tell_leader(cluster, line, "+OK");
         await_refused(cluster, leader, "was removed from the cluster");
         struct cluster_node *next = cluster_await_leader(cluster);
         assert_ptr_not_equal(next, leader);
@@ -297,7 +283,7 @@ static void test_three_shrink_to_one(void **state)
                                                                        : membership_of(leader).voters[0];
         char line[40];
         (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)other);
-        tell_leader(cluster, line, "+OK");
+        cluster_tell_leader(cluster, line, "+OK");
         await_refused(cluster, cluster_node(cluster, other), "removed");
         write_some(cluster, "k", 3);
     }
@@ -322,7 +308,7 @@ static void test_a_node_that_was_removed_while_it_was_away_is_told_when_it_retur
     cluster_crash(victim);
     cluster_run(cluster, 500);
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)victim->id);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     cluster_run(cluster, 3000);
     uint64_t term = cluster_status(cluster_await_leader(cluster)).term;
     assert_true(cluster_start_node(victim));
@@ -342,7 +328,7 @@ static void test_a_node_is_replaced_in_one_step(void **state)
     struct cluster_node *old = cluster_follower(cluster, 0);
     char line[60], members[20] = "";
     (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 4 node4:17000", (unsigned long long)old->id);
-    tell_leader(cluster, line, "+OK node 4 takes the place of node");
+    cluster_tell_leader(cluster, line, "+OK node 4 takes the place of node");
     start_joining(cluster, 4, cluster_await_leader(cluster)->id);
     await_refused(cluster, old, "was removed from the cluster");
     for (uint64_t id = 1; id <= 4; id++) {
@@ -373,7 +359,7 @@ static void test_the_leader_can_be_replaced_and_a_dead_node_as_well(void **state
             cluster_run(cluster, 1000);
         }
         (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 4 node4:17000", (unsigned long long)old->id);
-        tell_leader(cluster, line, "+OK");
+        cluster_tell_leader(cluster, line, "+OK");
         start_joining(cluster, 4, leader->id);
         if (!dead) {
             await_refused(cluster, old, "was removed");
@@ -400,18 +386,18 @@ static void test_two_cannot_take_the_place_of_one(void **state)
     struct cluster_node *old = cluster_follower(cluster, 0);
     char line[60], begin[100];
     (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 4 node4:17000", (unsigned long long)old->id);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     cluster_run(cluster, 100);
-    tell_leader(cluster, line, "+OK"); /* the same again is no other */
+    cluster_tell_leader(cluster, line, "+OK"); /* the same again is no other */
     cluster_run(cluster, 100);
     (void)snprintf(line, sizeof line, "RAFT REPLACE %llu 5 node5:17000", (unsigned long long)old->id);
     (void)snprintf(begin, sizeof begin,
                    "-ERR node 4 is to take the place of node %llu already: RAFT REMOVE 4",
                    (unsigned long long)old->id);
-    tell_leader(cluster, line, begin);
-    tell_leader(cluster, "RAFT REMOVE 4", "+OK");
+    cluster_tell_leader(cluster, line, begin);
+    cluster_tell_leader(cluster, "RAFT REMOVE 4", "+OK");
     cluster_run(cluster, 100);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     start_joining(cluster, 5, cluster_await_leader(cluster)->id);
     await_refused(cluster, old, "was removed from the cluster");
     assert_int_equal(membership_of(cluster_await_leader(cluster)).voters_count, 3);
@@ -484,13 +470,13 @@ static void test_pitfall_28_a_removed_id_may_come_back_with_an_empty_disk_but_no
     write_some(cluster, "k", 10);
     cluster_assert_equal(cluster);
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
-    tell_leader(cluster, line, "+OK");
-    cluster_run_until(cluster, has_stopped, node, 5000);
+    cluster_tell_leader(cluster, line, "+OK");
+    cluster_run_until(cluster, cluster_has_stopped, node, 5000);
     cluster_run(cluster, 1);
     cluster_wipe(node);
     (void)snprintf(line, sizeof line, "RAFT ADD %llu node%llu:17000", (unsigned long long)node->id,
                    (unsigned long long)node->id);
-    tell_leader(cluster, line, "-TRYAGAIN node");
+    cluster_tell_leader(cluster, line, "-TRYAGAIN node");
     start_joining(cluster, node->id, cluster_await_leader(cluster)->id);
     cluster_run(cluster, 100);
     assert_true(cluster_has_event(node, "removed a moment ago"));
@@ -509,10 +495,10 @@ static void test_older_nodes_have_to_be_upgraded_before_members_change(void **st
     replica_fill_hello(old->replica, leader->id, &hello);
     hello.protocol_version = 1;
     replica_on_peer_hello(leader->replica, old->id, &hello);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "-ERR node");
     cluster_reset_link(cluster, old->id, leader->id);
     cluster_run(cluster, 1000); /* it says hello anew */
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
     cluster_destroy(cluster);
 }
 
@@ -527,10 +513,10 @@ static void test_changes_that_would_lose_the_quorum_are_refused(void **state)
     cluster_crash(dead);
     cluster_run(cluster, 1500); /* the leader has not heard of it for an election timeout */
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)alive->id);
-    tell_leader(cluster, line,
-                "-ERR that would leave a cluster that cannot work: of its 2 voters only 1 are alive");
+    cluster_tell_leader(cluster, line,
+                        "-ERR that would leave a cluster that cannot work: of its 2 voters only 1 are alive");
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)dead->id);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     cluster_run(cluster, 1000);
     assert_int_equal(membership_of(cluster_await_leader(cluster)).voters_count, 2);
     cluster_destroy(cluster);
@@ -563,7 +549,7 @@ static void test_changes_that_make_no_sense_are_refused_with_the_reason(void **s
     };
     struct cluster *cluster = cluster_create_led(3, 61);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        tell_leader(cluster, cases[i].line, cases[i].begin);
+        cluster_tell_leader(cluster, cases[i].line, cases[i].begin);
     }
     assert_int_equal(cluster_status(cluster_await_leader(cluster)).membership_id.index, 0);
     /* Followers send clients on, as with writes. */
@@ -586,7 +572,7 @@ static void test_pitfall_8_one_change_at_a_time(void **state)
         cluster_hold_disk(cluster_node(cluster, id), DISK_QUEUE_LOG, false);
     }
     await_members(cluster, "1,2,3+4", NULL);
-    tell_leader(cluster, "RAFT ADD 5 node5:1", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 5 node5:1", "+OK");
     await_members(cluster, "1,2,3+4,5", NULL);
     cluster_destroy(cluster);
 }
@@ -621,7 +607,7 @@ static void test_a_leader_that_a_member_does_not_know_is_heard(void **state)
     struct cluster_node *away = cluster_node(cluster, 1);
     write_some(cluster, "k", 3);
     if (cluster_await_leader(cluster) == away) {
-        tell_leader(cluster, "RAFT TRANSFER", "+OK");
+        cluster_tell_leader(cluster, "RAFT TRANSFER", "+OK");
         cluster_run(cluster, 1000);
     }
     cluster_crash(away);
@@ -633,7 +619,7 @@ static void test_a_leader_that_a_member_does_not_know_is_heard(void **state)
         char line[40];
         cluster_run(cluster, 1000);
         (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)id);
-        tell_leader(cluster, line, "+OK");
+        cluster_tell_leader(cluster, line, "+OK");
         await_refused(cluster, cluster_node(cluster, id), "removed");
     }
     write_some(cluster, "l", 3);
@@ -653,7 +639,7 @@ static void test_an_address_can_be_changed(void **state)
     uint64_t moved = leader->id % 3 + 1;
     char line[60];
     (void)snprintf(line, sizeof line, "RAFT ADDRESS %llu elsewhere:17001", (unsigned long long)moved);
-    tell_leader(cluster, line, "+OK node");
+    cluster_tell_leader(cluster, line, "+OK node");
     await_members(cluster, "1,2,3", NULL);
     assert_true(replica_peers_generation(leader->replica) > generation);
     struct replica_member peers[REPLICA_PEERS_MAX];
@@ -688,7 +674,7 @@ static void test_leadership_goes_where_it_is_sent(void **state)
         if (target != 0) {
             (void)snprintf(line, sizeof line, "RAFT TRANSFER %llu", (unsigned long long)target);
         }
-        tell_leader(cluster, line, "+OK leadership is being handed");
+        cluster_tell_leader(cluster, line, "+OK leadership is being handed");
         cluster_run(cluster, 500);
         struct cluster_node *next = cluster_await_leader(cluster);
         assert_ptr_not_equal(next, leader);
@@ -706,7 +692,7 @@ static void test_clients_are_sent_to_members_that_came_later(void **state)
     struct cluster *cluster = cluster_create_partly(4, 3, 74);
     start_joining(cluster, 4, 1);
     await_members(cluster, "1,2,3,4", NULL);
-    tell_leader(cluster, "RAFT TRANSFER 4", "+OK");
+    cluster_tell_leader(cluster, "RAFT TRANSFER 4", "+OK");
     cluster_run(cluster, 1000);
     assert_int_equal(cluster_await_leader(cluster)->id, 4);
     assert_string_equal(cluster_ask(cluster_node(cluster, 1), "SET foo bar"), "-MOVED 12182 node4:7000\r\n");
@@ -717,7 +703,7 @@ static void test_clients_are_sent_to_members_that_came_later(void **state)
     assert_string_equal(view.members[0].host, "node4");
     assert_string_equal(view.members[0].bus_host, "node4");
     assert_string_equal(view.membership, "stable");
-    tell_leader(cluster, "RAFT REMOVE 1", "+OK");
+    cluster_tell_leader(cluster, "RAFT REMOVE 1", "+OK");
     await_refused(cluster, cluster_node(cluster, 1), "removed");
     replica_fill_view(cluster_node(cluster, 2)->replica, 0, &view);
     assert_int_equal(view.members_count, 3);

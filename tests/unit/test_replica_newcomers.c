@@ -10,19 +10,11 @@
 
 #include <cmocka.h>
 
-static void tell_leader(struct cluster *cluster, const char *line, const char *begin)
-{
-    const char *reply = cluster_ask(cluster_await_leader(cluster), line);
-    if (strncmp(reply, begin, strlen(begin)) != 0) {
-        fail_msg("%s was answered %s", line, reply);
-    }
-}
-
 static void remove_node(struct cluster *cluster, const struct cluster_node *node)
 {
     char line[60];
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
 }
 
 static enum raft_member_kind kind_of(const struct cluster_node *node, uint64_t id)
@@ -36,12 +28,6 @@ static void start_joining(struct cluster *cluster, uint64_t id, uint64_t asks, u
     node->join = asks;
     node->join_too = or_asks;
     assert_true(cluster_start_node(node));
-}
-
-static bool has_stopped(struct cluster *cluster, void *node)
-{
-    (void)cluster;
-    return ((struct cluster_node *)node)->stopped;
 }
 
 static bool is_voter(struct cluster *cluster, void *context)
@@ -69,7 +55,7 @@ static void test_pitfall_8_nobody_is_told_of_a_removal_that_is_not_committed(voi
     struct cluster *cluster = cluster_create_partly(4, 3, 1);
     struct cluster_node *learner = cluster_node(cluster, 4);
     struct bus_message refused;
-    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
     start_joining(cluster, 4, 1, 0);
     cluster_run(cluster, 2000);
     struct cluster_node *old = cluster_await_leader(cluster);
@@ -110,7 +96,7 @@ static void test_one_whose_joining_was_undone_asks_again(void **state)
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 6);
     struct cluster_node *old = cluster_await_leader(cluster), *node = cluster_node(cluster, 4);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
     cluster_run(cluster, 500);
     for (uint64_t id = 1; id <= 3; id++) {
         if (id != old->id) {
@@ -141,7 +127,7 @@ static void test_one_whose_joining_was_lost_asks_again(void **state)
     (void)state;
     struct cluster *cluster = cluster_create_partly(2, 1, 8);
     struct cluster_node *first = cluster_node(cluster, 1), *node = cluster_node(cluster, 2);
-    tell_leader(cluster, "SET k v", "+OK");
+    cluster_tell_leader(cluster, "SET k v", "+OK");
     cluster_run(cluster, 500);
     cluster_hold_disk(first, DISK_QUEUE_LOG, true);
     start_joining(cluster, 2, 1, 0);
@@ -165,7 +151,7 @@ static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(vo
     cluster_crash(dead);
     cluster_run(cluster, 2000);
     (void)snprintf(line, sizeof line, "RAFT TRANSFER %llu", (unsigned long long)next->id);
-    tell_leader(cluster, line, "+OK");
+    cluster_tell_leader(cluster, line, "+OK");
     for (int ms = 0; ms < 2000 && !cluster_status(next).leader_ready; ms++) {
         cluster_run(cluster, 1);
     }
@@ -218,7 +204,7 @@ static void test_one_that_comes_back_with_an_empty_disk_survives_its_past(void *
     (void)cluster_await_leader(cluster);
     struct cluster_node *node = cluster_follower(cluster, 0);
     remove_node(cluster, node);
-    cluster_run_until(cluster, has_stopped, node, 10000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 10000);
     cluster_run(cluster, 3000);
     cluster_wipe(node);
     start_joining(cluster, node->id, cluster_await_leader(cluster)->id, 0);
@@ -231,7 +217,7 @@ static void test_one_that_comes_back_with_an_empty_disk_survives_its_past(void *
     assert_true(cluster_start_node(node));
     cluster_run(cluster, 1000);
     remove_node(cluster, node);
-    cluster_run_until(cluster, has_stopped, node, 10000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 10000);
     cluster_run(cluster, 10);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
     cluster_destroy(cluster);
@@ -270,7 +256,7 @@ static void test_one_that_goes_by_a_newer_membership_is_heard_by_one_that_is_beh
     struct cluster *cluster = cluster_create_partly(4, 3, 8);
     struct cluster_node *behind = cluster_follower(cluster, 0), *other = cluster_follower(cluster, 1);
     struct cluster_node *node = cluster_node(cluster, 4);
-    tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000", "+OK");
     cluster_run(cluster, 1000);
     assert_int_equal(kind_of(behind, 4), RAFT_MEMBER_LEARNER);
     cluster_crash(behind);
@@ -308,7 +294,7 @@ static void test_a_disk_that_was_removed_cannot_ask_to_be_added(void **state)
     assert_string_equal(cluster_ask(cluster_find_leader(cluster), "SET k v"), "+OK\r\n");
     replica_fill_hello(node->replica, RAFT_NODE_NONE, &hello);
     remove_node(cluster, node);
-    cluster_run_until(cluster, has_stopped, node, 5000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 5000);
     cluster_run(cluster, 5000);
     assert_false(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
     assert_int_equal(refused.refused.code, BUS_REFUSAL_REMOVED);
@@ -410,7 +396,7 @@ static void test_one_that_was_removed_before_it_knew_is_told_when_it_asks_again(
     assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
     cluster_run(cluster, 10000);
     cluster_heal(cluster);
-    cluster_run_until(cluster, has_stopped, node, 20000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 20000);
     cluster_run(cluster, 10);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
     assert_non_null(strstr(node->stop_reason, "was removed"));

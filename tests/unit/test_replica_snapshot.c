@@ -21,19 +21,6 @@ static void ask(struct cluster *cluster, const char *line, const char *begin)
     }
 }
 
-/* `count` values of 1000 bytes, the keys of `prefix`. */
-static void write_values(struct cluster *cluster, const char *prefix, int count)
-{
-    struct cluster_client *client = cluster_connect(cluster_await_leader(cluster), 0);
-    for (int i = 0; i < count; i++) {
-        char key[40];
-        (void)snprintf(key, sizeof key, "%s:%d", prefix, i);
-        cluster_send_set(client, key, 1000);
-        cluster_expect(client, "+OK\r\n");
-    }
-    cluster_disconnect(client);
-}
-
 static bool is_compacted(struct cluster *cluster, void *context)
 {
     const uint64_t *index = context;
@@ -62,7 +49,7 @@ static void write_until_compacted(struct cluster *cluster, uint64_t index)
     for (int i = 0; i < 100 && !is_compacted(cluster, &index); i++) {
         char prefix[20];
         (void)snprintf(prefix, sizeof prefix, "more-%d", i);
-        write_values(cluster, prefix, 20);
+        cluster_write_values(cluster, prefix, 20);
         cluster_run(cluster, 300);
     }
     assert_true(is_compacted(cluster, &index));
@@ -72,7 +59,7 @@ static void write_until_compacted(struct cluster *cluster, uint64_t index)
 static struct cluster_node *leave_behind(struct cluster *cluster)
 {
     struct cluster_node *away = cluster_follower(cluster, 0);
-    write_values(cluster, "early", 10);
+    cluster_write_values(cluster, "early", 10);
     cluster_assert_equal(cluster);
     uint64_t index = cluster_status(away).last.index;
     cluster_crash(away);
@@ -161,7 +148,7 @@ static void test_a_member_that_was_away_too_long_gets_a_snapshot(void **state)
     struct cluster_node *away = leave_behind(cluster);
     assert_true(cluster_start_node(away));
     cluster_run_until(cluster, is_installed, away, 20000);
-    write_values(cluster, "late", 5);
+    cluster_write_values(cluster, "late", 5);
     cluster_assert_equal(cluster);
     assert_int_equal(cluster->streams_total, 1);
     assert_string_equal(cluster_ask(cluster_await_leader(cluster), "EXISTS early:2 early:3"), ":1\r\n");
@@ -174,7 +161,7 @@ static void test_a_member_that_was_away_too_long_gets_a_snapshot(void **state)
     ask(cluster, line, "+OK");
     cluster_run(cluster, 1000);
     assert_ptr_equal(cluster_await_leader(cluster), away);
-    write_values(cluster, "its", 3);
+    cluster_write_values(cluster, "its", 3);
     cluster_assert_equal(cluster);
     cluster_destroy(cluster);
 }
@@ -190,7 +177,7 @@ static void test_a_node_that_joins_late_gets_a_snapshot_and_becomes_a_voter(void
     cluster_run_until(cluster, is_installed, joining, 20000);
     cluster_run(cluster, 3000);
     assert_int_equal(cluster_status(joining).membership.voters_count, 4);
-    write_values(cluster, "late", 5);
+    cluster_write_values(cluster, "late", 5);
     cluster_assert_equal(cluster);
     for (uint64_t id = 1; id <= 4; id++) {
         cluster_crash(cluster_node(cluster, id));
@@ -239,7 +226,7 @@ static void test_pitfall_14_what_it_needs_next_is_kept_while_it_loads(void **sta
     for (int i = 0; i < 30; i++) {
         char prefix[20];
         (void)snprintf(prefix, sizeof prefix, "while-%d", i);
-        write_values(cluster, prefix, 10);
+        cluster_write_values(cluster, prefix, 10);
         cluster_run(cluster, 100);
     }
     struct cluster_node *leader = cluster_await_leader(cluster);
@@ -321,7 +308,7 @@ static void test_an_install_without_room_waits_for_it(void **state)
         waited += is_installed(cluster, away) ? 0 : 1;
         away->room = CLUSTER_DISK_ROOMY;
         cluster_run_until(cluster, is_installed, away, 20000);
-        write_values(cluster, "late", 5);
+        cluster_write_values(cluster, "late", 5);
         cluster_run(cluster, 2000);
         assert_false(cluster_has_event(away, "damage-found"));
         assert_false(away->stopped);
@@ -347,7 +334,7 @@ static void test_an_install_that_takes_long_lets_the_node_sleep(void **state)
     cluster->defaults.checkpoint_idle_ms = 20000;
     cluster->defaults.checkpoint_log_bytes = 1000 * 1000;
     assert_true(cluster_start_node(away));
-    write_values(cluster, "early", 10);
+    cluster_write_values(cluster, "early", 10);
     cluster_run(cluster, 200);
     assert_false(map_is_clean(replica_map(away->replica)));
     cluster_isolate(cluster, away->id);
@@ -393,9 +380,9 @@ static void test_an_absent_member_does_not_hold_the_log(void **state)
     struct cluster *cluster = make_cluster(3, 3, 6);
     struct cluster_node *away = cluster_follower(cluster, 0);
     cluster_crash(away);
-    write_values(cluster, "k", 400);
+    cluster_write_values(cluster, "k", 400);
     cluster_run(cluster, 1000);
-    write_values(cluster, "l", 400);
+    cluster_write_values(cluster, "l", 400);
     struct log_store_usage usage;
     log_store_get_usage(cluster_await_leader(cluster)->log, &usage);
     assert_in_range(usage.entries_bytes, 0, 200 * 1000);

@@ -228,12 +228,6 @@ static void test_after_it_one_that_is_too_old_is_refused_by_all_and_by_its_own_s
     cluster_destroy(cluster);
 }
 
-static bool has_stopped(struct cluster *cluster, void *node)
-{
-    (void)cluster;
-    return ((struct cluster_node *)node)->stopped;
-}
-
 /* A kvd of the future that has forgotten the old rules. */
 static void test_one_that_is_too_new_is_told_to_go_step_by_step(void **state)
 {
@@ -264,7 +258,7 @@ static void test_one_that_joins_and_is_too_old_is_told(void **state)
     write_one(cluster);
     fourth->join = 1;
     start(fourth, OLD);
-    cluster_run_until(cluster, has_stopped, fourth, 5000);
+    cluster_run_until(cluster, cluster_has_stopped, fourth, 5000);
     assert_int_equal(fourth->stop_code, REPLICA_EXIT_REFUSED);
     assert_non_null(strstr(fourth->stop_reason, "start it with a newer kvd"));
     cluster_run(cluster, 10);
@@ -327,7 +321,7 @@ static void test_pitfall_30_an_entry_of_newer_rules_is_not_applied(void **state)
     (void)state;
     static const uint16_t stamps[] = {1, 2, 1};
     struct cluster *cluster = start_with_stamps(stamps, 3, OLD);
-    cluster_run_until(cluster, has_stopped, cluster_node(cluster, 1), 5000);
+    cluster_run_until(cluster, cluster_has_stopped, cluster_node(cluster, 1), 5000);
     assert_non_null(strstr(cluster_node(cluster, 1)->stop_reason, "newer rules; upgrade this node"));
     cluster_destroy(cluster);
 }
@@ -351,7 +345,7 @@ static void removed_node_restarts(uint32_t rules, bool has_log, bool knows)
     char line[40];
     (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
     assert_non_null(strstr(cluster_ask(cluster_await_leader(cluster), line), "+OK"));
-    cluster_run_until(cluster, has_stopped, node, 20000);
+    cluster_run_until(cluster, cluster_has_stopped, node, 20000);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
     assert_int_equal(cluster_has_event(node, "checkpoint-written index=4"), !has_log);
     cluster_run(cluster, 10);
@@ -405,7 +399,7 @@ static void test_pitfall_28_a_removed_disk_is_known_by_all_long_after(void **sta
         strstr(cluster_ask(cluster_await_leader(cluster), "RAFT REPLACE 2 4 node4:17000"), "+OK"));
     fourth->join = 1;
     start(fourth, NEW);
-    cluster_run_until(cluster, has_stopped, second, 20000);
+    cluster_run_until(cluster, cluster_has_stopped, second, 20000);
     cluster_run(cluster, 10000); /* it is forgotten as one that is leaving */
     struct bus_message refused;
     old.to = 1;
