@@ -31,6 +31,18 @@ static void expect_refusal(const struct runtime_child *first, const char *const 
     assert_true(runtime_child_logs(first, words));
 }
 
+static void start_write_k_and_stop(struct runtime_child *child)
+{
+    runtime_child_start(child, NULL);
+    int file = runtime_child_connect(child->port);
+
+    runtime_child_send_text(file, "SET k v\r\n");
+    runtime_child_expect(file, "+OK\r\n");
+    (void)close(file);
+    assert_int_equal(kill(child->pid, SIGTERM), 0);
+    assert_int_equal(runtime_child_wait(child), 0);
+}
+
 static void expect_k_is_v(uint16_t port)
 {
     int file = runtime_child_connect(port);
@@ -101,14 +113,7 @@ static void a_directory_of_another_node_is_refused_and_stays_usable(void **state
     struct runtime_child child;
 
     (void)state;
-    runtime_child_start(&child, NULL);
-    int file = runtime_child_connect(child.port);
-
-    runtime_child_send_text(file, "SET k v\r\n");
-    runtime_child_expect(file, "+OK\r\n");
-    (void)close(file);
-    assert_int_equal(kill(child.pid, SIGTERM), 0);
-    assert_int_equal(runtime_child_wait(&child), 0);
+    start_write_k_and_stop(&child);
     expect_refusal(&child, FLAGS("--id", "2"), REPLICA_EXIT_START, "belongs to node 1, and this is node 2");
     runtime_child_try_start(&child, child.directory, NULL);
     assert_int_not_equal(child.port, 0);
@@ -123,14 +128,7 @@ static void the_setting_cluster_counts_only_until_there_is_a_cluster(void **stat
     char bus[64];
 
     (void)state;
-    runtime_child_start(&child, NULL);
-    int file = runtime_child_connect(child.port);
-
-    runtime_child_send_text(file, "SET k v\r\n");
-    runtime_child_expect(file, "+OK\r\n");
-    (void)close(file);
-    assert_int_equal(kill(child.pid, SIGTERM), 0);
-    assert_int_equal(runtime_child_wait(&child), 0);
+    start_write_k_and_stop(&child);
     sprintf(bus, "127.0.0.1:%u", runtime_child_free_port());
     runtime_child_try_start(&child, child.directory,
                             FLAGS("--cluster", "1=127.0.0.1:1,2=127.0.0.1:2", "--bus-listen", bus));
@@ -182,14 +180,7 @@ static void damaged_data_is_refused_with_a_code_of_its_own(void **state)
     for (int i = 0; i < 3; i++) {
         struct runtime_child child;
 
-        runtime_child_start(&child, NULL);
-        int file = runtime_child_connect(child.port);
-
-        runtime_child_send_text(file, "SET k v\r\n");
-        runtime_child_expect(file, "+OK\r\n");
-        (void)close(file);
-        assert_int_equal(kill(child.pid, SIGTERM), 0);
-        assert_int_equal(runtime_child_wait(&child), 0);
+        start_write_k_and_stop(&child);
         if (i == 0) {
             damage_meta_record(child.directory);
         } else {
