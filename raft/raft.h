@@ -428,6 +428,7 @@ struct raft_peer_status {
     enum raft_progress_state { RAFT_PROGRESS_PROBE, RAFT_PROGRESS_REPLICATE, RAFT_PROGRESS_SNAPSHOT } state;
     bool recently_active; /* heard of within an election timeout, or not given up yet by a new leader */
     bool is_heard;        /* heard of since this node leads */
+    uint64_t contact_ms;  /* when it was heard of; not heard of yet: when it was given its time for that */
     uint32_t inflight_messages;
     uint64_t inflight_bytes;
     bool snapshot_under_way; /* a stream was asked for, and its end has not been told */

@@ -31,6 +31,7 @@ static void get_peer_status(const struct raft *raft, uint32_t slot, struct raft_
         .state = progress->state,
         .recently_active = raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms,
         .is_heard = progress->is_heard,
+        .contact_ms = progress->contact_ms,
         .inflight_messages = progress->inflights_count,
         .inflight_bytes = progress->inflight_bytes,
         .snapshot_under_way = progress->stream.under_way,

@@ -148,6 +148,7 @@ void replica_on_join_answer(struct replica *replica, const struct bus_join_answe
     if (!join_is_wanted(replica)) {
         return;
     }
+    join->asked_anew = join->asked_anew || replica->identity.formation == LOG_FORMATION_FORMED;
     switch (answer->step) {
     case BUS_JOIN_ADDED:
         join->again = false;

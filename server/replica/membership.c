@@ -341,8 +341,7 @@ static void leave(struct replica *replica)
     replica->shutdown_code = REPLICA_EXIT_REFUSED;
 }
 
-/* Somebody went by a newer configuration when it said hello: one that was away reads of its removal when it
- * may long have been added again. It reads on; who really was removed is told so by the others. */
+/* Somebody went by a newer configuration when it said hello. */
 static bool knows_of_newer(const struct replica *replica)
 {
     for (uint32_t i = 0; i < replica->peers_count; i++) {
@@ -352,6 +351,15 @@ static bool knows_of_newer(const struct replica *replica)
         }
     }
     return false;
+}
+
+/* One that was away reads of its removal when it may long have been added again, with the same disk: unless
+ * the book remembers it, for then nobody adds it. It reads on; who really was removed is told so by the
+ * others. */
+static bool may_be_back(const struct replica *replica)
+{
+    return !members_was_removed(&replica->members, replica->options.node_id, replica->identity.disk_id) &&
+           (replica->join.asked_anew || knows_of_newer(replica));
 }
 
 void membership_follow(struct replica *replica)
@@ -367,7 +375,7 @@ void membership_follow(struct replica *replica)
     }
     if (!membership->left && now->payload != NULL &&
         members_find_const(&replica->members, replica->options.node_id) == NULL &&
-        membership_is_settled(replica) && !knows_of_newer(replica)) {
+        membership_is_settled(replica) && !may_be_back(replica)) {
         leave(replica);
     }
     replica->redispatch = replica->redispatch || membership->left; /* whoever waits here is sent away */
@@ -482,19 +490,21 @@ static struct catching_up *find_round(struct replica *replica, raft_node_id id)
     return unused;
 }
 
-/* Rounds of catching up: what the leader's log had when the round began has arrived. One that is over within
- * an election timeout says that the next would be as well. */
+/* Rounds of catching up (thesis 4.2.1): what the leader's log had when the round began has arrived. One that
+ * is over within an election timeout says that the next would be as well; after one that took longer the next
+ * begins. It is over only when the learner was heard of after it began: a leader that stood still reads first
+ * what a learner said that may be gone since. */
 static bool has_caught_up(struct replica *replica, const struct raft_status *status,
                           const struct raft_peer_status *peer)
 {
     struct catching_up *round = find_round(replica, peer->id);
-    if (round->node_id == peer->id && peer->match_index < round->target_index) {
+    bool is_under_way = round->node_id == peer->id;
+    if (is_under_way && (peer->match_index < round->target_index || peer->contact_ms <= round->begun_ms)) {
         return false;
     }
-    bool is_over = round->node_id == peer->id &&
-                   replica->now_ms - round->begun_ms <= replica->options.election_timeout_ms;
+    bool is_over = is_under_way && replica->now_ms - round->begun_ms <= replica->options.election_timeout_ms;
     *round = (struct catching_up){peer->id, status->last.index, replica->now_ms};
-    return is_over || peer->match_index >= status->last.index;
+    return is_over;
 }
 
 static bool is_candidate(const struct replica *replica, const struct raft_peer_status *peer)

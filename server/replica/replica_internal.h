@@ -327,6 +327,7 @@ struct backups {
 
 /* A node that asks to be added. */
 struct join {
+    bool asked_anew; /* although it belongs to the cluster: it may have been removed before that */
     struct replica_member addresses[RAFT_NODES_MAX];
     uint32_t next_address;         /* modulo how many there are */
     struct replica_member sent_to; /* ask here instead; port 0: nowhere */

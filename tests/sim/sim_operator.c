@@ -360,6 +360,14 @@ static void change(struct sim_operator *operator)
 
 /* ---- lost disks ---------------------------------------------------------------------------------- */
 
+/* A voter, or a learner that is to become one: what it said before may make it one afterwards (seed
+ * 1795700005690). */
+static bool counts_soon(const struct situation *situation, raft_node_id id)
+{
+    return sim_members_is_voter(&situation->membership, id) ||
+           members_find_const(&situation->members, id)->goal == MEMBER_GOAL_VOTER;
+}
+
 /* Voters that never will be there again. */
 static uint32_t count_lost(const struct sim *sim, const struct raft_membership *membership)
 {
@@ -384,7 +392,7 @@ static void lose_disk(struct sim_operator *operator)
     uint32_t voters = situation.membership.voters_count;
     bool announced = members_find(&situation.members, node->id)->disk_id == 0;
     if (node->is_wiped || node->is_new || !node->runs || announced || node == situation.leader ||
-        (sim_members_is_voter(&situation.membership, node->id) && voters - lost <= voters / 2)) {
+        (counts_soon(&situation, node->id) && voters - lost <= voters / 2)) {
         return;
     }
     sim_node_kill(node, "its disk is lost");
@@ -510,6 +518,19 @@ static bool is_anybody_left(struct sim *sim, const struct situation *situation)
     return false;
 }
 
+/* A leader that was cut off may not know yet that it is none any more, nor what was changed meanwhile (seed
+ * 1795700005512). */
+static bool is_past(const struct sim *sim, const struct situation *situation)
+{
+    for (uint32_t i = 0; i < situation->count; i++) {
+        const struct raft *raft = sim_node_raft(sim->nodes[situation->ids[i] - 1]);
+        if (raft != NULL && raft_get_term(raft) > raft_get_term(sim_node_raft(situation->leader))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool sim_operator_waits_for_learner(const struct sim *sim)
 {
     return sim->operator->waits_for == A_LEARNER;
@@ -526,6 +547,7 @@ bool sim_operator_settle(struct sim *sim)
     }
     sim->operator->settled_us = sim->now_us;
     const char *waits_for = !look(sim, &situation)             ? "the end of a change"
+                            : is_past(sim, &situation)         ? "a leader of the newest term"
                             : remove_lost(sim, &situation)     ? "a removal"
                             : has_goal(&situation)             ? A_LEARNER
                             : is_anybody_left(sim, &situation) ? "a node that joins, or that was removed"

@@ -218,8 +218,9 @@ static void hang_up_all(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->nodes_count; i++) {
         struct cluster_node *from = &cluster->nodes[i];
         for (uint32_t j = 0; cluster_can_talk(from) && j < cluster->nodes_count; j++) {
-            if (i != j && cluster->links[i][j].connected && !is_peer(from, j + 1)) {
+            if (i != j && !is_peer(from, j + 1)) {
                 cluster_reset_link(cluster, from->id, j + 1);
+                cluster_reset_link(cluster, j + 1, from->id);
             }
         }
     }

@@ -118,7 +118,6 @@ static void test_one_whose_joining_was_undone_asks_again(void **state)
     cluster_destroy(cluster);
 }
 
-/* Seed 2012: nobody has told a new leader that a node is dead; but nobody has told it that it lives. */
 /* Seed 1795667358722: the only voter lost the entry that added it, which its disk had not got yet. By its
  * index that entry is newer than all that the voter knows, so it refused nothing, and led on without the
  * node. */
@@ -141,6 +140,7 @@ static void test_one_whose_joining_was_lost_asks_again(void **state)
     cluster_destroy(cluster);
 }
 
+/* Seed 2012: nobody has told a new leader that a node is dead; but nobody has told it that it lives. */
 static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(void **state)
 {
     (void)state;
@@ -444,6 +444,69 @@ static void test_one_that_was_added_again_while_it_was_away_is_not_removed_by_it
     cluster_destroy(cluster);
 }
 
+/* Seed 1795675972146: the same, and its connections are from before the removal, so that nobody has said that
+ * there is something newer. */
+static void test_one_that_asked_to_be_added_again_is_not_removed_by_its_past(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(4, 13);
+    cluster->initial_count = 3;
+    cluster->defaults.rules_version_max = COMMAND_RULES_VERSION_MIN;
+    cluster->defaults.append_bytes_max = 1; /* one entry after the other */
+    cluster->defaults.inflight_messages_max = 1;
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(cluster_start_node(cluster_node(cluster, id)));
+    }
+    struct cluster_node *leader = cluster_await_leader(cluster), *node = cluster_node(cluster, 4);
+    start_joining(cluster, 4, leader->id, 0);
+    cluster_run_until(cluster, is_learner, node, 10000);
+    cut_off(cluster, 4);
+    remove_node(cluster, node);
+    cluster_run(cluster, 1000);
+    assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
+    cluster_heal(cluster);
+    cluster_run_until(cluster, is_voter, node, 20000);
+    cluster_run(cluster, 1000);
+    assert_false(node->stopped);
+    assert_true(cluster_has_event(node, "joining"));
+    cluster_assert_equal(cluster);
+    /* When it really is removed it is told so. */
+    remove_node(cluster, node);
+    cluster_run_until(cluster, cluster_has_stopped, node, 20000);
+    assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
+    cluster_destroy(cluster);
+}
+
+/* Seed 1795700005690: the only voter stood still. Then it read what a learner had said before that, made it a
+ * voter, and could do nothing without it; but the learner was long dead. */
+static void test_a_learner_that_is_gone_becomes_no_voter(void **state)
+{
+    (void)state;
+    for (uint64_t ms = 0; ms < 600; ms += 10) {
+        struct cluster *cluster = cluster_create_partly(2, 1, 14);
+        struct cluster_node *leader = cluster_node(cluster, 1), *node = cluster_node(cluster, 2);
+        cluster->delay_ms_min = cluster->delay_ms_max = 40;
+        start_joining(cluster, 2, 1, 0);
+        cluster_run_until(cluster, is_learner, node, 10000);
+        cluster_run(cluster, ms);
+        cluster_hold_links_to(cluster, 1);
+        cluster_run(cluster, 100);
+        cluster_pause(node);
+        cluster_run(cluster, 3000);
+        if (kind_of(leader, 2) == RAFT_MEMBER_VOTER) {
+            assert_true(ms > 100);
+            cluster_destroy(cluster);
+            break; /* so late it heard all that it needed */
+        }
+        cluster_link(cluster, 2, 1)->held = false;
+        cluster_run(cluster, 3000);
+        assert_int_equal(kind_of(leader, 2), RAFT_MEMBER_LEARNER);
+        cluster_resume(node);
+        cluster_run_until(cluster, is_voter, node, 10000);
+        cluster_destroy(cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +523,8 @@ int main(void)
         cmocka_unit_test(test_one_that_joins_is_not_removed_by_a_member_that_is_behind),
         cmocka_unit_test(test_one_that_was_removed_before_it_knew_is_told_when_it_asks_again),
         cmocka_unit_test(test_one_that_was_added_again_while_it_was_away_is_not_removed_by_its_past),
+        cmocka_unit_test(test_one_that_asked_to_be_added_again_is_not_removed_by_its_past),
+        cmocka_unit_test(test_a_learner_that_is_gone_becomes_no_voter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
