@@ -1,11 +1,6 @@
 /* bus_codec.c: frames of the bus. See bus_codec.h for the frame; the bodies (little-endian, no padding) are
  *
- *   HELLO      u16 version | u16 oldest version | u32 rules | u64 from | u64 to | u64 disk | u64 cluster[2]
- *              | u32 formation | u64 members hash | u8 nonce[16] | u8 proof[32]
- *              | u32 listeners | { u8 name bytes | name | u8 host bytes | host | u16 port }*
- * | since version 2: u64 membership index | u8 flags (1 joining, 2 snapshot) | u8 host bytes | host
- *              | u16 port
- * | since version 4: u32 oldest rules
+ *   HELLO      see hello_codec.c
  *   REFUSED    u16 code | u16 reason bytes | reason
  *   PROOF      u8 proof[32]
  *   FORMATION  u32 step | u64 cluster[2] | u32 members | { u64 node | u64 disk }*
@@ -18,15 +13,14 @@
  *   REPORT     u32 flags (1 low on space) | u32 zero | u64 digest index | u64 digest
  *
  * Entries carry no index: they follow log.index one by one, so that a gap cannot be said.
- * A HELLO of a newer protocol version may be longer than ours: what follows is skipped there, and only there,
- * so that an old node can answer a new one with "version" instead of silence. Names and hosts are visible
- * ASCII: they end up in replies to clients, where a line end would be an injection.
  *
- * Invariant: whatever decodes, encodes to the same bytes (but for such a HELLO); the fuzzer checks it.
+ * Invariant: whatever decodes, encodes to the same bytes (but for a HELLO of a newer protocol version); the
+ * fuzzer checks it.
  */
 #include "bus_codec.h"
 
-#include "byte_cursor.h"
+#include "bus_fields.h"
+#include "hello_codec.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -41,68 +35,11 @@ enum {
     FLAG_REJECT = 1,
     FLAG_FORCE = 2,
     FLAG_LOW_SPACE = 1,
-    FLAG_JOINING = 1,
-    FLAG_SNAPSHOT = 2,
-    HELLO_VERSION_WITH_ADDRESS = 2,
-    HELLO_VERSION_WITH_RULES = 4,
 };
 
-_Static_assert(BUS_HOST_BYTES_MAX <= UINT8_MAX && BUS_NAME_BYTES_MAX <= UINT8_MAX, "lengths are one byte");
 _Static_assert(BUS_REASON_BYTES_MAX <= UINT16_MAX, "the reason's length is two bytes");
 
 /* ---- writing --------------------------------------------------------------------------------- */
-
-static void put_number(struct byte_buffer *out, uint64_t value, size_t bytes)
-{
-    uint8_t little[8];
-
-    assert(bytes <= sizeof little);
-    for (size_t i = 0; i < bytes; i++) {
-        little[i] = (uint8_t)(value >> (8 * i));
-    }
-    byte_buffer_append(out, little, bytes);
-}
-
-static void put_text(struct byte_buffer *out, const char *text, size_t bytes_max)
-{
-    size_t size = strnlen(text, bytes_max);
-
-    put_number(out, size, 1);
-    byte_buffer_append(out, text, size);
-}
-
-static void encode_hello(struct byte_buffer *out, const struct bus_hello *hello)
-{
-    assert(hello->listeners_count <= BUS_LISTENERS_MAX);
-    put_number(out, hello->protocol_version, 2);
-    put_number(out, hello->protocol_version_min, 2);
-    put_number(out, hello->rules_version, 4);
-    put_number(out, hello->from, 8);
-    put_number(out, hello->to, 8);
-    put_number(out, hello->disk_id, 8);
-    put_number(out, hello->cluster_id[0], 8);
-    put_number(out, hello->cluster_id[1], 8);
-    put_number(out, (uint64_t)hello->formation, 4);
-    put_number(out, hello->members_hash, 8);
-    byte_buffer_append(out, hello->nonce, BUS_NONCE_BYTES);
-    byte_buffer_append(out, hello->proof, BUS_PROOF_BYTES);
-    put_number(out, hello->listeners_count, 4);
-    for (uint32_t i = 0; i < hello->listeners_count; i++) {
-        put_text(out, hello->listeners[i].name, BUS_NAME_BYTES_MAX);
-        put_text(out, hello->listeners[i].host, BUS_HOST_BYTES_MAX);
-        put_number(out, hello->listeners[i].port, 2);
-    }
-    if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS) {
-        put_number(out, hello->membership_index, 8);
-        put_number(
-            out, (uint64_t)((hello->joining ? FLAG_JOINING : 0) | (hello->snapshot ? FLAG_SNAPSHOT : 0)), 1);
-        put_text(out, hello->bus_host, BUS_HOST_BYTES_MAX);
-        put_number(out, hello->bus_port, 2);
-    }
-    if (hello->protocol_version >= HELLO_VERSION_WITH_RULES) {
-        put_number(out, hello->rules_version_min, 4);
-    }
-}
 
 static bool reason_byte_is_allowed(uint8_t byte)
 {
@@ -213,7 +150,7 @@ static void encode_body(struct byte_buffer *out, const struct bus_message *messa
 {
     switch (message->type) {
     case BUS_MESSAGE_HELLO:
-        encode_hello(out, &message->hello);
+        hello_codec_encode(out, &message->hello);
         return;
     case BUS_MESSAGE_REFUSED:
         encode_refused(out, message);
@@ -273,92 +210,6 @@ void bus_codec_encode(struct byte_buffer *out, const struct bus_message *message
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-/* A short text of visible ASCII; `to` has room for bytes_max + 1. */
-static bool take_text(struct cursor *cursor, char *to, size_t bytes_max)
-{
-    size_t size = (size_t)take_number(cursor, 1);
-    const uint8_t *from;
-
-    if (size > bytes_max || (from = take_bytes(cursor, size)) == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (from[i] <= 0x20 || from[i] >= 0x7f) {
-            return false;
-        }
-    }
-    memcpy(to, from, size);
-    to[size] = '\0';
-    return true;
-}
-
-/* Whole or not at all: "" and 0, or both. */
-static bool take_address(struct cursor *cursor, char *host, uint16_t *port)
-{
-    if (!take_text(cursor, host, BUS_HOST_BYTES_MAX)) {
-        return false;
-    }
-    *port = (uint16_t)take_number(cursor, 2);
-    return !cursor->failed && (host[0] == '\0') == (*port == 0);
-}
-
-static bool decode_hello_address(struct cursor *cursor, struct bus_hello *hello)
-{
-    hello->membership_index = take_number(cursor, 8);
-    uint64_t flags = take_number(cursor, 1);
-
-    hello->joining = (flags & FLAG_JOINING) != 0;
-    hello->snapshot = (flags & FLAG_SNAPSHOT) != 0;
-    return (flags & ~(uint64_t)(FLAG_JOINING | FLAG_SNAPSHOT)) == 0 &&
-           take_address(cursor, hello->bus_host, &hello->bus_port);
-}
-
-static bool decode_hello(struct cursor *cursor, struct bus_hello *hello)
-{
-    hello->protocol_version = (uint16_t)take_number(cursor, 2);
-    hello->protocol_version_min = (uint16_t)take_number(cursor, 2);
-    hello->rules_version = (uint32_t)take_number(cursor, 4);
-    hello->from = take_number(cursor, 8);
-    hello->to = take_number(cursor, 8);
-    hello->disk_id = take_number(cursor, 8);
-    hello->cluster_id[0] = take_number(cursor, 8);
-    hello->cluster_id[1] = take_number(cursor, 8);
-    uint64_t formation = take_number(cursor, 4);
-
-    hello->members_hash = take_number(cursor, 8);
-    const uint8_t *nonce = take_bytes(cursor, BUS_NONCE_BYTES);
-    const uint8_t *proof = take_bytes(cursor, BUS_PROOF_BYTES);
-
-    hello->listeners_count = (uint32_t)take_number(cursor, 4);
-    if (cursor->failed || formation > BUS_FORMATION_FORMED || hello->listeners_count > BUS_LISTENERS_MAX ||
-        hello->protocol_version_min > hello->protocol_version) {
-        return false;
-    }
-    hello->formation = (enum bus_formation_state)formation;
-    memcpy(hello->nonce, nonce, BUS_NONCE_BYTES);
-    memcpy(hello->proof, proof, BUS_PROOF_BYTES);
-    for (uint32_t i = 0; i < hello->listeners_count; i++) {
-        if (!take_text(cursor, hello->listeners[i].name, BUS_NAME_BYTES_MAX) ||
-            !take_text(cursor, hello->listeners[i].host, BUS_HOST_BYTES_MAX)) {
-            return false;
-        }
-        hello->listeners[i].port = (uint16_t)take_number(cursor, 2);
-    }
-    if (hello->protocol_version >= HELLO_VERSION_WITH_ADDRESS && !decode_hello_address(cursor, hello)) {
-        return false;
-    }
-    if (hello->protocol_version >= HELLO_VERSION_WITH_RULES) {
-        hello->rules_version_min = (uint32_t)take_number(cursor, 4);
-    }
-    if (hello->rules_version_min > hello->rules_version) {
-        return false;
-    }
-    if (!cursor->failed && hello->protocol_version > BUS_PROTOCOL_VERSION) {
-        cursor->left = 0; /* words of a newer version */
-    }
-    return !cursor->failed;
-}
 
 /* `to` has room for BUS_REASON_BYTES_MAX + 1. */
 static bool take_reason(struct cursor *cursor, char *to)
@@ -563,7 +414,7 @@ static bool decode_body(struct cursor *cursor, uint64_t type, struct bus_message
     message->type = (enum bus_message_type)type;
     switch (message->type) {
     case BUS_MESSAGE_HELLO:
-        return decode_hello(cursor, &message->hello);
+        return hello_codec_decode(cursor, &message->hello);
     case BUS_MESSAGE_REFUSED:
         return decode_refused(cursor, message);
     case BUS_MESSAGE_PROOF: {

@@ -5,8 +5,8 @@
  *
  * The checksum would keep the fuzzer out, so each input is also tried with its header made right. Build and
  * run: clang -g -O1 -fsanitize=fuzzer,address,undefined -Iserver/replica -Iserver/commands -Iserver/protocol
- * -Istorage -Iraft tests/fuzz/fuzz_bus_codec.c server/replica/bus_codec.c server/protocol/byte_buffer.c
- * raft/raft_payload.c raft/raft_message.c raft/raft_memory.c -lxxhash
+ * -Istorage -Iraft tests/fuzz/fuzz_bus_codec.c server/replica/bus_codec.c server/replica/hello_codec.c
+ * server/protocol/byte_buffer.c raft/raft_payload.c raft/raft_message.c raft/raft_memory.c -lxxhash
  */
 #include "bus_codec.h"
 
