@@ -280,6 +280,35 @@ static inline enum raft_propose_result fixture_propose(struct fixture *fixture, 
     return result;
 }
 
+/* Begins a pre-vote. */
+static inline void fixture_campaign(struct fixture *fixture)
+{
+    while (raft_get_role(fixture->raft) != RAFT_PRE_CANDIDATE)
+        fixture_tick_to_deadline(fixture);
+    fixture_turn(fixture);
+}
+
+/* Node 1 asks in its election who is a voter: bits of ids. */
+static inline uint32_t fixture_ids_asked(struct fixture *fixture, enum raft_message_type type)
+{
+    uint32_t ids = 0;
+    for (uint32_t i = 0; i < fixture->ready.messages_now_count; i++) {
+        if (fixture->ready.messages_now[i].type == type)
+            ids |= 1u << fixture->ready.messages_now[i].to;
+    }
+    for (uint32_t i = 0; i < fixture->ready.messages_after_persist_count; i++) {
+        if (fixture->ready.messages_after_persist[i].type == type)
+            ids |= 1u << fixture->ready.messages_after_persist[i].to;
+    }
+    return ids;
+}
+
+static inline void fixture_grant(struct fixture *fixture, enum raft_message_type type, raft_node_id id)
+{
+    uint64_t term = raft_get_term(fixture->raft) + (type == RAFT_MESSAGE_PRE_VOTE_RESPONSE ? 1 : 0);
+    fixture_answer_vote(fixture, type, id, term, false);
+}
+
 /* Wins an election: pre-votes, own durable vote, votes. The no-op is neither durable nor acknowledged. */
 static inline void fixture_win(struct fixture *fixture)
 {
@@ -381,6 +410,17 @@ static inline void fixture_settle(struct fixture *fixture, const raft_node_id *i
     uint64_t last = fixture_status(fixture)->last.index;
     for (; *ids != 0; ids++)
         fixture_acknowledge(fixture, *ids, last);
+}
+
+/* A leader of 1 to 3 whose no-op is committed; 4 and 5 are learners that have everything. */
+static inline struct fixture fixture_create_leader_and_learners(void)
+{
+    struct fixture fixture = fixture_create_leader_of(3);
+    assert_int_equal(fixture_change(&fixture, FIXTURE_IDS(1, 2, 3), FIXTURE_IDS(4, 5)), RAFT_MEMBERSHIP_OK);
+    fixture_settle(&fixture, FIXTURE_IDS(2, 3, 4, 5));
+    fixture_turn(&fixture);
+    assert_int_equal(raft_get_commit(fixture.raft), 2);
+    return fixture;
 }
 
 static inline bool fixture_install(struct fixture *fixture, struct raft_entry_id upto,
