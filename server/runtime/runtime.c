@@ -1,19 +1,10 @@
 /* runtime.c: builds a node from its settings, and turns the loop. */
-#include "runtime.h"
+#include "runtime_internal.h"
 
-#include "bus.h"
-#include "cold_data.h"
-#include "connection.h"
-#include "disk_worker.h"
-#include "listener.h"
-#include "loop.h"
-#include "process_memory.h"
 #include "socket.h"
-#include "streams.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -26,147 +17,7 @@
 
 enum {
     DRAIN_MS_MAX = 10000, /* how long the end waits for disk jobs that are running */
-    MEMORY_READ_INTERVAL_MS = 1000,
 };
-
-struct runtime {
-    const struct config *config;
-    struct startup startup;
-    struct log log;
-    struct loop loop;
-    struct resolver *resolver;
-    struct disk_workers *workers;
-    struct streams *streams;
-    struct connections connections;
-    struct listener listeners[BUS_LISTENERS_MAX];
-    struct bus *bus;
-    int signal_file;
-    sigset_t signals_before;
-    struct event signal_event, disk_event, streams_event, timer;
-    bool clients_exist; /* `connections` is made */
-    bool shutting_down;
-    bool stopping;
-    bool at_once; /* do not wait for anything any more */
-    enum replica_exit code;
-    uint64_t resident_bytes, resident_read_ms;
-    struct cold_data cold_data;
-};
-
-/* ---- what the replica asks of the world ------------------------------------------------------ */
-
-static void io_send(void *context, uint64_t peer, const struct bus_message *message)
-{
-    bus_send(((struct runtime *)context)->bus, peer, message);
-}
-
-static void io_send_now(void *context)
-{
-    struct bus *bus = ((struct runtime *)context)->bus;
-
-    if (bus != NULL) {
-        bus_send_now(bus);
-    }
-}
-
-static void io_submit(void *context, struct disk_job *job)
-{
-    disk_workers_submit(((struct runtime *)context)->workers, job);
-}
-
-static void io_client_ready(void *context, struct replica_client *client, void *connection)
-{
-    (void)context;
-    (void)client;
-    connection_on_ready(connection);
-}
-
-static void io_stop(void *context, enum replica_exit code, const char *reason)
-{
-    struct runtime *runtime = context;
-    struct log_fields fields = {0};
-
-    if (runtime->stopping) {
-        return;
-    }
-    runtime->stopping = true;
-    runtime->code = code;
-    log_fields_add_number(&fields, "code", (uint64_t)code);
-    log_fields_add_text(&fields, "reason", reason == NULL ? "" : reason);
-    log_event(&runtime->log, code == REPLICA_EXIT_OK ? REPLICA_LOG_INFO : REPLICA_LOG_ERROR, "exiting",
-              fields.text);
-}
-
-static void io_log(void *context, enum replica_log_level level, const char *event, const char *fields)
-{
-    log_event(&((struct runtime *)context)->log, level, event, fields);
-}
-
-static void io_send_snapshot(void *context, const struct snapshot_order *order)
-{
-    streams_send(((struct runtime *)context)->streams, order);
-}
-
-static void io_start_backup(void *context, void *connection, const struct backup_order *order)
-{
-    (void)context;
-    connection_become_backup(connection, order);
-}
-
-static void on_backup(void *context, int file, const struct backup_order *order)
-{
-    streams_back_up(((struct runtime *)context)->streams, file, order);
-}
-
-static void io_map_replaced(void *context)
-{
-    struct runtime *runtime = context;
-
-    streams_clean(runtime->streams, log_store_map_generation(runtime->startup.log));
-}
-
-static void on_snapshot_arriving(void *context, int file, const void *rest, size_t rest_size,
-                                 struct raft_entry_id upto, uint64_t generation)
-{
-    streams_receive(((struct runtime *)context)->streams, file, rest, rest_size, upto, generation);
-}
-
-static void io_fill_view(void *context, struct node_view *view)
-{
-    struct runtime *runtime = context;
-    const struct connections *connections = &runtime->connections;
-    uint64_t now_ms = runtime->loop.now_ms;
-
-    if (runtime->resident_read_ms == 0 || now_ms - runtime->resident_read_ms >= MEMORY_READ_INTERVAL_MS) {
-        runtime->resident_bytes = process_memory_resident_bytes();
-        runtime->resident_read_ms = now_ms;
-    }
-    view->process_id = (uint64_t)getpid();
-    view->clients_connected = connections->count;
-    view->clients_max = connections->clients_max;
-    view->clients_total = connections->clients_total;
-    view->clients_refused = connections->clients_refused;
-    view->client_memory_bytes = connections->input_bytes;
-    view->input_bytes_total = connections->input_bytes_total;
-    view->output_bytes_total = connections->output_bytes_total;
-    view->memory_resident_bytes = runtime->resident_bytes;
-    streams_fill_view(runtime->streams, view);
-}
-
-static enum storage_status io_open_map(void *context, uint64_t hash_seed, struct map **map,
-                                       struct storage_error *error)
-{
-    struct runtime *runtime = context;
-    uint64_t generation = log_store_map_generation(runtime->startup.log);
-    const struct map_options options = {
-        .directory = data_directory_map_path(runtime->startup.directory, generation),
-        .map_bytes = (size_t)runtime->config->data_map_bytes,
-        .hash_seed = hash_seed,
-        .buffer_bytes_max = (size_t)runtime->config->write_buffer_bytes,
-        .reserve_bytes = runtime->config->disk_reserve_bytes,
-    };
-
-    return map_open(&options, map, error);
-}
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -223,7 +74,7 @@ static void on_signal(evutil_socket_t file, short what, void *context)
     while (read(file, &info, sizeof info) == (ssize_t)sizeof info) {
         if (runtime->shutting_down) {
             runtime->at_once = true;
-            io_stop(runtime, REPLICA_EXIT_OK, "asked to stop at once");
+            runtime_stop(runtime, REPLICA_EXIT_OK, "asked to stop at once");
             return;
         }
         struct log_fields fields = {0};
@@ -241,6 +92,17 @@ static void on_signal(evutil_socket_t file, short what, void *context)
 static void on_client_accepted(void *context, int file, uint32_t number)
 {
     connections_open(&((struct runtime *)context)->connections, file, number);
+}
+
+static void on_backup(void *context, int file, const struct backup_order *order)
+{
+    streams_back_up(((struct runtime *)context)->streams, file, order);
+}
+
+static void on_snapshot_arriving(void *context, int file, const void *rest, size_t rest_size,
+                                 struct raft_entry_id upto, uint64_t generation)
+{
+    streams_receive(((struct runtime *)context)->streams, file, rest, rest_size, upto, generation);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -413,19 +275,7 @@ static enum storage_status make_replica(struct runtime *runtime, struct storage_
 {
     const struct config *config = runtime->config;
     struct bus_listener_address announced[BUS_LISTENERS_MAX];
-    const struct replica_io io = {
-        .context = runtime,
-        .send = io_send,
-        .send_now = io_send_now,
-        .submit = io_submit,
-        .client_ready = io_client_ready,
-        .stop = io_stop,
-        .log = io_log,
-        .fill_view = io_fill_view,
-        .send_snapshot = io_send_snapshot,
-        .start_backup = io_start_backup,
-        .map_replaced = io_map_replaced,
-    };
+    const struct replica_io io = runtime_io(runtime);
     struct replica_options options = {
         .node_id = config->id,
         .members = config->members,
@@ -436,7 +286,7 @@ static enum storage_status make_replica(struct runtime *runtime, struct storage_
         .listeners_count = config->listeners_count,
         .log = runtime->startup.log,
         .identity = runtime->startup.identity,
-        .open_map = io_open_map,
+        .open_map = runtime_open_map,
         .data_directory = config->data,
         .config_file = config->config_file,
         .election_timeout_ms = (uint32_t)config->election_timeout_ms,
