@@ -1,14 +1,7 @@
 /* test_replica_bus_codec.c: frames of the bus, whole, in pieces, and broken in every way we can think of. */
-#include "bus_codec.h"
+#include "bus_frame.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-#include <xxhash.h>
 
 /* ---- helpers --------------------------------------------------------------------------------- */
 
@@ -41,95 +34,15 @@ static struct bus_message append_message(void)
     return message;
 }
 
-static struct bus_message hello_message(void)
-{
-    struct bus_message message = {.type = BUS_MESSAGE_HELLO};
-    struct bus_hello *hello = &message.hello;
-
-    *hello = (struct bus_hello){
-        .protocol_version = BUS_PROTOCOL_VERSION,
-        .protocol_version_min = BUS_PROTOCOL_VERSION_MIN,
-        .rules_version = 3,
-        .from = 1,
-        .to = 2,
-        .disk_id = UINT64_C(0xfedcba9876543210),
-        .cluster_id = {11, 12},
-        .formation = BUS_FORMATION_FORMED,
-        .members_hash = 99,
-        .listeners_count = 2,
-        .listeners = {{"client", "node1.example.org", 7000}, {"inside", "fd00::1", 7001}},
-        .membership_index = 1234567,
-        .joining = true,
-        .bus_host = "node1",
-        .bus_port = 17000,
-        .rules_version_min = 2,
-    };
-    for (int i = 0; i < BUS_NONCE_BYTES; i++) {
-        hello->nonce[i] = (uint8_t)i;
-    }
-    hello->proof[5] = 1;
-    return message;
-}
-
-static enum bus_codec_result decode(const struct byte_buffer *frame, struct bus_message *message)
-{
-    size_t consumed = 0, wanted = 0;
-    enum bus_codec_result result = bus_codec_decode(byte_buffer_front(frame), byte_buffer_size(frame),
-                                                    BUS_FRAME_BYTES_MAX, message, &consumed, &wanted);
-
-    if (result == BUS_CODEC_MESSAGE) {
-        assert_int_equal(consumed, byte_buffer_size(frame));
-    }
-    return result;
-}
-
-/* Makes header and checksum fit the body again after a test has changed it. */
-static void seal(struct byte_buffer *frame)
-{
-    uint8_t *bytes = frame->bytes + frame->start;
-    uint32_t body_bytes = (uint32_t)(byte_buffer_size(frame) - BUS_FRAME_HEADER_BYTES);
-    uint64_t checksum = XXH3_64bits(bytes + 16, byte_buffer_size(frame) - 16);
-
-    for (int i = 0; i < 4; i++) {
-        bytes[4 + i] = (uint8_t)(body_bytes >> (8 * i));
-    }
-    for (int i = 0; i < 8; i++) {
-        bytes[8 + i] = (uint8_t)(checksum >> (8 * i));
-    }
-}
-
-static void expect_refused(struct byte_buffer *frame)
-{
-    struct bus_message message;
-
-    seal(frame);
-    assert_int_equal(decode(frame, &message), BUS_CODEC_ERROR);
-    byte_buffer_deinit(frame);
-}
-
-static struct byte_buffer encode(struct bus_message message)
-{
-    struct byte_buffer frame = {0};
-
-    bus_codec_encode(&frame, &message);
-    bus_message_deinit(&message);
-    return frame;
-}
-
-static uint8_t *body(struct byte_buffer *frame)
-{
-    return frame->bytes + frame->start + BUS_FRAME_HEADER_BYTES;
-}
-
 /* ---- what is said is understood -------------------------------------------------------------- */
 
 static void an_append_with_entries_comes_back_whole(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
     struct bus_message message;
 
     (void)state;
-    assert_int_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
+    assert_int_equal(bus_frame_decode(&frame, &message), BUS_CODEC_MESSAGE);
     assert_int_equal(message.type, BUS_MESSAGE_RAFT);
     assert_int_equal(message.wall_clock_ms, 1700000000123);
     const struct raft_message *raft = &message.raft;
@@ -178,9 +91,9 @@ static void every_raft_message_type_and_flag_comes_back(void **state)
                                               .round = 7,
                                               .reject = (flags & 1) != 0,
                                               .force = (flags & 2) != 0};
-            struct byte_buffer frame = encode(sent);
+            struct byte_buffer frame = bus_frame_encode(sent);
 
-            assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+            assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
             assert_int_equal(got.raft.type, sent.raft.type);
             assert_int_equal(got.raft.from, sent.raft.from);
             assert_int_equal(got.raft.term, sent.raft.term);
@@ -195,74 +108,6 @@ static void every_raft_message_type_and_flag_comes_back(void **state)
             byte_buffer_deinit(&frame);
         }
     }
-}
-
-static void a_hello_comes_back_whole(void **state)
-{
-    struct bus_message sent = hello_message(), got;
-    struct byte_buffer frame = encode(sent);
-
-    (void)state;
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
-    assert_int_equal(got.type, BUS_MESSAGE_HELLO);
-    assert_int_equal(got.hello.protocol_version, BUS_PROTOCOL_VERSION);
-    assert_int_equal(got.hello.rules_version, 3);
-    assert_int_equal(got.hello.from, 1);
-    assert_int_equal(got.hello.to, 2);
-    assert_true(got.hello.disk_id == UINT64_C(0xfedcba9876543210));
-    assert_int_equal(got.hello.cluster_id[0], 11);
-    assert_int_equal(got.hello.cluster_id[1], 12);
-    assert_int_equal(got.hello.formation, BUS_FORMATION_FORMED);
-    assert_int_equal(got.hello.members_hash, 99);
-    assert_memory_equal(got.hello.nonce, sent.hello.nonce, BUS_NONCE_BYTES);
-    assert_memory_equal(got.hello.proof, sent.hello.proof, BUS_PROOF_BYTES);
-    assert_int_equal(got.hello.listeners_count, 2);
-    assert_string_equal(got.hello.listeners[0].name, "client");
-    assert_string_equal(got.hello.listeners[0].host, "node1.example.org");
-    assert_int_equal(got.hello.listeners[0].port, 7000);
-    assert_string_equal(got.hello.listeners[1].host, "fd00::1");
-    assert_int_equal(got.hello.membership_index, 1234567);
-    assert_true(got.hello.joining);
-    assert_string_equal(got.hello.bus_host, "node1");
-    assert_int_equal(got.hello.bus_port, 17000);
-    assert_int_equal(got.hello.rules_version_min, 2);
-    byte_buffer_deinit(&frame);
-}
-
-/* It says nothing of rules but the newest. */
-static void a_hello_of_version_3_is_understood(void **state)
-{
-    struct bus_message sent = hello_message(), got;
-
-    (void)state;
-    sent.hello.protocol_version = 3;
-    struct byte_buffer frame = encode(sent);
-
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
-    assert_int_equal(got.hello.rules_version, 3);
-    assert_int_equal(got.hello.bus_port, 17000);
-    assert_int_equal(got.hello.rules_version_min, 0);
-    byte_buffer_append(&frame, "more", 4);
-    expect_refused(&frame);
-}
-
-/* A node of the first version ends it after the listeners. */
-static void a_hello_of_version_1_is_understood(void **state)
-{
-    struct bus_message sent = hello_message(), got;
-
-    (void)state;
-    sent.hello.protocol_version = 1;
-    struct byte_buffer frame = encode(sent);
-
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
-    assert_int_equal(got.hello.protocol_version, 1);
-    assert_string_equal(got.hello.listeners[1].host, "fd00::1");
-    assert_int_equal(got.hello.membership_index, 0);
-    assert_false(got.hello.joining);
-    assert_string_equal(got.hello.bus_host, "");
-    byte_buffer_append(&frame, "more", 4);
-    expect_refused(&frame);
 }
 
 static struct bus_message snapshot_begin_message(uint32_t membership_bytes)
@@ -285,10 +130,10 @@ static void announcements_of_snapshots_come_back(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct byte_buffer frame = encode(snapshot_begin_message(sizes[i]));
+        struct byte_buffer frame = bus_frame_encode(snapshot_begin_message(sizes[i]));
         struct bus_message got;
 
-        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
         assert_int_equal(got.snapshot_begin.upto.term, 3);
         assert_true(got.snapshot_begin.upto.index == UINT64_MAX);
         assert_int_equal(got.snapshot_begin.keys_count, 77);
@@ -300,14 +145,14 @@ static void announcements_of_snapshots_come_back(void **state)
         bus_message_deinit(&got);
         byte_buffer_deinit(&frame);
     }
-    struct byte_buffer frame = encode(snapshot_begin_message(9));
+    struct byte_buffer frame = bus_frame_encode(snapshot_begin_message(9));
 
-    body(&frame)[24] = 10; /* one more than there are */
-    expect_refused(&frame);
-    frame = encode(snapshot_begin_message(RAFT_MEMBERSHIP_BYTES_MAX));
+    bus_frame_body(&frame)[24] = 10; /* one more than there are */
+    bus_frame_expect_refused(&frame);
+    frame = bus_frame_encode(snapshot_begin_message(RAFT_MEMBERSHIP_BYTES_MAX));
     byte_buffer_append(&frame, "m", 1);
-    body(&frame)[24] = 1; /* over the limit, and there */
-    expect_refused(&frame);
+    bus_frame_body(&frame)[24] = 1; /* over the limit, and there */
+    bus_frame_expect_refused(&frame);
 }
 
 static void ends_of_snapshots_come_back(void **state)
@@ -318,13 +163,13 @@ static void ends_of_snapshots_come_back(void **state)
 
         sent.snapshot_end.ok = ok == 1;
         strcpy(sent.snapshot_end.reason, "why");
-        struct byte_buffer frame = encode(sent);
+        struct byte_buffer frame = bus_frame_encode(sent);
 
-        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
         assert_int_equal(got.snapshot_end.ok, ok == 1);
         assert_string_equal(got.snapshot_end.reason, "why");
-        body(&frame)[0] = 2;
-        expect_refused(&frame);
+        bus_frame_body(&frame)[0] = 2;
+        bus_frame_expect_refused(&frame);
     }
 }
 
@@ -346,9 +191,9 @@ static void answers_to_those_that_join_come_back(void **state)
     (void)state;
     for (int step = BUS_JOIN_ADDED; step <= BUS_JOIN_ASK; step++) {
         struct bus_message sent = join_answer_message((enum bus_join_step)step), got;
-        struct byte_buffer frame = encode(sent);
+        struct byte_buffer frame = bus_frame_encode(sent);
 
-        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
         assert_int_equal(got.type, BUS_MESSAGE_JOIN_ANSWER);
         assert_int_equal(got.join_answer.step, step);
         assert_int_equal(got.join_answer.cluster_id[1], 6);
@@ -365,22 +210,22 @@ static void strange_answers_to_those_that_join_are_refused(void **state)
 
     (void)state;
     for (int step = 0; step <= 4; step += 4) {
-        frame = encode(join_answer_message(BUS_JOIN_WAIT));
-        body(&frame)[0] = (uint8_t)step;
-        expect_refused(&frame);
+        frame = bus_frame_encode(join_answer_message(BUS_JOIN_WAIT));
+        bus_frame_body(&frame)[0] = (uint8_t)step;
+        bus_frame_expect_refused(&frame);
     }
-    frame = encode(join_answer_message(BUS_JOIN_WAIT));
-    body(&frame)[0] = BUS_JOIN_ASK; /* whom? */
-    expect_refused(&frame);
-    frame = encode(join_answer_message(BUS_JOIN_ASK));
-    body(&frame)[0] = BUS_JOIN_WAIT;
-    expect_refused(&frame);
-    frame = encode(join_answer_message(BUS_JOIN_ASK));
-    body(&frame)[19] = '\n'; /* in the host */
-    expect_refused(&frame);
-    frame = encode(join_answer_message(BUS_JOIN_WAIT));
-    body(&frame)[21] = 200; /* a reason that is not there */
-    expect_refused(&frame);
+    frame = bus_frame_encode(join_answer_message(BUS_JOIN_WAIT));
+    bus_frame_body(&frame)[0] = BUS_JOIN_ASK; /* whom? */
+    bus_frame_expect_refused(&frame);
+    frame = bus_frame_encode(join_answer_message(BUS_JOIN_ASK));
+    bus_frame_body(&frame)[0] = BUS_JOIN_WAIT;
+    bus_frame_expect_refused(&frame);
+    frame = bus_frame_encode(join_answer_message(BUS_JOIN_ASK));
+    bus_frame_body(&frame)[19] = '\n'; /* in the host */
+    bus_frame_expect_refused(&frame);
+    frame = bus_frame_encode(join_answer_message(BUS_JOIN_WAIT));
+    bus_frame_body(&frame)[21] = 200; /* a reason that is not there */
+    bus_frame_expect_refused(&frame);
 }
 
 static void refusals_proofs_and_formation_come_back(void **state)
@@ -390,24 +235,24 @@ static void refusals_proofs_and_formation_come_back(void **state)
     (void)state;
     sent.refused.code = BUS_REFUSAL_DISK;
     strcpy(sent.refused.reason, "another\r\ndisk");
-    struct byte_buffer frame = encode(sent);
+    struct byte_buffer frame = bus_frame_encode(sent);
 
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
     assert_int_equal(got.refused.code, BUS_REFUSAL_DISK);
     assert_string_equal(got.refused.reason, "another??disk");
     byte_buffer_deinit(&frame);
 
     sent = (struct bus_message){.type = BUS_MESSAGE_PROOF};
     memset(sent.proof, 0xab, sizeof sent.proof);
-    frame = encode(sent);
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    frame = bus_frame_encode(sent);
+    assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
     assert_memory_equal(got.proof, sent.proof, BUS_PROOF_BYTES);
     byte_buffer_deinit(&frame);
 
     sent = (struct bus_message){.type = BUS_MESSAGE_FORMATION};
     sent.formation = (struct bus_formation){BUS_FORMATION_COMMIT, {1, 2}, 2, {{1, 100}, {2, 200}}};
-    frame = encode(sent);
-    assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+    frame = bus_frame_encode(sent);
+    assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
     assert_int_equal(got.formation.step, BUS_FORMATION_COMMIT);
     assert_int_equal(got.formation.members_count, 2);
     assert_int_equal(got.formation.members[1].disk_id, 200);
@@ -416,7 +261,7 @@ static void refusals_proofs_and_formation_come_back(void **state)
 
 static void a_frame_in_pieces_is_understood_when_its_last_byte_is_there(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
     size_t size = byte_buffer_size(&frame);
 
     (void)state;
@@ -437,7 +282,7 @@ static void a_frame_in_pieces_is_understood_when_its_last_byte_is_there(void **s
 
 static void two_frames_in_a_row_are_taken_one_by_one(void **state)
 {
-    struct bus_message first = append_message(), second = hello_message(), got;
+    struct bus_message first = append_message(), second = bus_frame_hello(), got;
     struct byte_buffer frames = {0};
     size_t consumed = 0, wanted = 0;
 
@@ -452,7 +297,7 @@ static void two_frames_in_a_row_are_taken_one_by_one(void **state)
     assert_int_equal(consumed, first_size);
     bus_message_deinit(&got);
     byte_buffer_consume(&frames, consumed);
-    assert_int_equal(decode(&frames, &got), BUS_CODEC_MESSAGE);
+    assert_int_equal(bus_frame_decode(&frames, &got), BUS_CODEC_MESSAGE);
     assert_int_equal(got.type, BUS_MESSAGE_HELLO);
     bus_message_deinit(&first);
     byte_buffer_deinit(&frames);
@@ -462,7 +307,7 @@ static void two_frames_in_a_row_are_taken_one_by_one(void **state)
 
 static void a_changed_bit_anywhere_is_noticed(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
     size_t size = byte_buffer_size(&frame);
 
     (void)state;
@@ -471,7 +316,7 @@ static void a_changed_bit_anywhere_is_noticed(void **state)
         uint8_t *byte = frame.bytes + frame.start + bit / 8;
 
         *byte ^= (uint8_t)(1u << bit % 8);
-        assert_int_not_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
+        assert_int_not_equal(bus_frame_decode(&frame, &message), BUS_CODEC_MESSAGE);
         *byte ^= (uint8_t)(1u << bit % 8);
     }
     byte_buffer_deinit(&frame);
@@ -493,7 +338,7 @@ static void garbage_is_refused_at_its_first_wrong_byte(void **state)
 
 static void a_body_over_the_limit_is_refused_before_it_arrives(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
     struct bus_message message;
     size_t consumed = 0, wanted = 0;
     size_t body_bytes = byte_buffer_size(&frame) - BUS_FRAME_HEADER_BYTES;
@@ -512,17 +357,17 @@ static void bytes_that_follow_a_message_in_its_frame_are_refused(void **state)
 {
     struct bus_message messages[] = {
         append_message(),
-        hello_message(),
+        bus_frame_hello(),
         {.type = BUS_MESSAGE_PROOF},
         {.type = BUS_MESSAGE_REFUSED, .refused = {BUS_REFUSAL_DISK, "x"}},
         {.type = BUS_MESSAGE_FORMATION, .formation = {.step = BUS_FORMATION_PROPOSE}}};
 
     (void)state;
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
-        struct byte_buffer frame = encode(messages[i]);
+        struct byte_buffer frame = bus_frame_encode(messages[i]);
 
         byte_buffer_append(&frame, "", 1);
-        expect_refused(&frame);
+        bus_frame_expect_refused(&frame);
     }
 }
 
@@ -530,14 +375,14 @@ static void a_body_cut_anywhere_is_refused(void **state)
 {
     (void)state;
     for (int kind = 0; kind < 2; kind++) {
-        struct byte_buffer whole = encode(kind == 0 ? append_message() : hello_message());
+        struct byte_buffer whole = bus_frame_encode(kind == 0 ? append_message() : bus_frame_hello());
         size_t size = byte_buffer_size(&whole);
 
         for (size_t cut = BUS_FRAME_HEADER_BYTES; cut < size; cut++) {
             struct byte_buffer frame = {0};
 
             byte_buffer_append(&frame, byte_buffer_front(&whole), cut);
-            expect_refused(&frame);
+            bus_frame_expect_refused(&frame);
         }
         byte_buffer_deinit(&whole);
     }
@@ -547,10 +392,10 @@ static void an_unknown_frame_type_is_refused(void **state)
 {
     (void)state;
     for (uint8_t type = 0; type < 9; type = type == 0 ? 7 : (uint8_t)(type + 1)) {
-        struct byte_buffer frame = encode((struct bus_message){.type = BUS_MESSAGE_PROOF});
+        struct byte_buffer frame = bus_frame_encode((struct bus_message){.type = BUS_MESSAGE_PROOF});
 
         frame.bytes[frame.start + 16] = type;
-        expect_refused(&frame);
+        bus_frame_expect_refused(&frame);
     }
 }
 
@@ -570,10 +415,10 @@ static void raft_enums_out_of_range_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        struct byte_buffer frame = encode(append_message());
+        struct byte_buffer frame = bus_frame_encode(append_message());
 
-        body(&frame)[changes[i].at] = changes[i].value;
-        expect_refused(&frame);
+        bus_frame_body(&frame)[changes[i].at] = changes[i].value;
+        bus_frame_expect_refused(&frame);
     }
 }
 
@@ -582,20 +427,20 @@ static void a_count_of_entries_that_is_not_there_allocates_nothing(void **state)
     (void)state;
     for (int count = 0; count < 5; count++) {
         static const uint32_t counts[] = {2, 4, 1000, 0x0fffffff, UINT32_MAX};
-        struct byte_buffer frame = encode(append_message());
+        struct byte_buffer frame = bus_frame_encode(append_message());
 
-        memcpy(body(&frame) + 12, &counts[count], 4);
-        expect_refused(&frame);
+        memcpy(bus_frame_body(&frame) + 12, &counts[count], 4);
+        bus_frame_expect_refused(&frame);
     }
 }
 
 static void entries_in_other_messages_than_appends_are_refused(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
 
     (void)state;
-    body(&frame)[8] = RAFT_MESSAGE_HEARTBEAT;
-    expect_refused(&frame);
+    bus_frame_body(&frame)[8] = RAFT_MESSAGE_HEARTBEAT;
+    bus_frame_expect_refused(&frame);
 }
 
 static void terms_that_go_back_or_beyond_the_senders_are_refused(void **state)
@@ -612,91 +457,29 @@ static void terms_that_go_back_or_beyond_the_senders_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        struct byte_buffer frame = encode(append_message());
+        struct byte_buffer frame = bus_frame_encode(append_message());
 
-        body(&frame)[changes[i].at] = changes[i].value;
-        expect_refused(&frame);
+        bus_frame_body(&frame)[changes[i].at] = changes[i].value;
+        bus_frame_expect_refused(&frame);
     }
 }
 
 static void a_noop_with_a_payload_is_refused(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
 
     (void)state;
-    body(&frame)[88 + 8] = RAFT_ENTRY_NOOP; /* the first one has three bytes */
-    expect_refused(&frame);
+    bus_frame_body(&frame)[88 + 8] = RAFT_ENTRY_NOOP; /* the first one has three bytes */
+    bus_frame_expect_refused(&frame);
 }
 
 static void an_index_that_would_overflow_is_refused(void **state)
 {
-    struct byte_buffer frame = encode(append_message());
+    struct byte_buffer frame = bus_frame_encode(append_message());
 
     (void)state;
-    memset(body(&frame) + 48, 0xff, 8);
-    expect_refused(&frame);
-}
-
-static void host_names_with_line_ends_or_spaces_are_refused(void **state)
-{
-    static const char bad[] = {'\r', '\n', ' ', '\0', '\x7f', '\x80'};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof bad; i++) {
-        struct bus_message message = hello_message();
-        struct byte_buffer frame = encode(message);
-        uint8_t *host = memmem(body(&frame), byte_buffer_size(&frame) - BUS_FRAME_HEADER_BYTES, "node1", 5);
-
-        assert_non_null(host);
-        host[4] = (uint8_t)bad[i];
-        expect_refused(&frame);
-    }
-}
-
-static void strange_hellos_are_refused(void **state)
-{
-    static const struct {
-        size_t at;
-        uint8_t value;
-    } changes[] = {
-        {2, BUS_PROTOCOL_VERSION + 1}, /* the oldest version is newer than the newest */
-        {48, 3},                       /* formation */
-        {108, 5},                      /* listeners */
-        {112, 32},                     /* a name that is too long */
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        struct byte_buffer frame = encode(hello_message());
-
-        body(&frame)[changes[i].at] = changes[i].value;
-        expect_refused(&frame);
-    }
-}
-
-static void a_hello_whose_oldest_rules_are_newer_than_its_newest_is_refused(void **state)
-{
-    struct bus_message sent = hello_message();
-
-    (void)state;
-    sent.hello.rules_version_min = sent.hello.rules_version + 1;
-    struct byte_buffer frame = encode(sent);
-
-    expect_refused(&frame);
-}
-
-static void a_hello_of_a_newer_version_may_say_more(void **state)
-{
-    struct byte_buffer frame = encode(hello_message());
-    struct bus_message message;
-
-    (void)state;
-    body(&frame)[0] = BUS_PROTOCOL_VERSION + 1;
-    byte_buffer_append(&frame, "more", 4);
-    seal(&frame);
-    assert_int_equal(decode(&frame, &message), BUS_CODEC_MESSAGE);
-    assert_int_equal(message.hello.protocol_version, BUS_PROTOCOL_VERSION + 1);
-    byte_buffer_deinit(&frame);
+    memset(bus_frame_body(&frame) + 48, 0xff, 8);
+    bus_frame_expect_refused(&frame);
 }
 
 static void strange_formations_are_refused(void **state)
@@ -705,19 +488,19 @@ static void strange_formations_are_refused(void **state)
 
     (void)state;
     message.formation = (struct bus_formation){BUS_FORMATION_PROPOSE, {1, 2}, 2, {{1, 100}, {1, 200}}};
-    struct byte_buffer frame = encode(message); /* one node twice */
+    struct byte_buffer frame = bus_frame_encode(message); /* one node twice */
 
-    expect_refused(&frame);
+    bus_frame_expect_refused(&frame);
     message.formation.members[1].node_id = 0;
-    frame = encode(message);
-    expect_refused(&frame);
+    frame = bus_frame_encode(message);
+    bus_frame_expect_refused(&frame);
     message.formation.members[1].node_id = 2;
-    frame = encode(message);
-    body(&frame)[0] = 4; /* step */
-    expect_refused(&frame);
-    frame = encode(message);
-    body(&frame)[20] = RAFT_NODES_MAX + 1;
-    expect_refused(&frame);
+    frame = bus_frame_encode(message);
+    bus_frame_body(&frame)[0] = 4; /* step */
+    bus_frame_expect_refused(&frame);
+    frame = bus_frame_encode(message);
+    bus_frame_body(&frame)[20] = RAFT_NODES_MAX + 1;
+    bus_frame_expect_refused(&frame);
 }
 
 static void reports_survive_and_strange_ones_are_refused(void **state)
@@ -727,21 +510,21 @@ static void reports_survive_and_strange_ones_are_refused(void **state)
         struct bus_message sent = {.type = BUS_MESSAGE_REPORT}, got;
 
         sent.report = (struct bus_report){low == 1, 4096, 0x123456789abcdef0};
-        struct byte_buffer frame = encode(sent);
+        struct byte_buffer frame = bus_frame_encode(sent);
 
-        assert_int_equal(decode(&frame, &got), BUS_CODEC_MESSAGE);
+        assert_int_equal(bus_frame_decode(&frame, &got), BUS_CODEC_MESSAGE);
         assert_int_equal(got.type, BUS_MESSAGE_REPORT);
         assert_int_equal(got.report.low_space, low == 1);
         assert_int_equal(got.report.digest_index, 4096);
         assert_int_equal(got.report.digest, 0x123456789abcdef0);
-        body(&frame)[0] |= 2; /* a flag that nobody knows */
-        expect_refused(&frame);
-        frame = encode(sent);
-        body(&frame)[5] = 1; /* not zero */
-        expect_refused(&frame);
-        frame = encode(sent);
+        bus_frame_body(&frame)[0] |= 2; /* a flag that nobody knows */
+        bus_frame_expect_refused(&frame);
+        frame = bus_frame_encode(sent);
+        bus_frame_body(&frame)[5] = 1; /* not zero */
+        bus_frame_expect_refused(&frame);
+        frame = bus_frame_encode(sent);
         byte_buffer_append(&frame, "", 1);
-        expect_refused(&frame);
+        bus_frame_expect_refused(&frame);
     }
 }
 
@@ -752,15 +535,15 @@ static void strange_refusals_are_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof codes; i++) {
-        struct byte_buffer frame = encode(message);
+        struct byte_buffer frame = bus_frame_encode(message);
 
-        body(&frame)[0] = codes[i];
-        expect_refused(&frame);
+        bus_frame_body(&frame)[0] = codes[i];
+        bus_frame_expect_refused(&frame);
     }
-    struct byte_buffer frame = encode(message);
+    struct byte_buffer frame = bus_frame_encode(message);
 
-    body(&frame)[4] = '\n';
-    expect_refused(&frame);
+    bus_frame_body(&frame)[4] = '\n';
+    bus_frame_expect_refused(&frame);
 }
 
 int main(void)
@@ -768,10 +551,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_append_with_entries_comes_back_whole),
         cmocka_unit_test(every_raft_message_type_and_flag_comes_back),
-        cmocka_unit_test(a_hello_comes_back_whole),
-        cmocka_unit_test(a_hello_of_version_1_is_understood),
-        cmocka_unit_test(a_hello_of_version_3_is_understood),
-        cmocka_unit_test(a_hello_whose_oldest_rules_are_newer_than_its_newest_is_refused),
         cmocka_unit_test(announcements_of_snapshots_come_back),
         cmocka_unit_test(ends_of_snapshots_come_back),
         cmocka_unit_test(answers_to_those_that_join_come_back),
@@ -791,9 +570,6 @@ int main(void)
         cmocka_unit_test(terms_that_go_back_or_beyond_the_senders_are_refused),
         cmocka_unit_test(a_noop_with_a_payload_is_refused),
         cmocka_unit_test(an_index_that_would_overflow_is_refused),
-        cmocka_unit_test(host_names_with_line_ends_or_spaces_are_refused),
-        cmocka_unit_test(strange_hellos_are_refused),
-        cmocka_unit_test(a_hello_of_a_newer_version_may_say_more),
         cmocka_unit_test(strange_formations_are_refused),
         cmocka_unit_test(strange_refusals_are_refused),
         cmocka_unit_test(reports_survive_and_strange_ones_are_refused),
