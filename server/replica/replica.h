@@ -128,7 +128,7 @@ struct replica_options {
     bool gather_commands;           /* a further entry leaves only when it is as large as those together */
     /* an entry is sealed when it has this many bytes (one larger command still fits) */
     uint32_t entry_bytes_max;
-    uint64_t checkpoint_log_bytes; /* a checkpoint starts after this many bytes of applied log: 64 MiB */
+    uint64_t checkpoint_log_bytes; /* a checkpoint starts after this many bytes of applied log */
     uint32_t checkpoint_idle_ms;   /* ... or after this time without writes */
     uint64_t log_tail_bytes;       /* log kept for slow followers behind the durable map */
     /* requests and replies of one client in flight before its input is held back */

@@ -99,7 +99,7 @@ const struct setting config_settings[] = {
      "share the next one, which leaves when it is as large as those on their way, or when none is."},
     {GROUP_STORAGE, "entry-bytes", SETTING_SIZE, AT(entry_bytes), "1MiB", 4 * KIB, 16 * MIB, NULL, "SIZE",
      "A log entry takes no more commands when it has this many bytes."},
-    {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "64MiB", 64 * KIB,
+    {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "256MiB", 64 * KIB,
      16 * GIB, NULL, "SIZE",
      "The map is written to disk after this many bytes of log: what a restart may have to replay."},
     {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE,
