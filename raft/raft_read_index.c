@@ -163,6 +163,36 @@ uint64_t raft_read_start_round(struct raft *raft)
     return reads->last_round;
 }
 
+/* True if a answered a later round than b; or, to none of this term yet, was heard of. */
+static bool is_more_prompt(const struct raft_progress *a, const struct raft_progress *b)
+{
+    return a->round_acked != b->round_acked ? a->round_acked > b->round_acked : a->is_heard && !b->is_heard;
+}
+
+static uint32_t most_prompt(const struct raft *raft, uint32_t slots)
+{
+    uint32_t best = RAFT_SLOT_SELF;
+    for (uint32_t i = 1; i < raft->slots_count; i++) {
+        if ((slots & raft_quorum_bit(i)) != 0 &&
+            (best == RAFT_SLOT_SELF || is_more_prompt(&raft->progress[i], &raft->progress[best]))) {
+            best = i;
+        }
+    }
+    raft_assert(best != RAFT_SLOT_SELF);
+    return best;
+}
+
+uint32_t raft_read_whom_to_ask(const struct raft *raft)
+{
+    uint32_t asked = raft_quorum_bit(RAFT_SLOT_SELF);
+    raft_assert(raft->role == RAFT_LEADER);
+    while (!raft_quorum_is_reached(&raft->quorum, asked)) {
+        uint32_t others = (raft->quorum.voters | raft->quorum.outgoing) & ~asked;
+        asked |= raft_quorum_bit(most_prompt(raft, others));
+    }
+    return asked;
+}
+
 void raft_read_on_round_acked(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;

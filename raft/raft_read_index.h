@@ -1,7 +1,8 @@
 /* raft_read_index.h: linearizable reads without a write (thesis 6.4).
  *
  * What it is: the queue of those who asked for a read index. On the leader an item is confirmed by a
- * round of heartbeats that started after it arrived; one round confirms all that arrived before it.
+ * round of heartbeats that started after it arrived; one round confirms all that arrived before it. A round
+ * that starts for a read goes to as many as are needed; one that is due in any case goes to all.
  * On a follower an item waits for the leader's answer.
  *
  * What it is not: it sends no heartbeats (raft_replication does) and counts no clocks: there are no
@@ -61,6 +62,10 @@ bool raft_read_wants_round(const struct raft *raft);
 /* Leader: numbers a new round of heartbeats and lets all waiting reads ride on it, if the term's no-op
  * is committed. The heartbeats must leave after this call. */
 uint64_t raft_read_start_round(struct raft *raft);
+/* Leader: whom to ask in a round that starts for reads only: those (a bit per slot, this node's among them)
+ * that answered last, as many as confirm it together. If one of them is silent, the next round of all
+ * confirms this one too, and somebody else has answered last. */
+uint32_t raft_read_whom_to_ask(const struct raft *raft);
 /* Leader: some follower answered a round, or other majorities count now. */
 void raft_read_on_round_acked(struct raft *raft);
 

@@ -196,10 +196,10 @@ static void ask_in_snapshot(struct raft *raft, uint32_t slot, uint64_t *round)
     send_append(raft, slot, NULL, 0, round);
 }
 
-/* Whatever is due for one follower; `round` (0: none) leaves with it in any case, by a heartbeat if there
- * is nothing else to carry it, or if the node has left: an APPEND may be refused, and then tells it of no
- * commit. */
-static void send_to(struct raft *raft, uint32_t slot, uint64_t round)
+/* Whatever is due for one follower; `round` (0: none) leaves with it, if it is to be asked, in any case: by a
+ * heartbeat if there is nothing else to carry it, or if the node has left: an APPEND may be refused, and then
+ * tells it of no commit. */
+static void send_to(struct raft *raft, uint32_t slot, uint64_t round, bool is_asked)
 {
     struct raft_progress *progress = &raft->progress[slot];
     uint64_t no_round = 0;
@@ -219,7 +219,7 @@ static void send_to(struct raft *raft, uint32_t slot, uint64_t round)
         ask_in_snapshot(raft, slot, rides);
         break;
     }
-    if (round != 0) {
+    if (round != 0 && is_asked) {
         send_heartbeat(raft, slot, round);
     }
 }
@@ -228,13 +228,15 @@ void raft_replication_send(struct raft *raft)
 {
     raft_assert(raft->role == RAFT_LEADER);
     uint64_t round = 0;
+    uint32_t asked = raft->heartbeat_due ? UINT32_MAX : 0;
     if (raft->heartbeat_due || raft_read_wants_round(raft)) {
+        asked |= raft_read_whom_to_ask(raft);
         round = raft_read_start_round(raft);
     }
     raft->heartbeat_due = false;
     raft->replication_due = false;
     for (uint32_t i = 1; i < raft->slots_count; i++) {
-        send_to(raft, i, round);
+        send_to(raft, i, round, (asked & raft_quorum_bit(i)) != 0);
     }
 }
 
@@ -436,6 +438,7 @@ void raft_replication_on_unreachable(struct raft *raft, uint32_t slot)
 {
     raft_assert(raft->role == RAFT_LEADER && slot != RAFT_SLOT_SELF);
     struct raft_progress *progress = &raft->progress[slot];
+    raft->heartbeat_due = raft->heartbeat_due || raft->reads.assigned > 0; /* if they asked only this one */
     if (progress->state != RAFT_PROGRESS_REPLICATE) {
         return;
     }

@@ -366,7 +366,7 @@ static void thesis_6_4_reads_share_a_round(void **state)
         assert_int_not_equal(raft_read_index(f.raft), 0);
     }
     fixture_turn(&f);
-    assert_int_equal(f.ready.messages_now_count, 2);
+    assert_int_equal(f.ready.messages_now_count, 1);
     fixture_answer_round(&f, 2, fixture_now(&f, RAFT_MESSAGE_HEARTBEAT, 2)->round);
     fixture_turn(&f);
     assert_int_equal(f.ready.reads_count, 10);

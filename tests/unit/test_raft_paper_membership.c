@@ -156,6 +156,7 @@ static void thesis_4_2_1_a_learner_counts_in_nothing(void **state)
 
     uint64_t read = raft_read_index(f.raft); /* nor for reads */
     assert_true(read != 0);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS); /* a round that goes to all */
     fixture_turn(&f);
     uint64_t round = fixture_now(&f, RAFT_MESSAGE_HEARTBEAT, 4)->round;
     fixture_answer_round(&f, 4, round);

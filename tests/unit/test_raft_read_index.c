@@ -21,7 +21,7 @@ static void one_round_confirms_all_reads_before_it(void **state)
     assert_true(a != 0 && b != 0 && a != b);
     uint64_t round = round_of_turn(&f); /* in the same turn */
     assert_true(round != 0);
-    assert_int_equal(f.ready.messages_now_count, 2);
+    assert_int_equal(f.ready.messages_now_count, 1); /* as many as are needed */
     assert_int_equal(f.ready.reads_count, 0);
     fixture_answer_round(&f, 2, round);
     fixture_turn(&f);
@@ -30,6 +30,42 @@ static void one_round_confirms_all_reads_before_it(void **state)
     assert_true(f.ready.reads[0].ok);
     assert_int_equal(f.ready.reads[0].index, 1);
     assert_int_equal(f.ready.reads[1].read_id, b);
+    fixture_destroy(&f);
+}
+
+static uint32_t asked_by_turn(struct fixture *f)
+{
+    uint32_t ids = 0;
+    fixture_turn(f);
+    for (uint32_t i = 0; i < f->ready.messages_now_count; i++) {
+        assert_int_equal(f->ready.messages_now[i].type, RAFT_MESSAGE_HEARTBEAT);
+        ids |= UINT32_C(1) << f->ready.messages_now[i].to;
+    }
+    return ids;
+}
+
+static void as_many_are_asked_as_are_needed_and_who_answered_last(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(5);
+    uint32_t all = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5;
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    assert_int_equal(asked_by_turn(&f), all);
+    uint64_t round = f.ready.messages_now[0].round;
+    fixture_answer_round(&f, 3, round);
+    fixture_answer_round(&f, 5, round);
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_int_equal(asked_by_turn(&f), 1 << 3 | 1 << 5);
+    fixture_answer_round(&f, 5, round + 1);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS); /* 3 is silent */
+    assert_int_equal(asked_by_turn(&f), all);
+    fixture_answer_round(&f, 4, round + 2);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_int_equal(asked_by_turn(&f), 1 << 4 | 1 << 5);
+    raft_peer_unreachable(f.raft, 4);
+    assert_int_equal(asked_by_turn(&f), all); /* nobody waits for the next heartbeat */
     fixture_destroy(&f);
 }
 
@@ -312,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_confirms_all_reads_before_it),
+        cmocka_unit_test(as_many_are_asked_as_are_needed_and_who_answered_last),
         cmocka_unit_test(pitfall_02_a_read_needs_a_round_that_started_after_it),
         cmocka_unit_test(a_later_round_confirms_earlier_reads),
         cmocka_unit_test(pitfall_01_no_read_before_the_noop_of_the_term_is_committed),
