@@ -127,7 +127,7 @@ def run(bench):
         for node, group in zip(cluster.nodes, groups):
             node.prefix = group.prefix
 
-    settings = {"write-buffer-bytes": limit_mib << 17, "checkpoint-log-bytes": limit_mib << 16}
+    settings = {"write-buffer-bytes": limit_mib << 15, "checkpoint-log-bytes": limit_mib << 14}  # a page for each key
     try:
         with running(["kvd"], os.path.join(bench.directory, "memory"), bench.options, bench.say, settings=settings,
                      configure=configure) as systems:
