@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 
 enum {
     STEP_BYTES_MIN = 1 << 20,       /* the file grows by this at least: not for every transaction */
@@ -17,6 +18,9 @@ enum {
     RELIEF_SHARE = 4,               /* a reserve that was short is whole again with so much more of it */
     FREE_LIST_PAGES_PER_PAGE = 256, /* a page number has 8 bytes, and the list is written up to twice */
     FREE_LIST_PAGES_MIN = 16,
+    AHEAD_BYTES = 512 * 1024,       /* written before they are used; again when half of it is left */
+    AHEAD_NEED_BYTES = AHEAD_BYTES, /* not for a transaction that may write more than that itself */
+    BLOCK_BYTES = 4096,
 };
 
 /* The file as LMDB knows it, and what the transaction needs of it, all in bytes. */
@@ -130,6 +134,29 @@ static uint64_t needed_at_end(const struct account *account, uint64_t free_bytes
     return account->list_bytes + (rest > free_bytes ? rest - free_bytes : 0);
 }
 
+/* ---- writing ahead ---- */
+
+/* Writes zeros behind LMDB's end: no page is there that anybody knows of, and only this thread writes one.
+ * Nothing depends on it, so a failure is none; if the disk fails, the transaction will say so. */
+static void write_ahead(struct space_reserve *reserve, const struct account *account)
+{
+    static char zeros[BLOCK_BYTES]; /* no const: of struct iovec */
+    const struct iovec piece = {zeros, sizeof zeros};
+    uint64_t end = account->end_bytes;
+    uint64_t from = reserve->written_bytes > end ? reserve->written_bytes : end;
+    uint64_t to = end + AHEAD_BYTES < reserve->allocated_bytes ? end + AHEAD_BYTES : reserve->allocated_bytes;
+    if (account->pages_bytes > AHEAD_NEED_BYTES || from >= end + AHEAD_BYTES / 2) {
+        return;
+    }
+    int file = file_of(reserve);
+    for (; from + BLOCK_BYTES <= to; from += BLOCK_BYTES) { /* page by page: in large ones much is written */
+        if (pwritev(file, &piece, 1, (off_t)from) != BLOCK_BYTES) {
+            return;
+        }
+        reserve->written_bytes = from + BLOCK_BYTES;
+    }
+}
+
 /* ---- the interface ---- */
 
 enum storage_status space_reserve_open(struct space_reserve *reserve, MDB_env *environment,
@@ -227,6 +254,7 @@ enum storage_status space_reserve_ensure(struct space_reserve *reserve, const st
     bool at_limit =
         reserve->allocated_bytes >= account.limit_bytes; /* then LMDB itself says when it is full */
     if (is_whole || at_limit || room >= needed) {
+        write_ahead(reserve, &account);
         return STORAGE_OK;
     }
     return storage_fail(error, STORAGE_FULL,

@@ -10,6 +10,10 @@
  * The reserve is for what must go on when the disk is full: deletions, checkpoints, votes, compaction.
  * While it is not whole, `low` says so, and whoever proposes refuses what makes the data grow.
  *
+ * A block that is allocated and was never written costs more than others: when it is, the filesystem has to
+ * note that on the disk as well, in the same sync. So zeros are written some way ahead of LMDB's end, and
+ * that is noted once for many small transactions.
+ *
  * Where it does not hold: filesystems that write each block anew (btrfs, ZFS) need room for what they have
  * already given. There a full disk may still show as a failed commit, which stops the node. So it is where
  * fallocate() is not supported at all: then the free space of the filesystem is compared with what is
@@ -31,6 +35,7 @@ struct space_reserve {
     const char *directory; /* borrowed: for sentences */
     uint64_t reserve_bytes;
     uint64_t allocated_bytes; /* the file has all its blocks up to here */
+    uint64_t written_bytes;   /* behind LMDB's end zeros were written up to here */
     bool unsupported;         /* the filesystem knows no fallocate() */
     atomic_bool low;
     _Atomic uint64_t room_bytes;

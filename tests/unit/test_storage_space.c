@@ -27,6 +27,9 @@ static struct {
     uint64_t calls;
     uint64_t writes_checked;
     bool written_beyond;
+    uint64_t ahead_from, ahead_to; /* where zeros were written by the last of these calls; how many were there */
+    uint64_t ahead_writes;
+    bool ahead_fails;
     struct disk_file {
         ino_t inode;
         uint64_t allocated_bytes;
@@ -109,6 +112,21 @@ ssize_t writev(int descriptor, const struct iovec *pieces, int count)
     return syscall(SYS_writev, descriptor, pieces, (long)count);
 }
 
+/* That is how zeros are written ahead (space_reserve.h). */
+ssize_t pwritev(int descriptor, const struct iovec *pieces, int count, off_t offset)
+{
+    assert_int_equal(count, 1);
+    check_write(descriptor, pieces[0].iov_len, offset);
+    disk.ahead_writes++;
+    disk.ahead_from = (uint64_t)offset;
+    disk.ahead_to = (uint64_t)offset + pieces[0].iov_len;
+    if (disk.ahead_fails) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, descriptor, pieces[0].iov_base, pieces[0].iov_len, offset);
+}
+
 static uint8_t bytes[300 * 1024];
 
 static struct log_store *open_log(const char *directory, uint64_t reserve_bytes)
@@ -146,6 +164,79 @@ static bool map_is_low(const struct map *map)
     struct storage_space space;
     map_get_space(map, &space);
     return space.low;
+}
+
+static uint64_t end_of_log(const struct log_store *store)
+{
+    MDB_envinfo information;
+    assert_int_equal(mdb_env_info(store->environment, &information), 0);
+    return ((uint64_t)information.me_last_pgno + 1) * PAGE;
+}
+
+/* ---- writing ahead ---- */
+
+static void count_entry(void *context, const struct log_entry *entry)
+{
+    uint64_t *count = context;
+    assert_int_equal(entry->size, 3000);
+    ++*count;
+}
+
+static void zeros_are_written_behind_the_end_before_small_entries_come_there(void **state)
+{
+    disk_reset(64 * MIB);
+    struct log_store *store = open_log(*state, 2 * MIB);
+    struct storage_error error = {{0}};
+    uint64_t begun = 0, last = 0;
+    while (end_of_log(store) < 4 * MIB) {
+        uint64_t end = end_of_log(store), writes = disk.ahead_writes;
+        assert_ok(testing_append(store, ++last, 1, bytes, 3000, &error), error);
+        begun += disk.ahead_writes > writes ? 1 : 0;
+        assert_true(disk.ahead_to > end_of_log(store)); /* what it wrote lies where zeros were */
+        if (disk.ahead_writes > writes) {
+            assert_true(disk.ahead_to > end + 256 * 1024 && disk.ahead_to <= end + 512 * 1024);
+        }
+    }
+    assert_in_range(begun, 4 * MIB / (512 * 1024), 4 * MIB / (200 * 1024)); /* once for many entries */
+    assert_false(disk.written_beyond);
+    log_store_close(store);
+    store = open_log(*state, 2 * MIB); /* nothing that is there is written over */
+    assert_ok(testing_append(store, last + 1, 1, bytes, 3000, &error), error);
+    uint64_t read = 0; /* each has a checksum */
+    assert_ok(log_store_read(store, 1, last + 1, SIZE_MAX, count_entry, &read, &error), error);
+    assert_int_equal(read, last + 1);
+    log_store_close(store);
+}
+
+static void large_entries_have_no_zeros_written_ahead(void **state)
+{
+    disk_reset(64 * MIB);
+    struct log_store *store = open_log(*state, 2 * MIB);
+    struct storage_error error = {{0}};
+    assert_ok(testing_append(store, 1, 1, bytes, 100, &error), error);
+    uint64_t writes = disk.ahead_writes;
+    struct log_entry entries[8];
+    for (uint64_t i = 0; i < 8; i++) {
+        entries[i] =
+            (struct log_entry){.id = {1, 2 + i}, .type = 2, .bytes = bytes, .size = (uint32_t)sizeof bytes};
+    }
+    const struct log_write write = {.entries = entries, .entries_count = 8};
+    assert_ok(log_store_write(store, &write, &error), error);
+    assert_int_equal(disk.ahead_writes, writes);
+    log_store_close(store);
+}
+
+static void what_cannot_be_written_ahead_is_not_missed(void **state)
+{
+    disk_reset(64 * MIB);
+    disk.ahead_fails = true;
+    struct log_store *store = open_log(*state, 2 * MIB);
+    struct storage_error error = {{0}};
+    for (uint64_t index = 1; index <= 300; index++) {
+        assert_ok(testing_append(store, index, 1, bytes, 3000, &error), error);
+    }
+    assert_in_range(disk.ahead_writes, 1, 310); /* one try for each */
+    log_store_close(store);
 }
 
 /* ---- the log ---- */
@@ -587,6 +678,9 @@ int main(void)
         setenv("TMPDIR", "/dev/shm", 0); /* thousands of commits, none of which has to survive */
     }
     const struct CMUnitTest tests[] = {
+        testing_in_directory(zeros_are_written_behind_the_end_before_small_entries_come_there),
+        testing_in_directory(large_entries_have_no_zeros_written_ahead),
+        testing_in_directory(what_cannot_be_written_ahead_is_not_missed),
         testing_in_directory(pitfall_19_a_log_on_a_full_disk_says_so_and_goes_on_when_there_is_room),
         testing_in_directory(a_log_without_room_opens_and_says_that_it_is_low),
         testing_in_directory(pitfall_18_no_log_write_goes_where_the_file_has_no_blocks),
