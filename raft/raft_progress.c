@@ -40,6 +40,8 @@ void raft_progress_reset(struct raft_progress *progress, uint64_t next, uint64_t
     progress->log_read_id = 0;
     progress->commit_told = 0;
     progress->round_acked = 0;
+    progress->answer = 0;
+    progress->is_cut_off = false;
     progress->stream = (struct raft_stream){0};
     raft_progress_become_probe(progress, next);
 }

@@ -49,6 +49,8 @@ struct raft_progress {
     uint64_t log_read_id; /* entries for it are being read from disk; 0: no */
     uint64_t commit_told; /* it was sent word that its log is committed up to here */
     uint64_t round_acked; /* latest heartbeat round that it answered */
+    uint64_t answer;      /* ... as which answer of all (raft_reads.answers): the lower, the earlier */
+    bool is_cut_off;      /* its connection broke, and it has answered no round since */
     struct raft_stream stream;
 
     /* raft_change.c: a node that is no member any more, and is to hear of it. */

@@ -163,10 +163,17 @@ uint64_t raft_read_start_round(struct raft *raft)
     return reads->last_round;
 }
 
-/* True if a answered a later round than b; or, to none of this term yet, was heard of. */
+/* True if a answered a later round than b, or the same one earlier; or, to none of this term yet, was heard
+ * of. Whose connection broke comes last. */
 static bool is_more_prompt(const struct raft_progress *a, const struct raft_progress *b)
 {
-    return a->round_acked != b->round_acked ? a->round_acked > b->round_acked : a->is_heard && !b->is_heard;
+    if (a->is_cut_off != b->is_cut_off) {
+        return b->is_cut_off;
+    }
+    if (a->round_acked != b->round_acked) {
+        return a->round_acked > b->round_acked;
+    }
+    return a->is_heard != b->is_heard ? a->is_heard : a->answer < b->answer;
 }
 
 static uint32_t most_prompt(const struct raft *raft, uint32_t slots)
@@ -182,6 +189,24 @@ static uint32_t most_prompt(const struct raft *raft, uint32_t slots)
     return best;
 }
 
+/* Followers that asked for a read, and can commit more than they were told of: with the answer alone they
+ * could not serve it. */
+static uint32_t askers_with_news(const struct raft *raft)
+{
+    uint32_t askers = 0;
+    for (uint32_t i = raft->reads.assigned; i < raft->reads.count; i++) {
+        uint32_t slot = raft_find_slot(raft, read_at(&raft->reads, i)->asker);
+        if (slot == RAFT_SLOT_SELF || slot == RAFT_SLOT_NONE) {
+            continue;
+        }
+        const struct raft_progress *progress = &raft->progress[slot];
+        if (progress->commit_told < progress->match && progress->commit_told < raft->log.commit) {
+            askers |= raft_quorum_bit(slot);
+        }
+    }
+    return askers;
+}
+
 uint32_t raft_read_whom_to_ask(const struct raft *raft)
 {
     uint32_t asked = raft_quorum_bit(RAFT_SLOT_SELF);
@@ -190,7 +215,7 @@ uint32_t raft_read_whom_to_ask(const struct raft *raft)
         uint32_t others = (raft->quorum.voters | raft->quorum.outgoing) & ~asked;
         asked |= raft_quorum_bit(most_prompt(raft, others));
     }
-    return asked;
+    return asked | askers_with_news(raft);
 }
 
 void raft_read_on_round_acked(struct raft *raft)

@@ -45,6 +45,7 @@ struct raft_reads {
     uint64_t last_id;
     uint64_t last_round;      /* the latest heartbeat round; never reused */
     uint64_t confirmed_round; /* the latest that a majority answered */
+    uint64_t answers;         /* to rounds, of all followers */
 
     struct raft_read_result *results; /* for the next ready */
     uint32_t results_count;
@@ -63,8 +64,9 @@ bool raft_read_wants_round(const struct raft *raft);
  * is committed. The heartbeats must leave after this call. */
 uint64_t raft_read_start_round(struct raft *raft);
 /* Leader: whom to ask in a round that starts for reads only: those (a bit per slot, this node's among them)
- * that answered last, as many as confirm it together. If one of them is silent, the next round of all
- * confirms this one too, and somebody else has answered last. */
+ * that answered last, as many as confirm it together; and followers whose reads it is for, if they have to
+ * be told of a commit. If one of them is silent, the next round of all confirms this one too, and somebody
+ * else has answered last. To be called before the round starts. */
 uint32_t raft_read_whom_to_ask(const struct raft *raft);
 /* Leader: some follower answered a round, or other majorities count now. */
 void raft_read_on_round_acked(struct raft *raft);

@@ -430,6 +430,8 @@ void raft_replication_on_heartbeat_response(struct raft *raft, const struct raft
     raft_transfer_maybe_finish(raft);
     if (message->round > progress->round_acked) {
         progress->round_acked = message->round;
+        progress->answer = ++raft->reads.answers;
+        progress->is_cut_off = false;
         raft_read_on_round_acked(raft);
     }
 }
@@ -438,6 +440,7 @@ void raft_replication_on_unreachable(struct raft *raft, uint32_t slot)
 {
     raft_assert(raft->role == RAFT_LEADER && slot != RAFT_SLOT_SELF);
     struct raft_progress *progress = &raft->progress[slot];
+    progress->is_cut_off = true;
     raft->heartbeat_due = raft->heartbeat_due || raft->reads.assigned > 0; /* if they asked only this one */
     if (progress->state != RAFT_PROGRESS_REPLICATE) {
         return;

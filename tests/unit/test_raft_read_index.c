@@ -69,6 +69,102 @@ static void as_many_are_asked_as_are_needed_and_who_answered_last(void **state)
     fixture_destroy(&f);
 }
 
+static void a_broken_connection_is_not_asked_when_no_read_was_under_way(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+    uint64_t round = f.ready.messages_now[0].round;
+    fixture_answer_round(&f, 2, round);
+    fixture_answer_round(&f, 3, round);
+    fixture_turn(&f);
+    raft_peer_unreachable(f.raft, 2); /* it was killed; nobody reads at this moment */
+    fixture_turn(&f);
+    fixture_tick(&f, 10);
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_true((asked_by_turn(&f) & 1 << 3) != 0);
+    fixture_destroy(&f);
+}
+
+/* 2 is far away, 3 is near: both have answered the last heartbeat, 3 long before 2. */
+static void who_answered_first_is_asked_when_both_answered(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    for (int i = 0; i < 3; i++) {
+        fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+        assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+        uint64_t round = f.ready.messages_now[0].round;
+        fixture_answer_round(&f, 3, round);
+        fixture_tick(&f, 80);
+        fixture_answer_round(&f, 2, round);
+        fixture_turn(&f);
+    }
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_int_equal(asked_by_turn(&f), 1 << 3);
+    fixture_destroy(&f);
+}
+
+/* The round that starts while the answer to the one after a broken connection is on its way. */
+static void reads_after_a_broken_connection_do_not_ask_it(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+    uint64_t round = f.ready.messages_now[0].round;
+    fixture_answer_round(&f, 2, round);
+    fixture_answer_round(&f, 3, round);
+    fixture_turn(&f);
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_int_equal(asked_by_turn(&f), 1 << 2);
+    raft_peer_unreachable(f.raft, 2);
+    assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+    round = f.ready.messages_now[0].round;
+    assert_true(raft_read_index(f.raft) != 0);
+    uint32_t asked = asked_by_turn(&f);
+    fixture_answer_round(&f, 3, round);
+    fixture_turn(&f);
+    assert_int_equal(f.ready.reads_count, 1);
+    assert_true((asked & 1 << 3) != 0); /* else the second read stands until the next heartbeat */
+    fixture_destroy(&f);
+}
+
+/* A follower asks for a read index after a write: with the answer it must be able to serve it. */
+static void a_follower_that_asks_hears_of_the_commit(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    fixture_turn(&f);
+    uint64_t round = f.ready.messages_now[0].round;
+    fixture_answer_round(&f, 2, round);
+    fixture_answer_round(&f, 3, round);
+    fixture_turn(&f);
+    struct raft_payload *payload = raft_payload_create(1);
+    payload->size = 1;
+    struct raft_entry_id id;
+    assert_int_equal(raft_propose(f.raft, payload, &id), RAFT_PROPOSE_OK);
+    raft_payload_unref(payload);
+    fixture_turn(&f);
+    fixture_persist(&f);
+    fixture_acknowledge(&f, 2, id.index);
+    fixture_acknowledge(&f, 3, id.index);
+    fixture_turn(&f);
+    assert_int_equal(raft_get_commit(f.raft), id.index);
+    struct raft_message request = fixture_message(RAFT_MESSAGE_READ_INDEX, 3, raft_get_term(f.raft));
+    request.round = 77;
+    fixture_step(&f, &request);
+    fixture_turn(&f);
+    bool is_told = false;
+    for (uint32_t i = 0; i < f.ready.messages_now_count; i++) {
+        is_told = is_told || (f.ready.messages_now[i].to == 3 && f.ready.messages_now[i].commit == id.index);
+    }
+    assert_true(is_told);
+    fixture_destroy(&f);
+}
+
 /* Pitfall 2: an answer to an earlier round, late or repeated, confirms nothing newer. */
 static void pitfall_02_a_read_needs_a_round_that_started_after_it(void **state)
 {
@@ -349,6 +445,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_confirms_all_reads_before_it),
         cmocka_unit_test(as_many_are_asked_as_are_needed_and_who_answered_last),
+        cmocka_unit_test(a_broken_connection_is_not_asked_when_no_read_was_under_way),
+        cmocka_unit_test(who_answered_first_is_asked_when_both_answered),
+        cmocka_unit_test(reads_after_a_broken_connection_do_not_ask_it),
+        cmocka_unit_test(a_follower_that_asks_hears_of_the_commit),
         cmocka_unit_test(pitfall_02_a_read_needs_a_round_that_started_after_it),
         cmocka_unit_test(a_later_round_confirms_earlier_reads),
         cmocka_unit_test(pitfall_01_no_read_before_the_noop_of_the_term_is_committed),

@@ -80,6 +80,47 @@ static void test_a_read_of_a_follower_waits_for_what_was_acknowledged_before(voi
     cluster_destroy(cluster);
 }
 
+/* Whom the leader asks for a round is one matter; whoever reads must have the commit with the answer. */
+static void test_a_read_of_a_follower_after_a_write_does_not_wait_for_a_heartbeat(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 3);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    cluster->delay_ms_min = cluster->delay_ms_max = 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct cluster_client *reader = connect_readonly(cluster_follower(cluster, i));
+        for (int k = 0; k < 20; k++) {
+            (void)cluster_ask(leader, "SET k v");
+            cluster_send(reader, "GET k");
+            cluster_run(cluster, 5); /* ask, round, answer */
+            assert_string_equal(cluster_received(reader), "$1\r\nv\r\n");
+            cluster_forget_received(reader);
+            cluster_run(cluster, 37);
+        }
+    }
+    cluster_destroy(cluster);
+}
+
+static void test_a_read_does_not_wait_for_a_follower_that_was_killed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 3);
+    struct cluster_client *client = cluster_connect(cluster_find_leader(cluster), 0);
+    cluster->delay_ms_min = cluster->delay_ms_max = 1;
+    for (uint32_t i = 0; i < 20; i++) {
+        struct cluster_node *follower = cluster_follower(cluster, i % 2);
+        cluster_run(cluster, 1000 + 7 * i);
+        cluster_crash(follower);
+        cluster_run(cluster, 3);
+        cluster_send(client, "GET k");
+        cluster_run(cluster, 4);
+        assert_string_equal(cluster_received(client), "$-1\r\n");
+        cluster_forget_received(client);
+        assert_true(cluster_start_node(follower));
+    }
+    cluster_destroy(cluster);
+}
+
 /* Log time moves with entries only: in a quiet cluster it stands still. */
 static void test_a_follower_tells_what_is_left_of_a_time_to_live(void **state)
 {
@@ -405,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_keyless_reads_are_served_by_every_node_by_read_index),
         cmocka_unit_test(test_a_follower_reads_keys_only_after_readonly),
         cmocka_unit_test(test_a_read_of_a_follower_waits_for_what_was_acknowledged_before),
+        cmocka_unit_test(test_a_read_of_a_follower_after_a_write_does_not_wait_for_a_heartbeat),
+        cmocka_unit_test(test_a_read_does_not_wait_for_a_follower_that_was_killed),
         cmocka_unit_test(test_a_follower_tells_what_is_left_of_a_time_to_live),
         cmocka_unit_test(test_stale_reads_of_followers_are_answered_at_once_where_they_are_allowed),
         cmocka_unit_test(test_pitfall_01_a_new_leader_reads_only_after_an_entry_of_its_own_term),
