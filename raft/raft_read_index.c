@@ -218,6 +218,16 @@ uint32_t raft_read_whom_to_ask(const struct raft *raft)
     return asked | askers_with_news(raft);
 }
 
+uint64_t raft_read_ask_all_ms(const struct raft *raft)
+{
+    const struct raft_reads *reads = &raft->reads;
+    if (reads->assigned == 0 || read_at(reads, 0)->round <= reads->all_round) {
+        return RAFT_NEVER_MS;
+    }
+    uint64_t asked_ms = read_at(reads, 0)->deadline_ms - raft->config.election_timeout_ms;
+    return asked_ms + 1 + raft->config.heartbeat_interval_ms / RAFT_READ_PATIENCE_PART;
+}
+
 void raft_read_on_round_acked(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;

@@ -25,6 +25,7 @@
 enum {
     RAFT_READ_ROUNDS_MAX = 8,      /* started and not confirmed; further reads gather for the next */
     RAFT_READ_REQUESTS_MAX = 4096, /* queue length at which requests of peers are refused */
+    RAFT_READ_PATIENCE_PART = 8,   /* of the heartbeat interval: how long those are waited for that were asked */
 };
 
 struct raft_read {
@@ -45,6 +46,7 @@ struct raft_reads {
     uint64_t last_id;
     uint64_t last_round;      /* the latest heartbeat round; never reused */
     uint64_t confirmed_round; /* the latest that a majority answered */
+    uint64_t all_round;       /* the latest that went to all */
     uint64_t answers;         /* to rounds, of all followers */
 
     struct raft_read_result *results; /* for the next ready */
@@ -68,6 +70,8 @@ uint64_t raft_read_start_round(struct raft *raft);
  * be told of a commit. If one of them is silent, the next round of all confirms this one too, and somebody
  * else has answered last. To be called before the round starts. */
 uint32_t raft_read_whom_to_ask(const struct raft *raft);
+/* Leader: when to ask all, for the first read waits for some that were asked. */
+uint64_t raft_read_ask_all_ms(const struct raft *raft);
 /* Leader: some follower answered a round, or other majorities count now. */
 void raft_read_on_round_acked(struct raft *raft);
 

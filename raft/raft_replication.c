@@ -233,6 +233,7 @@ void raft_replication_send(struct raft *raft)
         asked |= raft_read_whom_to_ask(raft);
         round = raft_read_start_round(raft);
     }
+    raft->reads.all_round = raft->heartbeat_due ? round : raft->reads.all_round;
     raft->heartbeat_due = false;
     raft->replication_due = false;
     for (uint32_t i = 1; i < raft->slots_count; i++) {
@@ -286,6 +287,7 @@ void raft_replication_tick(struct raft *raft)
         raft->commit_news_deadline_ms = RAFT_NEVER_MS;
         raft->heartbeat_due = raft->heartbeat_due || has_commit_news(raft);
     }
+    raft->heartbeat_due = raft->heartbeat_due || raft->now_ms >= raft_read_ask_all_ms(raft);
 }
 
 uint64_t raft_replication_deadline_ms(const struct raft *raft)
@@ -297,6 +299,7 @@ uint64_t raft_replication_deadline_ms(const struct raft *raft)
         deadline = min_u64(deadline, oldest + raft->config.disk_stall_timeout_ms);
     }
     deadline = min_u64(deadline, raft_change_deadline_ms(raft));
+    deadline = min_u64(deadline, raft_read_ask_all_ms(raft));
     return min_u64(deadline, raft->commit_news_deadline_ms);
 }
 

@@ -165,6 +165,24 @@ static void a_follower_that_asks_hears_of_the_commit(void **state)
     fixture_destroy(&f);
 }
 
+static void who_is_silent_is_not_waited_for_until_the_next_heartbeat(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_create_leader_of(3);
+    fixture_tick(&f, FIXTURE_HEARTBEAT_MS);
+    assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+    fixture_answer_round(&f, 2, f.ready.messages_now[0].round);
+    assert_true(raft_read_index(f.raft) != 0);
+    assert_int_equal(asked_by_turn(&f), 1 << 2);
+    uint64_t asked_ms = f.now_ms;
+    fixture_tick_to_deadline(&f);
+    assert_in_range(f.now_ms - asked_ms, 2, FIXTURE_HEARTBEAT_MS / 4);
+    assert_int_equal(asked_by_turn(&f), 1 << 2 | 1 << 3);
+    fixture_tick_to_deadline(&f); /* that was all that can be done */
+    assert_int_equal(f.now_ms - asked_ms, FIXTURE_HEARTBEAT_MS);
+    fixture_destroy(&f);
+}
+
 /* Pitfall 2: an answer to an earlier round, late or repeated, confirms nothing newer. */
 static void pitfall_02_a_read_needs_a_round_that_started_after_it(void **state)
 {
@@ -445,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_round_confirms_all_reads_before_it),
         cmocka_unit_test(as_many_are_asked_as_are_needed_and_who_answered_last),
+        cmocka_unit_test(who_is_silent_is_not_waited_for_until_the_next_heartbeat),
         cmocka_unit_test(a_broken_connection_is_not_asked_when_no_read_was_under_way),
         cmocka_unit_test(who_answered_first_is_asked_when_both_answered),
         cmocka_unit_test(reads_after_a_broken_connection_do_not_ask_it),
