@@ -498,12 +498,13 @@ static bool has_caught_up(struct replica *replica, const struct raft_status *sta
                           const struct raft_peer_status *peer)
 {
     struct catching_up *round = find_round(replica, peer->id);
-    bool is_under_way = round->node_id == peer->id;
+    /* What a former leader aimed at may never have been committed. */
+    bool is_under_way = round->node_id == peer->id && round->term == status->term;
     if (is_under_way && (peer->match_index < round->target_index || peer->contact_ms <= round->begun_ms)) {
         return false;
     }
     bool is_over = is_under_way && replica->now_ms - round->begun_ms <= replica->options.election_timeout_ms;
-    *round = (struct catching_up){peer->id, status->last.index, replica->now_ms};
+    *round = (struct catching_up){peer->id, status->term, status->last.index, replica->now_ms};
     return is_over;
 }
 

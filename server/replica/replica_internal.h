@@ -264,7 +264,7 @@ struct membership {
     bool left;     /* a committed one took this node out */
     struct catching_up {
         uint64_t node_id; /* RAFT_NODE_NONE: unused */
-        uint64_t target_index, begun_ms;
+        uint64_t term, target_index, begun_ms;
     } rounds[RAFT_NODES_MAX]; /* leader: of learners that are to become voters */
 };
 

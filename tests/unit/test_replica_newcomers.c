@@ -507,6 +507,58 @@ static void test_a_learner_that_is_gone_becomes_no_voter(void **state)
     }
 }
 
+static bool leads(struct cluster *cluster, void *node)
+{
+    (void)cluster;
+    return cluster_status(node).role == RAFT_LEADER;
+}
+
+/* The round of catching up that a node began when it led before: what it aimed at was undone, and the log
+ * does not get that far in a quiet cluster. */
+static void test_a_round_of_a_former_time_as_leader_does_not_hold_up_a_learner(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_partly(4, 3, 21);
+    struct cluster_node *node = cluster_node(cluster, 4), *old = cluster_await_leader(cluster);
+    struct cluster_node *others[] = {cluster_follower(cluster, 0), cluster_follower(cluster, 1)};
+    char line[40];
+    cluster_tell_leader(cluster, "RAFT ADD 4 node4:17000 LEARNER", "+OK");
+    start_joining(cluster, 4, old->id, 0);
+    cluster_run_until(cluster, is_named, node, 10000);
+    cluster_run(cluster, 1000);
+    cluster_link(cluster, 4, old->id)->held = true; /* so that it is not promoted yet */
+    cluster_tell_leader(cluster, "RAFT PROMOTE 4", "+OK");
+    cluster_run(cluster, 60);
+    for (int i = 0; i < 2; i++) { /* the old leader has the learner only, and the learner it */
+        cluster_cut(cluster, others[i]->id, 4);
+        cluster_cut(cluster, 4, others[i]->id);
+        cluster_cut(cluster, old->id, others[i]->id);
+        cluster_cut(cluster, others[i]->id, old->id);
+    }
+    struct cluster_client *client = cluster_connect(old, 0);
+    for (int i = 0; i < 12; i++) {
+        cluster_send(client, "SET k v");
+        cluster_run(cluster, 5);
+    }
+    cluster_link(cluster, 4, old->id)->held = false;
+    cluster_run(cluster, 60);
+    assert_int_equal(kind_of(old, 4), RAFT_MEMBER_VOTER); /* which is not committed */
+    cluster_run(cluster, 3000);
+    for (int i = 0; i < 2; i++) {
+        cluster_link(cluster, old->id, others[i]->id)->cut = false;
+        cluster_link(cluster, others[i]->id, old->id)->cut = false;
+    }
+    cluster_run(cluster, 3000);
+    assert_ptr_not_equal(cluster_await_leader(cluster), old);
+    assert_int_equal(kind_of(cluster_await_leader(cluster), 4), RAFT_MEMBER_LEARNER);
+    (void)snprintf(line, sizeof line, "RAFT TRANSFER %llu", (unsigned long long)old->id);
+    cluster_tell_leader(cluster, line, "+OK");
+    cluster_run_until(cluster, leads, old, 10000);
+    cluster_heal(cluster);
+    cluster_run_until(cluster, is_voter, node, 20000);
+    cluster_destroy(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_one_that_was_added_again_while_it_was_away_is_not_removed_by_its_past),
         cmocka_unit_test(test_one_that_asked_to_be_added_again_is_not_removed_by_its_past),
         cmocka_unit_test(test_a_learner_that_is_gone_becomes_no_voter),
+        cmocka_unit_test(test_a_round_of_a_former_time_as_leader_does_not_hold_up_a_learner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
