@@ -258,9 +258,15 @@ bool map_has_frozen(const struct map *map)
     return map->frozen != NULL;
 }
 
+bool map_is_filled(const struct map *map, uint32_t part, uint32_t parts)
+{
+    assert(part > 0 && part <= parts);
+    return write_buffer_bytes(map->active) >= map->buffer_bytes_max / parts * part;
+}
+
 bool map_is_freeze_due(const struct map *map)
 {
-    return write_buffer_bytes(map->active) >= map->buffer_bytes_max;
+    return map_is_filled(map, 1, 1);
 }
 
 bool map_is_full(const struct map *map)

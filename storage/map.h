@@ -108,6 +108,8 @@ bool map_is_clean(const struct map *map);
 bool map_has_frozen(const struct map *map);
 /* The active table has reached buffer_bytes_max: freeze it as soon as no other is frozen. */
 bool map_is_freeze_due(const struct map *map);
+/* It has reached `part` of `parts` of that. */
+bool map_is_filled(const struct map *map, uint32_t part, uint32_t parts);
 /* The active table has reached buffer_bytes_max while the frozen one is still being written: stop applying.
  */
 bool map_is_full(const struct map *map);

@@ -324,16 +324,33 @@ void apply_destroy(struct replica *replica)
 
 /* ---- checkpoints --------------------------------------------------------------------------------- */
 
+/* Checkpoints of different nodes at different phases: their disks are then never all busy. Where all begin
+ * at the same entry, the first one comes early, by the node's place among the members. */
+void apply_choose_phase(struct replica *replica)
+{
+    uint32_t place = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        place = replica->peers[i].is_self ? i : place;
+    }
+    replica->checkpoint_part = place + 1;
+    replica->checkpoint_parts = replica->peers_count + 1;
+}
+
+static bool is_idle(const struct replica *replica)
+{
+    return replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
+}
+
 static bool is_checkpoint_due(const struct replica *replica)
 {
     if (map_is_clean(replica->map) || replica->application.active) {
         return false;
     }
+    uint32_t part = replica->checkpoint_part, parts = replica->checkpoint_parts;
     /* Small commands take far more memory in the table than bytes in the log. */
-    return map_bytes_since_freeze(replica->map) >= replica->checkpoint_threshold ||
-           map_is_freeze_due(replica->map) || space_wants_checkpoint(replica) ||
-           backup_wants_checkpoint(replica) ||
-           replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
+    return map_bytes_since_freeze(replica->map) >= replica->options.checkpoint_log_bytes * part / parts ||
+           map_is_filled(replica->map, part, parts) || space_wants_checkpoint(replica) ||
+           backup_wants_checkpoint(replica) || is_idle(replica);
 }
 
 void apply_maybe_checkpoint(struct replica *replica)
@@ -343,7 +360,10 @@ void apply_maybe_checkpoint(struct replica *replica)
     }
     if (replica->checkpoint == NULL && !map_has_frozen(replica->map) && is_checkpoint_due(replica)) {
         replica->checkpoint = map_freeze(replica->map);
-        replica->checkpoint_threshold = replica->options.checkpoint_log_bytes;
+        replica->checkpoint_part = replica->checkpoint_parts = 1;
+        if (is_idle(replica)) {
+            apply_choose_phase(replica); /* so are the others: all begin anew */
+        }
     }
     /* The map must never run ahead of the own log on disk. */
     if (replica->checkpoint == NULL || replica->checkpoint_out || !space_may_try_checkpoint(replica) ||

@@ -177,13 +177,7 @@ enum storage_status replica_start_raft(struct replica *replica, struct storage_e
     membership_list_deinit(&memberships);
     free(list.runs);
     membership_follow(replica);
-    /* Checkpoints of different nodes at different phases: their disks are then never all busy. */
-    uint64_t phase = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        phase = replica->peers[i].is_self ? i : phase;
-    }
-    replica->checkpoint_threshold =
-        replica->options.checkpoint_log_bytes * (phase + 1) / (replica->peers_count + 1);
+    apply_choose_phase(replica);
     replica->last_write_ms = replica->now_ms;
     replica->last_role = RAFT_FOLLOWER;
     replica->leaderless_since_ms = replica->now_ms;

@@ -325,8 +325,14 @@ static void test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size(
     cluster_start_all(cluster);
     struct cluster_node *node = cluster_await_leader(cluster);
     struct cluster_client *client = cluster_connect(node, 0);
-    cluster_hold_disk(node, DISK_QUEUE_MAP, true);
     char line[32];
+    uint64_t first = map_durable_index(replica_map(node->replica));
+    for (int i = 0; i < 2000 && map_durable_index(replica_map(node->replica)) == first; i++) {
+        (void)snprintf(line, sizeof line, "SET early%d v", i); /* the first one comes early: it is in its phase */
+        cluster_send(client, line);
+        cluster_expect(client, "+OK\r\n");
+    }
+    cluster_hold_disk(node, DISK_QUEUE_MAP, true);
     for (int i = 0; i < 2000 && cluster_first_job(node, DISK_QUEUE_MAP) == NULL; i++) {
         (void)snprintf(line, sizeof line, "SET key%d v", i);
         cluster_send(client, line);
@@ -338,6 +344,61 @@ static void test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size(
     map_get_usage(replica_map(node->replica), &usage);
     assert_in_range(usage.buffer_bytes, 64 << 10, 80 << 10);
     cluster_destroy(cluster);
+}
+
+/* The entry up to which each of the three nodes wrote its map the next time. */
+static void note_checkpoints(struct cluster *cluster, size_t value_bytes, uint64_t upto[3])
+{
+    struct cluster_client *client = cluster_connect(cluster_find_leader(cluster), 0);
+    uint64_t before[3];
+    char key[24];
+    for (uint64_t id = 1; id <= 3; id++) {
+        before[id - 1] = upto[id - 1] = map_durable_index(replica_map(cluster_node(cluster, id)->replica));
+    }
+    for (int i = 0; i < 20000 && (upto[0] == before[0] || upto[1] == before[1] || upto[2] == before[2]); i++) {
+        (void)snprintf(key, sizeof key, "key:%08d", (int)cluster_random_below(cluster, 90000000));
+        cluster_send_set(client, key, value_bytes);
+        if (i % 10 == 0) {
+            cluster_run(cluster, 4);
+        }
+        for (uint64_t id = 1; id <= 3; id++) {
+            uint64_t now = map_durable_index(replica_map(cluster_node(cluster, id)->replica));
+            upto[id - 1] = upto[id - 1] == before[id - 1] ? now : upto[id - 1];
+        }
+    }
+    cluster_run(cluster, 100);
+    cluster_disconnect(client);
+}
+
+static void assert_apart(const uint64_t upto[3], uint64_t before, uint64_t part)
+{
+    for (int i = 0; i < 3; i++) {
+        uint64_t other = upto[(i + 1) % 3];
+        uint64_t apart = upto[i] > other ? upto[i] - other : other - upto[i];
+        assert_true(apart >= (upto[2] - before) / part);
+    }
+}
+
+/* So that on disks of their own a majority is never busy with it: when memory is full before so much log was
+ * applied, and after they were idle together, too. */
+static void test_nodes_write_their_maps_at_different_entries(void **state)
+{
+    (void)state;
+    for (size_t value_bytes = 10; value_bytes <= 100; value_bytes *= 10) {
+        struct cluster *cluster = cluster_create(3, 10);
+        cluster->map_buffer_bytes_max = 1 << 19;
+        cluster->defaults.checkpoint_log_bytes = 1 << 19;
+        cluster_start_all(cluster);
+        (void)cluster_await_leader(cluster);
+        uint64_t upto[3];
+        note_checkpoints(cluster, value_bytes, upto);
+        assert_apart(upto, 0, 8);
+        cluster_run(cluster, 20000); /* all write what they have */
+        uint64_t idle = map_durable_index(replica_map(cluster_node(cluster, 1)->replica));
+        note_checkpoints(cluster, value_bytes, upto);
+        assert_apart(upto, idle, 8);
+        cluster_destroy(cluster);
+    }
 }
 
 static bool is_caught_up(struct cluster *cluster, void *context)
@@ -479,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_node_writes_its_map_and_then_rests),
         cmocka_unit_test(test_expiry_and_the_idle_checkpoint_have_deadlines_of_their_own),
         cmocka_unit_test(test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size),
+        cmocka_unit_test(test_nodes_write_their_maps_at_different_entries),
         cmocka_unit_test(test_a_full_write_buffer_stops_applying_until_the_disk_has_caught_up),
         cmocka_unit_test(test_a_long_log_is_replayed_in_slices),
         cmocka_unit_test(test_a_long_entry_is_applied_in_slices),
