@@ -426,6 +426,17 @@ static bool is_default(struct config *config, const struct setting *setting)
            *config_number(config, setting) == by_default;
 }
 
+/* A quarter of log-map-size at most, if nobody has set it. */
+static void fit_log_map(struct config *config, const char *name)
+{
+    const struct setting *setting = config_find_setting(name);
+    uint64_t *size = config_number(config, setting);
+
+    if (is_default(config, setting) && *size > config->log_map_bytes / 4) {
+        *size = config->log_map_bytes / 4;
+    }
+}
+
 /* Where address space is scarce (ulimit -v, thread sanitizer), map sizes that nobody has set shrink until
  * there is room for twice as much. Sizes that were set are not touched: they fail at the start, with a
  * reason. */
@@ -445,9 +456,9 @@ static void fit_address_space(struct config *config)
             *size /= 2;
         }
     }
-    if (config->log_map_bytes < log_map_before && is_default(config, config_find_setting("log-tail-bytes")) &&
-        config->log_tail_bytes > config->log_map_bytes / 4) {
-        config->log_tail_bytes = config->log_map_bytes / 4;
+    if (config->log_map_bytes < log_map_before) {
+        fit_log_map(config, "log-tail-bytes");
+        fit_log_map(config, "checkpoint-log-bytes");
     }
 }
 

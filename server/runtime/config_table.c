@@ -134,7 +134,7 @@ const struct setting config_settings[] = {
     {GROUP_STORAGE, "log-map-size", SETTING_SIZE, AT(log_map_bytes), "64GiB", 16 * MIB, 16 * TIB, NULL,
      "SIZE",
      "The most that the log's file may grow to. Address space, not disk: the file has the size of what is "
-     "in it. At least four times log-tail-bytes."},
+     "in it. At least four times log-tail-bytes and checkpoint-log-bytes."},
     {GROUP_STORAGE, "data-map-size", SETTING_SIZE, AT(data_map_bytes), "1TiB", 16 * MIB, 64 * TIB, NULL,
      "SIZE",
      "The most that the data's file may grow to, in the same way. The same on all members. When the data "

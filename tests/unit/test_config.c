@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -458,6 +459,32 @@ static void values_are_checked_against_each_other(void **state)
     expect_error(FLAGS("--client-pending-bytes", "512MiB"), "more than pending-bytes (256MiB)");
 }
 
+/* ulimit -v, a small machine without overcommitment: what nobody has set fits together all the same. */
+static void defaults_fit_where_address_space_is_scarce(void **state)
+{
+    (void)state;
+    struct rlimit before, scarce;
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%llu", &pages), 1);
+    (void)fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    for (uint64_t mib = 64; mib <= 16 * 1024; mib *= 2) {
+        scarce = before;
+        scarce.rlim_cur = (rlim_t)(pages * (uint64_t)sysconf(_SC_PAGESIZE) + (mib << 20));
+        assert_int_equal(setrlimit(RLIMIT_AS, &scarce), 0);
+        struct reading reading = read_with(NULL, NULL);
+        assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+        if (!reading.fine) {
+            fail_msg("%d MiB: %s", (int)mib, reading.errors.text);
+        }
+        assert_true(reading.config.log_map_bytes < UINT64_C(64) << 30);
+        end(&reading);
+    }
+}
+
 /* ---- showing --------------------------------------------------------------------------------- */
 
 static char *printed(void (*print)(FILE *to))
@@ -556,6 +583,7 @@ int main(void)
         cmocka_unit_test(listeners_that_make_no_sense_are_refused),
         cmocka_unit_test(the_secret_comes_from_one_place_and_is_long_enough),
         cmocka_unit_test(values_are_checked_against_each_other),
+        cmocka_unit_test(defaults_fit_where_address_space_is_scarce),
         cmocka_unit_test(help_and_table_name_every_setting),
         cmocka_unit_test(the_effective_settings_are_a_file_that_means_the_same),
     };
