@@ -25,7 +25,8 @@
 enum {
     RAFT_READ_ROUNDS_MAX = 8,      /* started and not confirmed; further reads gather for the next */
     RAFT_READ_REQUESTS_MAX = 4096, /* queue length at which requests of peers are refused */
-    RAFT_READ_PATIENCE_PART = 8,   /* of the heartbeat interval: how long those are waited for that were asked */
+    RAFT_READ_PATIENCE_PART =
+        8, /* of the heartbeat interval: how long those are waited for that were asked */
 };
 
 struct raft_read {

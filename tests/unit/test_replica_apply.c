@@ -328,7 +328,8 @@ static void test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size(
     char line[32];
     uint64_t first = map_durable_index(replica_map(node->replica));
     for (int i = 0; i < 2000 && map_durable_index(replica_map(node->replica)) == first; i++) {
-        (void)snprintf(line, sizeof line, "SET early%d v", i); /* the first one comes early: it is in its phase */
+        (void)snprintf(line, sizeof line, "SET early%d v",
+                       i); /* the first one comes early: it is in its phase */
         cluster_send(client, line);
         cluster_expect(client, "+OK\r\n");
     }
@@ -355,7 +356,8 @@ static void note_checkpoints(struct cluster *cluster, size_t value_bytes, uint64
     for (uint64_t id = 1; id <= 3; id++) {
         before[id - 1] = upto[id - 1] = map_durable_index(replica_map(cluster_node(cluster, id)->replica));
     }
-    for (int i = 0; i < 20000 && (upto[0] == before[0] || upto[1] == before[1] || upto[2] == before[2]); i++) {
+    for (int i = 0; i < 20000 && (upto[0] == before[0] || upto[1] == before[1] || upto[2] == before[2]);
+         i++) {
         (void)snprintf(key, sizeof key, "key:%08d", (int)cluster_random_below(cluster, 90000000));
         cluster_send_set(client, key, value_bytes);
         if (i % 10 == 0) {
