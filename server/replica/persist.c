@@ -179,14 +179,14 @@ static bool is_log_short(const struct replica *replica)
     return replica->space.log.low || replica->space.log_is_full;
 }
 
-/* A member that is only a little behind is never cut off, whoever leads; one that holds up several tails is,
- * or half of what the log's file may grow to: a log that is full writes nothing more (pitfall 19). It gets a
- * snapshot then. */
-static bool may_wait_for_followers(const struct replica *replica, const struct log_store_usage *usage)
+/* How long the log may be for those who are behind. A member that is only a little behind is never cut off,
+ * whoever leads; one that holds up several tails is, or half of what the log's file may grow to: a log that
+ * is full writes nothing more (pitfall 19). It gets a snapshot then. */
+static uint64_t bytes_for_followers(const struct replica *replica, const struct log_store_usage *usage)
 {
     uint64_t tails = replica->io.send_snapshot == NULL ? TAILS_WITHOUT_SNAPSHOTS : TAILS_WITH_SNAPSHOTS;
-    return usage->entries_bytes <= replica->options.log_tail_bytes * tails &&
-           usage->entries_bytes <= usage->map_bytes / 2;
+    uint64_t bytes = replica->options.log_tail_bytes * tails;
+    return bytes < usage->map_bytes / 2 ? bytes : usage->map_bytes / 2;
 }
 
 /* Drops what the durable map has applied, in small pieces that ride on other writes, but for what members
@@ -195,15 +195,21 @@ static void add_compaction(struct replica *replica, struct disk_job *job)
 {
     struct log_store_usage usage;
     log_store_get_usage(replica->options.log, &usage);
-    uint64_t tail_bytes = is_log_short(replica) ? 0 : replica->options.log_tail_bytes;
+    bool is_short = is_log_short(replica);
+    uint64_t tail_bytes = is_short ? 0 : replica->options.log_tail_bytes;
     if (usage.entries_bytes <= tail_bytes || replica->reads_out > 0) {
         return;
     }
     uint64_t keep_from = map_durable_index(replica->map);
     struct raft_status status;
     raft_get_status(replica->raft, &status);
-    if (may_wait_for_followers(replica, &usage) && status.held_by_all < keep_from) {
-        keep_from = status.held_by_all;
+    if (status.held_by_all < keep_from) {
+        uint64_t bytes = bytes_for_followers(replica, &usage);
+        if (usage.entries_bytes <= bytes) {
+            keep_from = status.held_by_all;
+        } else if (!is_short) { /* who is further behind is cut off, and nobody else */
+            tail_bytes = bytes;
+        }
     }
     /* What one will need next that is getting a snapshot now: else it would need another, for ever (pitfall
      * 14). */

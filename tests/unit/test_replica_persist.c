@@ -513,6 +513,30 @@ static void test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction(v
     cluster_destroy(cluster);
 }
 
+/* Seed 1795662203671 with checkpoints at other phases: when one was cut off the log shrank to one tail, and
+ * those with it who were less behind. */
+static void test_one_that_is_cut_off_takes_nobody_with_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(5, 16);
+    cluster->defaults.log_tail_bytes = 20000;
+    cluster->defaults.checkpoint_log_bytes = 5000;
+    cluster_start_all(cluster);
+    struct cluster_node *leader = cluster_await_leader(cluster);
+    struct cluster_node *away = cluster_follower(cluster, 0), *slow = cluster_follower(cluster, 1);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    cluster_crash(away);
+    write_much(cluster, client, 60, 1000);
+    cluster_pause(slow);
+    write_much(cluster, client, 45, 1000); /* more than two tails, less than four; with the others five */
+    assert_true(cluster_status(leader).first_index > 10);
+    assert_true(cluster_status(leader).first_index <= cluster_status(slow).last.index + 1);
+    cluster_resume(slow);
+    assert_true(cluster_start_node(away));
+    cluster_assert_equal(cluster);
+    cluster_destroy(cluster);
+}
+
 /* The members that follow know of it as well as the leader does. */
 static void test_a_change_of_leader_does_not_cut_off_a_member_that_is_behind(void **state)
 {
@@ -628,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_pitfall_12_a_log_that_begins_after_the_map_is_refused),
         cmocka_unit_test(test_the_log_is_compacted_behind_the_map_but_for_a_tail),
         cmocka_unit_test(test_a_member_that_is_a_little_behind_is_not_cut_off_by_compaction),
+        cmocka_unit_test(test_one_that_is_cut_off_takes_nobody_with_it),
         cmocka_unit_test(test_a_change_of_leader_does_not_cut_off_a_member_that_is_behind),
         cmocka_unit_test(test_pitfall_19_a_member_that_stays_away_does_not_fill_the_log_of_the_others),
         cmocka_unit_test(test_entries_that_are_on_disk_only_are_read_back_for_a_follower_and_for_applying),

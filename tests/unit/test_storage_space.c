@@ -27,7 +27,8 @@ static struct {
     uint64_t calls;
     uint64_t writes_checked;
     bool written_beyond;
-    uint64_t ahead_from, ahead_to; /* where zeros were written by the last of these calls; how many were there */
+    uint64_t ahead_from,
+        ahead_to; /* where zeros were written by the last of these calls; how many were there */
     uint64_t ahead_writes;
     bool ahead_fails;
     struct disk_file {
