@@ -253,10 +253,10 @@ bool replica_check_hello(const struct replica *replica, const struct bus_hello *
 
 /* ---- being judged -------------------------------------------------------------------------------- */
 
-/* More than half of the members have refused this node; of the voters among them. */
-static void count_refusals(const struct replica *replica, bool *members_refuse, bool *voters_refuse)
+/* More than half of the members have refused this node; of the voters, as one that was removed. */
+static void count_refusals(const struct replica *replica, bool *members_refuse, bool *voters_removed)
 {
-    uint32_t refusals = 0, members = 0, voters = 0, voters_refusals = 0;
+    uint32_t refusals = 0, members = 0, voters = 0, removals = 0;
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         const struct peer *peer = &replica->peers[i];
         bool is_member = peer->standing == PEER_MEMBER;
@@ -265,19 +265,26 @@ static void count_refusals(const struct replica *replica, bool *members_refuse, 
         members += is_member ? 1 : 0;
         voters += is_voter ? 1 : 0;
         refusals += is_member && peer->refused_us ? 1 : 0;
-        voters_refusals += is_voter && peer->refused_us ? 1 : 0;
+        removals += is_voter && peer->removed_us ? 1 : 0;
     }
     *members_refuse = refusals > members / 2;
-    *voters_refuse = voters_refusals > voters / 2;
+    *voters_removed = removals > voters / 2;
 }
 
 /* A new node is told by one member that it does not belong: it stops, with the reason. A formed one stops
  * only when a majority of the others says so: one that errs must not stop it.
  *
  * "Removed" is said only by one that knows it from a committed entry that is newer than all we know. So one
- * is enough, if we were a member by what we know. A node that joins may have a snapshot from before it was
- * added, and meet a member that is behind as well: there a majority of the voters must say so, for whom the
- * entry that adds it is committed. */
+ * is enough, if we were a member by what we know. A node that joins may not have read yet that it was added,
+ * and meet members that are behind as well, even a majority of those who were voters where it reads: as long
+ * as it can, it asks to be added again, and is told then. If it cannot ask, for it was started without
+ * addresses, and hears of no leader, a majority of the voters must say so. */
+static bool is_removed_by(const struct replica *replica, bool voters_removed)
+{
+    return replica->membership.was_here ||
+           (voters_removed && replica->options.joins_count == 0 && replica->leaderless_since_ms != 0);
+}
+
 void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refusal code, const char *reason)
 {
     struct peer *peer = peers_find(replica, node_id);
@@ -289,10 +296,11 @@ void replica_on_refused(struct replica *replica, uint64_t node_id, enum bus_refu
         (code == BUS_REFUSAL_REMOVED && join_is_wanted(replica))) {
         return; /* one that joins has not been a member yet: what made it one was undone, and it asks again */
     }
-    peer->refused_us = true;
-    bool members_refuse, voters_refuse;
-    count_refusals(replica, &members_refuse, &voters_refuse);
-    bool is_out = code == BUS_REFUSAL_REMOVED && (replica->membership.was_here || voters_refuse);
+    peer->removed_us = code == BUS_REFUSAL_REMOVED;
+    peer->refused_us = code != BUS_REFUSAL_REMOVED;
+    bool members_refuse, voters_removed;
+    count_refusals(replica, &members_refuse, &voters_removed);
+    bool is_out = code == BUS_REFUSAL_REMOVED && is_removed_by(replica, voters_removed);
     bool is_refused = code != BUS_REFUSAL_REMOVED && (replica->identity.formation != LOG_FORMATION_FORMED ||
                                                       (is_member(replica) && members_refuse));
     if (is_out || is_refused) {

@@ -135,6 +135,9 @@ static void drop_one_of_no_standing(struct replica *replica)
 
 void peers_set_members(struct replica *replica, const struct members *members)
 {
+    for (uint32_t i = 0; i < replica->peers_count; i++) { /* they said it of one who went by an older book */
+        replica->peers[i].refused_us = replica->peers[i].removed_us = false;
+    }
     let_go(replica, members);
     for (uint32_t i = 0; i < members->count; i++) {
         const struct replica_member *member = &members->list[i];
@@ -239,7 +242,7 @@ static void note_hello(struct replica *replica, struct peer *peer, const struct 
     }
     peer->hello = *hello;
     peer->hello_known = true;
-    peer->refused_us = false;
+    peer->refused_us = peer->removed_us = false;
     peer->until_ms = replica->now_ms + PEER_NEWER_MS;
     replica->redispatch = true;
     replica->formation_next_ms = replica->now_ms;

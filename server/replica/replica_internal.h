@@ -247,11 +247,11 @@ struct peer {
     bool accepted;          /* its connection to us stands */
     struct bus_hello hello; /* the last accepted one */
     bool clock_known;
-    int64_t clock_ahead_ms; /* its clock less our monotonic one */
-    bool refused_us;
-    bool formation_accepted;  /* formation: it has stored the present proposal */
-    struct bus_report report; /* the last one; all zero: none yet */
-    bool differs;             /* leader: its digest was not that of the others */
+    int64_t clock_ahead_ms;      /* its clock less our monotonic one */
+    bool refused_us, removed_us; /* why it did so: we were removed, by what it knows; or something else */
+    bool formation_accepted;     /* formation: it has stored the present proposal */
+    struct bus_report report;    /* the last one; all zero: none yet */
+    bool differs;                /* leader: its digest was not that of the others */
 };
 
 /* ---- membership.c -------------------------------------------------------------------------------- */
