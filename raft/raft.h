@@ -428,7 +428,11 @@ struct raft_peer_status {
     enum raft_progress_state { RAFT_PROGRESS_PROBE, RAFT_PROGRESS_REPLICATE, RAFT_PROGRESS_SNAPSHOT } state;
     bool recently_active; /* heard of within an election timeout, or not given up yet by a new leader */
     bool is_heard;        /* heard of since this node leads */
-    uint64_t contact_ms;  /* when it was heard of; not heard of yet: when it was given its time for that */
+    uint64_t contact_ms;  /* when that was last read; before: when this node began to lead */
+    /* It answered a round of heartbeats that began then or later, up to half an election timeout ago; 0: none
+     * of late. This node may have stood still: what it reads may be older than that, an answer cannot. */
+    uint64_t answered_ms;
+    uint64_t round_acked; /* the latest round that it answered; 0: none of this term */
     uint32_t inflight_messages;
     uint64_t inflight_bytes;
     bool snapshot_under_way; /* a stream was asked for, and its end has not been told */
@@ -441,6 +445,7 @@ struct raft_status {
     raft_node_id vote;
     raft_node_id leader;        /* RAFT_NODE_NONE when unknown */
     raft_node_id transferee;    /* leader: to whom leadership is being handed */
+    uint64_t last_round;        /* leader: the latest round of heartbeats */
     uint64_t leader_contact_ms; /* time of the last sign of life of the leader; own time if leader */
     bool leader_ready;          /* leader, and the term's no-op is committed */
     struct raft_entry_id last;

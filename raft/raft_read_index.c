@@ -144,11 +144,34 @@ bool raft_read_wants_round(const struct raft *raft)
            reads->last_round - reads->confirmed_round < RAFT_READ_ROUNDS_MAX;
 }
 
+static void mark(struct raft *raft)
+{
+    struct raft_reads *reads = &raft->reads;
+    const struct raft_read_mark now = {reads->last_round, raft->now_ms};
+    uint64_t age_ms = raft->now_ms - reads->marks[1].ms;
+    if (age_ms >= raft->config.election_timeout_ms / RAFT_READ_MARK_PART) {
+        reads->marks[0] = age_ms >= raft->config.election_timeout_ms ? now : reads->marks[1];
+        reads->marks[1] = now;
+    }
+}
+
+uint64_t raft_read_answered_ms(const struct raft *raft, uint32_t slot)
+{
+    for (uint32_t i = RAFT_READ_MARKS; i > 0; i--) {
+        const struct raft_read_mark *since = &raft->reads.marks[i - 1];
+        if (raft->progress[slot].round_acked > since->round) {
+            return since->ms;
+        }
+    }
+    return 0;
+}
+
 uint64_t raft_read_start_round(struct raft *raft)
 {
     struct raft_reads *reads = &raft->reads;
     raft_assert(raft->role == RAFT_LEADER);
     raft_assert(reads->confirmed_round <= reads->last_round);
+    mark(raft);
     reads->last_round++;
     if (raft->log.commit >= raft->noop_index) {
         for (; reads->assigned < reads->count; reads->assigned++) {

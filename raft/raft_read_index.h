@@ -25,8 +25,9 @@
 enum {
     RAFT_READ_ROUNDS_MAX = 8,      /* started and not confirmed; further reads gather for the next */
     RAFT_READ_REQUESTS_MAX = 4096, /* queue length at which requests of peers are refused */
-    RAFT_READ_PATIENCE_PART =
-        8, /* of the heartbeat interval: how long those are waited for that were asked */
+    RAFT_READ_PATIENCE_PART = 8, /* of the heartbeat interval: so long those are waited for that were asked */
+    RAFT_READ_MARKS = 2,
+    RAFT_READ_MARK_PART = 4, /* of the election timeout: the time between two marks */
 };
 
 struct raft_read {
@@ -49,6 +50,9 @@ struct raft_reads {
     uint64_t confirmed_round; /* the latest that a majority answered */
     uint64_t all_round;       /* the latest that went to all */
     uint64_t answers;         /* to rounds, of all followers */
+    struct raft_read_mark {
+        uint64_t round, ms;   /* rounds after this one began at that time or later */
+    } marks[RAFT_READ_MARKS]; /* of late, the older one first */
 
     struct raft_read_result *results; /* for the next ready */
     uint32_t results_count;
@@ -71,6 +75,10 @@ uint64_t raft_read_start_round(struct raft *raft);
  * be told of a commit. If one of them is silent, the next round of all confirms this one too, and somebody
  * else has answered last. To be called before the round starts. */
 uint32_t raft_read_whom_to_ask(const struct raft *raft);
+/* Leader: the follower has answered a round that began then or later, up to a half of the election timeout
+ * ago if it answers all; 0: no round since then. What is read from it may have been said long before, if this
+ * node stood still; an answer to a round cannot. */
+uint64_t raft_read_answered_ms(const struct raft *raft, uint32_t slot);
 /* Leader: when to ask all, for the first read waits for some that were asked. */
 uint64_t raft_read_ask_all_ms(const struct raft *raft);
 /* Leader: some follower answered a round, or other majorities count now. */

@@ -2,6 +2,7 @@
 #include "raft.h"
 #include "raft_assert.h"
 #include "raft_internal.h"
+#include "raft_read_index.h"
 #include "raft_snapshot.h"
 
 const char *raft_role_name(enum raft_role role)
@@ -32,6 +33,8 @@ static void get_peer_status(const struct raft *raft, uint32_t slot, struct raft_
         .recently_active = raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms,
         .is_heard = progress->is_heard,
         .contact_ms = progress->contact_ms,
+        .answered_ms = raft_read_answered_ms(raft, slot),
+        .round_acked = progress->round_acked,
         .inflight_messages = progress->inflights_count,
         .inflight_bytes = progress->inflight_bytes,
         .snapshot_under_way = progress->stream.under_way,
@@ -49,6 +52,7 @@ void raft_get_status(const struct raft *raft, struct raft_status *status)
         .vote = raft->hard_state.vote,
         .leader = raft->leader,
         .transferee = raft->transfer.transferee,
+        .last_round = raft->reads.last_round,
         .leader_contact_ms = raft->leader_contact_ms,
         .leader_ready = raft->role == RAFT_LEADER && log->commit >= raft->noop_index,
         .last = raft_log_last(log),

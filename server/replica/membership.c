@@ -404,6 +404,15 @@ bool membership_is_alone(const struct replica *replica)
 
 /* ---- changes ------------------------------------------------------------------------------------- */
 
+/* It has answered what it was asked of late; a new leader, which has asked nothing yet, has heard of it. What
+ * was read of it may be old: a leader that stood still reads commands, and what others said long before, in
+ * its first turns (seed 1795688920596). */
+static bool is_heard_of(const struct replica *replica, const struct raft_peer_status *peer)
+{
+    uint64_t heard_ms = peer->round_acked != 0 ? peer->answered_ms : peer->is_heard ? peer->contact_ms : 0;
+    return heard_ms != 0 && replica->now_ms - heard_ms < replica->options.election_timeout_ms;
+}
+
 static bool is_alive(const struct replica *replica, const struct raft_status *status, raft_node_id id)
 {
     if (id == replica->options.node_id) {
@@ -411,7 +420,7 @@ static bool is_alive(const struct replica *replica, const struct raft_status *st
     }
     for (uint32_t i = 0; i < status->peers_count; i++) {
         if (status->peers[i].id == id) {
-            return status->peers[i].recently_active && status->peers[i].is_heard;
+            return is_heard_of(replica, &status->peers[i]);
         }
     }
     return false;
@@ -492,19 +501,20 @@ static struct catching_up *find_round(struct replica *replica, raft_node_id id)
 
 /* Rounds of catching up (thesis 4.2.1): what the leader's log had when the round began has arrived. One that
  * is over within an election timeout says that the next would be as well; after one that took longer the next
- * begins. It is over only when the learner was heard of after it began: a leader that stood still reads first
- * what a learner said that may be gone since. */
+ * begins. It is over only when the learner has answered a heartbeat that left after it began: a leader that
+ * stood still reads first what a learner said that may be gone since. */
 static bool has_caught_up(struct replica *replica, const struct raft_status *status,
                           const struct raft_peer_status *peer)
 {
     struct catching_up *round = find_round(replica, peer->id);
     /* What a former leader aimed at may never have been committed. */
     bool is_under_way = round->node_id == peer->id && round->term == status->term;
-    if (is_under_way && (peer->match_index < round->target_index || peer->contact_ms <= round->begun_ms)) {
+    if (is_under_way && (peer->match_index < round->target_index || peer->round_acked <= round->heartbeats)) {
         return false;
     }
     bool is_over = is_under_way && replica->now_ms - round->begun_ms <= replica->options.election_timeout_ms;
-    *round = (struct catching_up){peer->id, status->term, status->last.index, replica->now_ms};
+    *round =
+        (struct catching_up){peer->id, status->term, status->last.index, status->last_round, replica->now_ms};
     return is_over;
 }
 
@@ -512,7 +522,7 @@ static bool is_candidate(const struct replica *replica, const struct raft_peer_s
 {
     const struct replica_member *member = members_find_const(&replica->members, peer->id);
     return member != NULL && peer->kind == RAFT_MEMBER_LEARNER && member->goal == MEMBER_GOAL_VOTER &&
-           member->disk_id != 0 && peer->state == RAFT_PROGRESS_REPLICATE && peer->recently_active;
+           member->disk_id != 0 && peer->state == RAFT_PROGRESS_REPLICATE && is_heard_of(replica, peer);
 }
 
 /* One change at a time; a learner that does not get on does not hold up the others. */

@@ -263,9 +263,9 @@ struct membership {
     bool was_here; /* a committed one named this node, with the disk that it has now */
     bool left;     /* a committed one took this node out */
     struct catching_up {
-        uint64_t node_id; /* RAFT_NODE_NONE: unused */
-        uint64_t term, target_index, begun_ms;
-    } rounds[RAFT_NODES_MAX]; /* leader: of learners that are to become voters */
+        uint64_t node_id;                                  /* RAFT_NODE_NONE: unused */
+        uint64_t term, target_index, heartbeats, begun_ms; /* heartbeats: rounds before it */
+    } rounds[RAFT_NODES_MAX];                              /* leader: of learners that are to become voters */
 };
 
 /* For raft_restore. */

@@ -34,6 +34,7 @@ struct link {
     struct sim *sim;
     uint32_t from, to;
     bool connected;
+    uint64_t connected_us; /* since then */
     bool cut;
     uint64_t cut_number;
     uint64_t epoch; /* frames of an older one are lost */
@@ -275,6 +276,7 @@ static void connect_now(struct link *link)
         return;
     }
     link->connected = true;
+    link->connected_us = sim->now_us;
     link->epoch++;
     link->last_arrival_us = sim->now_us;
     link->busy_until_us = sim->now_us;
@@ -324,6 +326,9 @@ static void on_notice(void *target, uint64_t number)
     struct sim_node *other = sim->nodes[dialled ? link->to : link->from];
     if (node->incarnation != number >> 1 || node->state == SIM_NODE_DOWN) {
         return;
+    }
+    if (link->connected && sim->now_us - link->connected_us > GIVE_UP_US / 2) {
+        return; /* who connects anew parts from what stood before (bus_guest.c): seed 1795688921505 */
     }
     if (!sim_node_listens(node)) {
         sim_after(sim, DIAL_AGAIN_US, on_notice, link, number);

@@ -163,6 +163,31 @@ static void test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of(vo
     cluster_destroy(cluster);
 }
 
+/* Seed 1795688920596: the leader stood still. Then it read that a node answers, which had stopped long
+ * before, and a command for which that node would be needed. */
+static void test_a_leader_that_stood_still_takes_nobody_for_alive_by_what_it_reads_then(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 15);
+    struct cluster_node *leader = cluster_find_leader(cluster);
+    struct cluster_node *gone = cluster_follower(cluster, 0), *other = cluster_follower(cluster, 1);
+    struct cluster_client *client = cluster_connect(leader, 0);
+    char line[60];
+    cluster_run(cluster, 1000);
+    cluster_hold_links_to(cluster, leader->id); /* so that something is on its way */
+    cluster_run(cluster, 200);
+    cluster_pause(leader);
+    cluster_heal(cluster);
+    cluster_pause(gone);
+    cluster_run(cluster, 5000);
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)other->id);
+    cluster->clients_first = false; /* messages are read before */
+    cluster_resume(leader);
+    cluster_send(client, line);
+    cluster_expect_prefix(client, "-");
+    cluster_destroy(cluster);
+}
+
 static bool is_removed(struct cluster *cluster, void *node)
 {
     (void)cluster;
@@ -568,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_one_whose_joining_was_undone_asks_again),
         cmocka_unit_test(test_one_whose_joining_was_lost_asks_again),
         cmocka_unit_test(test_a_new_leader_takes_nobody_for_alive_that_it_has_not_heard_of),
+        cmocka_unit_test(test_a_leader_that_stood_still_takes_nobody_for_alive_by_what_it_reads_then),
         cmocka_unit_test(test_one_that_was_removed_says_that_of_nobody_else),
         cmocka_unit_test(test_one_that_comes_back_with_an_empty_disk_survives_its_past),
         cmocka_unit_test(test_only_the_leader_refuses_a_disk_of_one_that_joins),
