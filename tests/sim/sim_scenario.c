@@ -116,7 +116,7 @@ static const struct scenario scenarios[] = {
      5,
      0,
      60000,
-     44,
+     32,
      {{ELECTIONS, 1, 1}, {RIVAL_TERMS, 1, 5}, {TERMS, 2, 6}},
      {{SAY, WORLD, 0, "the leader is cut off: four followers wait for their time-outs"},
       {CUT_OFF, LEADER, 0, NULL},
