@@ -214,7 +214,7 @@ bool membership_apply(struct replica *replica, const struct raft_entry *entry)
         meta[i] = (uint8_t)(numbers[i / 8] >> (8 * (i % 8)));
     }
     memcpy(meta + META_HEAD_BYTES, payload->bytes, payload->size);
-    /* Also one that is over when it becomes known here: a start would find it in the log (seed 1795689831747). */
+    /* Also one that is over when it becomes known: a start would find it in the log (seed 1795689831747). */
     replica->membership.was_here = replica->membership.was_here || names_this_disk(replica, &members);
     map_set_membership(replica->map, meta, META_HEAD_BYTES + payload->size);
     return true;
