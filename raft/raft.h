@@ -427,11 +427,10 @@ struct raft_peer_status {
     uint64_t next_index;
     enum raft_progress_state { RAFT_PROGRESS_PROBE, RAFT_PROGRESS_REPLICATE, RAFT_PROGRESS_SNAPSHOT } state;
     bool recently_active; /* heard of within an election timeout, or not given up yet by a new leader */
-    bool is_heard;        /* heard of since this node leads */
-    uint64_t contact_ms;  /* when that was last read; before: when this node began to lead */
-    /* It answered a round of heartbeats that began then or later, up to half an election timeout ago; 0: none
-     * of late. This node may have stood still: what it reads may be older than that, an answer cannot. */
-    uint64_t answered_ms;
+    /* It was there then or later, for it answered a round of heartbeats that began then; up to half an
+     * election timeout ago if it answers all. 0: none of late. This node may have stood still: what it reads
+     * may be older, an answer cannot. Before the first answer of this term: when it was heard of. */
+    uint64_t there_ms;
     uint64_t round_acked; /* the latest round that it answered; 0: none of this term */
     uint32_t inflight_messages;
     uint64_t inflight_bytes;

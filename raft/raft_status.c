@@ -31,9 +31,9 @@ static void get_peer_status(const struct raft *raft, uint32_t slot, struct raft_
         .next_index = progress->next,
         .state = progress->state,
         .recently_active = raft->now_ms - progress->contact_ms < raft->config.election_timeout_ms,
-        .is_heard = progress->is_heard,
-        .contact_ms = progress->contact_ms,
-        .answered_ms = raft_read_answered_ms(raft, slot),
+        .there_ms = progress->round_acked != 0 ? raft_read_answered_ms(raft, slot)
+                    : progress->is_heard       ? progress->contact_ms
+                                               : 0,
         .round_acked = progress->round_acked,
         .inflight_messages = progress->inflights_count,
         .inflight_bytes = progress->inflight_bytes,

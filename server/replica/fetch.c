@@ -384,9 +384,8 @@ static void continue_entries(struct replica *replica)
         left--;
         if (entry->index != index) {
             let_go(&replica->fetch, entry); /* it was applied meanwhile, without having to wait */
-        } else if (has_room(
-                       &replica->fetch.lines[FETCH_ENTRIES])) { /* else it waits: it may have many keys */
-            continue_entry(replica, entry);
+        } else if (has_room(&replica->fetch.lines[FETCH_ENTRIES])) {
+            continue_entry(replica, entry); /* without room it waits: it may have many keys */
         }
     }
 }

@@ -406,13 +406,11 @@ bool membership_is_alone(const struct replica *replica)
 
 /* ---- changes ------------------------------------------------------------------------------------- */
 
-/* It has answered what it was asked of late; a new leader, which has asked nothing yet, has heard of it. What
- * was read of it may be old: a leader that stood still reads commands, and what others said long before, in
- * its first turns (seed 1795688920596). */
-static bool is_heard_of(const struct replica *replica, const struct raft_peer_status *peer)
+/* By the time of this turn: a leader that stood still reads commands in its first turns, and what others said
+ * long before (seed 1795688920596). */
+static bool is_there(const struct replica *replica, const struct raft_peer_status *peer)
 {
-    uint64_t heard_ms = peer->round_acked != 0 ? peer->answered_ms : peer->is_heard ? peer->contact_ms : 0;
-    return heard_ms != 0 && replica->now_ms - heard_ms < replica->options.election_timeout_ms;
+    return peer->there_ms != 0 && replica->now_ms - peer->there_ms < replica->options.election_timeout_ms;
 }
 
 static bool is_alive(const struct replica *replica, const struct raft_status *status, raft_node_id id)
@@ -422,7 +420,7 @@ static bool is_alive(const struct replica *replica, const struct raft_status *st
     }
     for (uint32_t i = 0; i < status->peers_count; i++) {
         if (status->peers[i].id == id) {
-            return is_heard_of(replica, &status->peers[i]);
+            return is_there(replica, &status->peers[i]);
         }
     }
     return false;
@@ -524,7 +522,7 @@ static bool is_candidate(const struct replica *replica, const struct raft_peer_s
 {
     const struct replica_member *member = members_find_const(&replica->members, peer->id);
     return member != NULL && peer->kind == RAFT_MEMBER_LEARNER && member->goal == MEMBER_GOAL_VOTER &&
-           member->disk_id != 0 && peer->state == RAFT_PROGRESS_REPLICATE && is_heard_of(replica, peer);
+           member->disk_id != 0 && peer->state == RAFT_PROGRESS_REPLICATE && is_there(replica, peer);
 }
 
 /* One change at a time; a learner that does not get on does not hold up the others. */
