@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster"))
 import catch_up  # noqa: E402
 import charts  # noqa: E402
 import checkpoints  # noqa: E402
+import elections  # noqa: E402
 import failover  # noqa: E402
 import little_memory  # noqa: E402
 import many_clients  # noqa: E402
@@ -41,7 +42,7 @@ from systems import DEFAULT_SYSTEMS, SYSTEMS, end_on_sigterm, raise_open_files, 
 
 TITLES = {"set": "SET", "get": "GET", "mix": "90/10"}
 SPECIAL_PARTS = {"sizes": sizes, "checkpoints": checkpoints, "failover": failover, "catch-up": catch_up,
-                 "memory": little_memory, "clients": many_clients, "open-loop": open_loop}
+                 "memory": little_memory, "clients": many_clients, "open-loop": open_loop, "elections": elections}
 
 
 class Bench:

@@ -30,10 +30,10 @@ class Target:
 
     def row(self):
         """Of one that was measured."""
-        measured = {"x": "%.2f x", "s": "%.3f s", "ms": "%.1f ms"}[self.unit] % self.value
+        measured = {"x": "%.2f x", "s": "%.3f s", "ms": "%.1f ms", "": "%d"}[self.unit] % self.value
         if len(self.values) > 1:
             measured += " (%.3g-%.3g, %d)" % (min(self.values), max(self.values), len(self.values))
-        wanted = "%s %g %s" % ("at least" if self.is_least else "at most", self.limit, self.unit)
+        wanted = ("%s %g %s" % ("at least" if self.is_least else "at most", self.limit, self.unit)).rstrip()
         return [self.what, self.against, wanted, measured, "met" if self.is_met else "NOT met"]
 
 
@@ -84,6 +84,8 @@ def time_targets(book):
         Target("planned hand-over, longest gap: median", "-", 50, False, "ms", [1000 * gap for gap in hand_overs]),
         Target("planned hand-over, longest gap: p99", "-", 50, False, "ms", [1000 * gap for gap in hand_overs],
                1000 * quantile(hand_overs, 0.99) if hand_overs else None),
+        Target("changes of role in %g minutes of full load" % sum(book.values("elections", "minutes of full load")), "-", 0,
+               False, "", book.values("elections", "role changes")),
     ]
 
 
