@@ -3,7 +3,7 @@
  * whatever call it dies at.
  */
 #include "forced_cluster.h"
-#include "replica_cluster.h"
+#include "replica_cluster_members.h"
 #include "storage_syscalls.h"
 #include "temp_directory.h"
 
@@ -93,15 +93,6 @@ static void expect_refusal(const char *directory, enum storage_status expected, 
 
 /* ---- the cluster --------------------------------------------------------------------------------- */
 
-static void write_some(struct cluster *cluster, const char *prefix, int count)
-{
-    char line[64];
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(line, sizeof line, "SET %s:%d %d", prefix, i, i);
-        assert_string_equal(cluster_ask(cluster_await_leader(cluster), line), "+OK\r\n");
-    }
-}
-
 static bool has_voters(struct cluster *cluster, void *count)
 {
     const struct cluster_node *leader = cluster_find_leader(cluster);
@@ -118,7 +109,7 @@ static void await_voters(struct cluster *cluster, uint32_t count)
 /* Three nodes with data; all are dead. Returns one that has everything. */
 static struct cluster_node *lose_all(struct cluster *cluster)
 {
-    write_some(cluster, "k", 20);
+    cluster_write_some(cluster, "k", 20);
     cluster_assert_equal(cluster);
     struct cluster_node *survivor = cluster_follower(cluster, 1);
     for (uint64_t id = 1; id <= 3; id++) {
@@ -148,7 +139,7 @@ static void test_a_survivor_serves_all_that_it_has_and_grows_again(void **state)
     assert_ptr_equal(cluster_await_leader(cluster), survivor);
     assert_string_equal(cluster_ask(survivor, "GET k:19"), "$2\r\n19\r\n");
     assert_int_equal(cluster_meta(survivor)->key_count, 20);
-    write_some(cluster, "after", 3);
+    cluster_write_some(cluster, "after", 3);
     for (uint64_t id = 1; id <= 3; id++) {
         if (id != survivor->id) {
             join_anew(cluster_node(cluster, id), survivor);
@@ -277,7 +268,7 @@ static void test_entries_that_were_not_known_as_committed_are_kept(void **state)
     (void)state;
     struct cluster *cluster = cluster_create_led(3, 4);
     struct cluster_node *leader = cluster_await_leader(cluster);
-    write_some(cluster, "k", 5);
+    cluster_write_some(cluster, "k", 5);
     cluster_assert_equal(cluster);
     cluster_isolate(cluster, leader->id);
     struct cluster_client *client = cluster_connect(leader, 0);
@@ -302,7 +293,7 @@ static void test_a_survivor_in_the_middle_of_a_change(void **state)
     (void)state;
     struct cluster *cluster = cluster_create_partly(4, 3, 5);
     struct cluster_node *leader = cluster_await_leader(cluster);
-    write_some(cluster, "k", 5);
+    cluster_write_some(cluster, "k", 5);
     cluster_assert_equal(cluster);
     cluster_isolate(cluster, leader->id);
     assert_non_null(strstr(cluster_ask(leader, "RAFT ADD 4 node4:17000 LEARNER"), "+OK"));
@@ -316,7 +307,7 @@ static void test_a_survivor_in_the_middle_of_a_change(void **state)
     assert_true(cluster_start_node(leader));
     await_voters(cluster, 1);
     assert_int_equal(cluster_status(leader).membership.learners_count, 0);
-    write_some(cluster, "after", 1);
+    cluster_write_some(cluster, "after", 1);
     cluster_destroy(cluster);
 }
 
@@ -329,7 +320,7 @@ static void test_a_learner_can_be_the_survivor(void **state)
         strstr(cluster_ask(cluster_await_leader(cluster), "RAFT ADD 4 node4:17000 LEARNER"), "+OK"));
     learner->join = 1;
     assert_true(cluster_start_node(learner));
-    write_some(cluster, "k", 5);
+    cluster_write_some(cluster, "k", 5);
     cluster_run(cluster, 1000);
     cluster_assert_equal(cluster);
     for (uint64_t id = 1; id <= 4; id++) {
