@@ -13,6 +13,37 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- the phase of checkpoints -------------------------------------------------------------------- */
+
+/* Checkpoints of different nodes at different phases: their disks are then never all busy. Where all begin
+ * at the same entry, the first one comes early, by the node's place among the members. */
+static void begin_phase(struct replica *replica)
+{
+    uint32_t place = 0;
+    for (uint32_t i = 0; i < replica->peers_count; i++) {
+        place = replica->peers[i].is_self ? i : place;
+    }
+    replica->checkpoint_part = place + 1;
+    replica->checkpoint_parts = replica->peers_count + 1;
+}
+
+void apply_choose_phase(struct replica *replica)
+{
+    begin_phase(replica);
+    replica->checkpoint_phase_is_open = true;
+}
+
+/* The first commands after a start: had the last checkpoint been written for idleness, as all others were
+ * then, they would be from so much later. So it was this node's turn, and the next one is as far away. */
+static void settle_phase(struct replica *replica, uint64_t clock_ms)
+{
+    uint64_t before_ms = map_get_meta(replica->map)->log_time_ms;
+    if (before_ms > 0 && clock_ms < before_ms + replica->options.checkpoint_idle_ms) {
+        replica->checkpoint_part = replica->checkpoint_parts = 1;
+    }
+    replica->checkpoint_phase_is_open = false;
+}
+
 /* ---- one entry ----------------------------------------------------------------------------------- */
 
 static void run_command(struct replica *replica, const struct application *application,
@@ -141,6 +172,9 @@ static bool begin_commands(struct replica *replica, const struct raft_entry *ent
         }
         stop_on_bad_entry(replica, entry, is_newer ? REPLICA_EXIT_START : REPLICA_EXIT_CORRUPT, problem);
         return false;
+    }
+    if (replica->checkpoint_phase_is_open) {
+        settle_phase(replica, header.clock_ms);
     }
     map_begin_entry(replica->map, entry->id.index, entry->id.term, header.clock_ms);
     raise_rules(replica, entry, header.rules_version);
@@ -324,18 +358,6 @@ void apply_destroy(struct replica *replica)
 
 /* ---- checkpoints --------------------------------------------------------------------------------- */
 
-/* Checkpoints of different nodes at different phases: their disks are then never all busy. Where all begin
- * at the same entry, the first one comes early, by the node's place among the members. */
-void apply_choose_phase(struct replica *replica)
-{
-    uint32_t place = 0;
-    for (uint32_t i = 0; i < replica->peers_count; i++) {
-        place = replica->peers[i].is_self ? i : place;
-    }
-    replica->checkpoint_part = place + 1;
-    replica->checkpoint_parts = replica->peers_count + 1;
-}
-
 static bool is_idle(const struct replica *replica)
 {
     return replica->now_ms - replica->last_write_ms >= replica->options.checkpoint_idle_ms;
@@ -362,7 +384,7 @@ void apply_maybe_checkpoint(struct replica *replica)
         replica->checkpoint = map_freeze(replica->map);
         replica->checkpoint_part = replica->checkpoint_parts = 1;
         if (is_idle(replica)) {
-            apply_choose_phase(replica); /* so are the others: all begin anew */
+            begin_phase(replica); /* so are the others: all begin anew */
         }
     }
     /* The map must never run ahead of the own log on disk. */

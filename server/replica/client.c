@@ -16,6 +16,7 @@
 
 enum {
     SLOTS_CAPACITY_MIN = 8,
+    SLOTS_KEEP = 64, /* by a client that waits for nothing */
     OUTPUT_KEEP_BYTES = 16 * 1024,
     OUTPUT_LIMIT_FACTOR = 16,  /* times client_pending_bytes_max: a client that asks for more than it reads */
     OUTPUT_STUCK_MS_MAX = 500, /* how long others wait for a client that takes nothing at all */
@@ -42,6 +43,16 @@ static void grow_slots(struct replica_client *client)
     free(client->slots);
     client->slots = slots;
     client->slots_capacity = capacity;
+}
+
+/* A long pipeline is over: thousands of clients may have had one, each at its time. */
+static void trim_slots(struct replica_client *client)
+{
+    if (client->first_slot == client->end_slot && client->slots_capacity > SLOTS_KEEP) {
+        free(client->slots);
+        client->slots = NULL;
+        client->slots_capacity = 0;
+    }
 }
 
 struct slot *client_push_slot(struct replica *replica, struct replica_client *client)
@@ -558,6 +569,7 @@ void replica_client_sent(struct replica *replica, struct replica_client *client,
     count_output(replica, client);
     if (byte_buffer_size(&client->output) == 0) {
         byte_buffer_trim(&client->output, OUTPUT_KEEP_BYTES);
+        trim_slots(client);
     }
     if (client->throttled && has_room(replica, client)) {
         client->throttled = false;

@@ -412,6 +412,7 @@ struct replica {
     struct map_checkpoint *checkpoint; /* frozen; waits for the log or is being written */
     bool checkpoint_out;
     uint32_t checkpoint_part, checkpoint_parts; /* the next one comes after this share of log or memory */
+    bool checkpoint_phase_is_open; /* no command was applied since the start: see apply_choose_phase() */
     uint64_t last_write_ms;
     uint32_t reads_out; /* LOG_READ jobs out */
     struct fetch fetch;
@@ -537,7 +538,7 @@ bool apply_is_due(const struct replica *replica);
 bool apply_committed(struct replica *replica); /* true: applied something */
 void apply_destroy(struct replica *replica);
 void apply_maybe_checkpoint(struct replica *replica);
-void apply_choose_phase(struct replica *replica);
+void apply_choose_phase(struct replica *replica); /* at the start */
 void apply_maybe_purge(struct replica *replica);
 uint64_t apply_deadline_ms(const struct replica *replica);
 

@@ -79,6 +79,12 @@ uint64_t sim_around(struct sim *sim, uint64_t mean_us)
     return sim_random_between(&sim->random, 1 + mean_us / 4, 1 + mean_us * 2 - mean_us / 4);
 }
 
+bool sim_is_slow(const struct sim *sim, uint64_t number)
+{
+    struct sim_random random = {sim->seed ^ (number + 1) * UINT64_C(0xA24BAED4963EE407)};
+    return sim_random_chance(&random, 333);
+}
+
 static const char *failure_name(enum sim_failure kind)
 {
     switch (kind) {

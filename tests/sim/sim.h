@@ -122,6 +122,9 @@ void sim_note(struct sim *sim, uint64_t what, uint64_t value);
 void sim_after(struct sim *sim, uint64_t in_us, sim_event_function *fire, void *target, uint64_t number);
 /* A random time with this mean. */
 uint64_t sim_around(struct sim *sim, uint64_t mean_us);
+/* Whether this one of the disks, or of the ways between nodes, is among the third that the knobs make slow:
+ * the same throughout a run. */
+bool sim_is_slow(const struct sim *sim, uint64_t number);
 void *sim_allocate(size_t size); /* zeroed; never NULL */
 /* Room for one more in a growing array. */
 void *sim_grow(void *array, size_t count, size_t *capacity, size_t element_bytes);

@@ -88,11 +88,14 @@ uint64_t sim_check_committed_in_term(const struct sim *sim, uint64_t index)
 /* ---- leaders ------------------------------------------------------------------------------------- */
 
 /* At most one leader in a term (thesis figure 3.2, Election Safety). */
-static void check_only_leader(struct sim_node *node, uint64_t term)
+void sim_check_leads(struct sim_node *node, uint64_t term)
 {
     struct sim_check *check = node->sim->check;
     for (size_t i = 0; i < check->leaders_count; i++) {
-        if (check->leaders[i].term == term && check->leaders[i].id != node->id) {
+        if (check->leaders[i].term == term && check->leaders[i].id == node->id) {
+            return;
+        }
+        if (check->leaders[i].term == term) {
             sim_fail(node->sim, SIM_CORRECTNESS,
                      "election safety: nodes %" PRIu64 " and %" PRIu64 " both lead term %" PRIu64,
                      check->leaders[i].id, node->id, term);
@@ -276,7 +279,7 @@ static void check_leader(struct sim_node *node, struct seen *seen, const struct 
     if (seen->leader_term != status->term) {
         seen->leader_term = status->term;
         seen->leader_since_ms = sim_node_clock_ms(node);
-        check_only_leader(node, status->term);
+        sim_check_leads(node, status->term);
         sim_promise_leader(node, status->term);
         check_completeness(node, status);
     } else {
@@ -425,6 +428,16 @@ static void note_log_time(struct sim *sim, uint64_t log_time_ms)
     if (log_time_ms > sim->check->log_time_ms) {
         sim->check->log_time_ms = log_time_ms;
         sim_record_log_time(sim, log_time_ms);
+    }
+}
+
+void sim_check_checkpoint(const struct sim_node *node, uint64_t index)
+{
+    if (index > sim_promise_last_index(node) || index > sim_check_committed(node->sim)) {
+        sim_fail(node->sim, SIM_CORRECTNESS,
+                 "a checkpoint puts %" PRIu64 " on the disk of node %" PRIu64 ", whose log has %" PRIu64
+                 " there; %" PRIu64 " is committed",
+                 index, node->id, sim_promise_last_index(node), sim_check_committed(node->sim));
     }
 }
 

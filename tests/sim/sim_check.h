@@ -17,6 +17,10 @@ void sim_check_create(struct sim *sim);
 void sim_check_destroy(struct sim *sim);
 
 void sim_check_turn(struct sim_node *node);
+/* It begins to lead, within a turn at whose end it may lead no more. */
+void sim_check_leads(struct sim_node *node, uint64_t term);
+/* A checkpoint up to this entry is on its disk, and it does not know yet. */
+void sim_check_checkpoint(const struct sim_node *node, uint64_t index);
 /* Killed in the middle of a turn: what clients were told in it may depend on a log time that nobody else has
  * seen yet. */
 void sim_check_killed(struct sim_node *node);

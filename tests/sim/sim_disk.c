@@ -1,6 +1,7 @@
 /* sim_disk.c: see sim_disk.h. */
 #include "sim_disk.h"
 
+#include "sim_check.h"
 #include "sim_node.h"
 #include "sim_promise.h"
 #include "sim_stream.h"
@@ -17,6 +18,13 @@ static const char *const kind_names[] = {
     "scrub of the log", "scrub of the map", "fetch"};
 
 static void on_run(void *target, uint64_t number);
+
+uint64_t sim_disk_us(const struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    uint64_t times = sim_is_slow(sim, node->number) ? sim->knobs.slow_disk_times : 1;
+    return sim_around(sim, sim->knobs.disk_us * times);
+}
 
 static struct sim_job *first_not_run(struct sim_disk *disk, int queue)
 {
@@ -36,7 +44,7 @@ static void plan(struct sim_node *node, int queue)
     if (first_not_run(disk, queue) == NULL) {
         return;
     }
-    uint64_t in_us = sim_around(sim, sim->knobs.disk_us);
+    uint64_t in_us = sim_disk_us(node);
     if (disk->hangs_until_us > sim->now_us) {
         in_us += disk->hangs_until_us - sim->now_us;
     }
@@ -99,6 +107,8 @@ static void run(struct sim_node *node, struct disk_job *job)
         job->space.low = job->space.low || disk->full;
         if (job->kind == DISK_JOB_LOG_WRITE) {
             sim_promise_written(node, job);
+        } else if (job->kind == DISK_JOB_CHECKPOINT && job->status == STORAGE_OK) {
+            sim_check_checkpoint(node, map_checkpoint_index(job->checkpoint));
         }
     }
     if (fails) {

@@ -33,6 +33,8 @@ struct sim_disk {
     bool failure_was_told; /* to the replica: it must end in that turn */
 };
 
+/* How long a write takes this time. */
+uint64_t sim_disk_us(const struct sim_node *node);
 void sim_disk_submit(struct sim_node *node, struct disk_job *job);
 /* Hands reported jobs to the replica; within a turn. */
 void sim_disk_report(struct sim_node *node);

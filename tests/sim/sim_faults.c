@@ -479,6 +479,7 @@ static void calm_down(struct sim_knobs *knobs)
     knobs->unordered = 0;
     knobs->bandwidth_bytes_per_ms = 0;
     knobs->socket_bytes = sim_knob_neutral(SIM_KNOB_socket_bytes);
+    knobs->slow_way_times = knobs->slow_disk_times = 1;
     knobs->delay_us = knobs->delay_us < quick_us ? knobs->delay_us : quick_us;
     knobs->delay_spread = knobs->delay_spread < 3 ? knobs->delay_spread : 3;
     knobs->disk_us = knobs->disk_us < quick_us ? knobs->disk_us : quick_us;

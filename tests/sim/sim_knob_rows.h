@@ -62,10 +62,12 @@ SIM_KNOB(socket_bytes, 400000, 300, 30000, 300, "that wait between two nodes; mo
 SIM_KNOB(unordered, 0, 1, 1, 300, "1: messages overtake each other")
 SIM_KNOB(loss_per_mille, 0, 1, 200, 350, "messages that are lost")
 SIM_KNOB(duplicates_per_mille, 0, 1, 200, 350, "messages that arrive twice")
+SIM_KNOB(slow_way_times, 1, 2, 40, 200, "a third of the ways between two nodes are so many times as slow")
 SIM_KNOB(partial_turns_per_mille, 0, 50, 700, 600, "inputs that a turn of the loop leaves for the next")
 
 /* The disks. */
 SIM_KNOB(disk_us, 300, 10, 80000, 700, "mean time of a write")
+SIM_KNOB(slow_disk_times, 1, 2, 40, 200, "a third of the disks are so many times as slow")
 SIM_KNOB(report_us, 50, 1, 100000, 500, "mean time until a write that is done is reported")
 SIM_KNOB(cold_data, 0, 1, 1, 300, "1: other threads look keys up first, as where data is larger than memory")
 

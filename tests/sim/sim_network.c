@@ -133,7 +133,8 @@ static void put_on_its_way(struct frame *frame, uint64_t from_us)
 {
     struct link *link = frame->link;
     struct sim *sim = link->sim;
-    uint64_t mean_us = sim->knobs.delay_us;
+    bool is_slow = sim_is_slow(sim, SIM_NODES_MAX * (1 + (uint64_t)link->from) + link->to);
+    uint64_t mean_us = sim->knobs.delay_us * (is_slow ? sim->knobs.slow_way_times : 1);
     uint64_t arrive_us = from_us + sim_random_between(&sim->random, mean_us / 2,
                                                       mean_us / 2 * sim->knobs.delay_spread + mean_us);
     if (sim->knobs.unordered == 0 && arrive_us < link->last_arrival_us) {

@@ -141,6 +141,7 @@ static void log_event(void *context, enum replica_log_level level, const char *e
     }
     maybe_die_of_change(node, event);
     if (strcmp(event, "role-changed") == 0 && strncmp(fields, "role=leader", 11) == 0) {
+        sim_check_leads(node, strtoull(fields + sizeof "role=leader term=" - 1, NULL, 10));
         sim_operator_on_leader(node->sim);
     }
     if (!node->silent && sim_trace_is_on(node->sim, SIM_TRACE_STORY)) {
@@ -194,7 +195,7 @@ static void map_replaced(void *context)
 {
     struct sim_node *node = context;
     node->clean_generation = log_store_map_generation(node->log);
-    sim_after(node->sim, sim_around(node->sim, node->sim->knobs.disk_us), on_clean, node, node->incarnation);
+    sim_after(node->sim, sim_disk_us(node), on_clean, node, node->incarnation);
 }
 
 /* ---- starting ------------------------------------------------------------------------------------ */

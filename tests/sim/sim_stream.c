@@ -369,7 +369,7 @@ static void end_of_chunks(struct sim_stream *stream)
                  stream->to->id);
     }
     stream->phase = FINISHES;
-    step_in(stream, sim_around(sim, sim->knobs.disk_us));
+    step_in(stream, sim_disk_us(stream->to));
 }
 
 static void send_chunk(struct sim_stream *stream)
@@ -406,7 +406,7 @@ static void finish(struct sim_stream *stream)
         fail_by(stream, "finish a snapshot", &error);
     }
     if (!finished) {
-        step_in(stream, sim_around(sim, sim->knobs.disk_us));
+        step_in(stream, sim_disk_us(stream->to));
         return;
     }
     sim->counts.snapshots++;
@@ -495,7 +495,7 @@ void sim_stream_send(struct sim_node *from, const struct snapshot_order *order)
     stream->reason = "";
     stream->next = sim->streams;
     sim->streams = stream;
-    step_in(stream, sim_around(sim, sim->knobs.disk_us));
+    step_in(stream, sim_disk_us(from));
 }
 
 void sim_stream_destroy_all(struct sim *sim)

@@ -347,25 +347,32 @@ static void test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size(
     cluster_destroy(cluster);
 }
 
-/* The entry up to which each of the three nodes wrote its map the next time. */
-static void note_checkpoints(struct cluster *cluster, size_t value_bytes, uint64_t upto[3])
+static uint64_t checkpoint_of(struct cluster *cluster, uint64_t id)
 {
-    struct cluster_client *client = cluster_connect(cluster_find_leader(cluster), 0);
+    return map_durable_index(replica_map(cluster_node(cluster, id)->replica));
+}
+
+/* The entry up to which each of the nodes 1 to `count` wrote its map the next time. */
+static void note_checkpoints(struct cluster *cluster, uint64_t count, size_t value_bytes, uint64_t upto[3])
+{
+    struct cluster_client *client = cluster_connect(cluster_await_leader(cluster), 0);
     uint64_t before[3];
+    uint64_t missing = count;
     char key[24];
-    for (uint64_t id = 1; id <= 3; id++) {
-        before[id - 1] = upto[id - 1] = map_durable_index(replica_map(cluster_node(cluster, id)->replica));
+    for (uint64_t id = 1; id <= count; id++) {
+        before[id - 1] = upto[id - 1] = checkpoint_of(cluster, id);
     }
-    for (int i = 0; i < 20000 && (upto[0] == before[0] || upto[1] == before[1] || upto[2] == before[2]);
-         i++) {
+    for (int i = 0; i < 20000 && missing > 0; i++) {
         (void)snprintf(key, sizeof key, "key:%08d", (int)cluster_random_below(cluster, 90000000));
         cluster_send_set(client, key, value_bytes);
         if (i % 10 == 0) {
             cluster_run(cluster, 4);
         }
-        for (uint64_t id = 1; id <= 3; id++) {
-            uint64_t now = map_durable_index(replica_map(cluster_node(cluster, id)->replica));
-            upto[id - 1] = upto[id - 1] == before[id - 1] ? now : upto[id - 1];
+        for (uint64_t id = 1; id <= count; id++) {
+            if (upto[id - 1] == before[id - 1] && checkpoint_of(cluster, id) != before[id - 1]) {
+                upto[id - 1] = checkpoint_of(cluster, id);
+                missing--;
+            }
         }
     }
     cluster_run(cluster, 100);
@@ -393,14 +400,35 @@ static void test_nodes_write_their_maps_at_different_entries(void **state)
         cluster_start_all(cluster);
         (void)cluster_await_leader(cluster);
         uint64_t upto[3];
-        note_checkpoints(cluster, value_bytes, upto);
+        note_checkpoints(cluster, 3, value_bytes, upto);
         assert_apart(upto, 0, 8);
         cluster_run(cluster, 20000); /* all write what they have */
-        uint64_t idle = map_durable_index(replica_map(cluster_node(cluster, 1)->replica));
-        note_checkpoints(cluster, value_bytes, upto);
+        uint64_t idle = checkpoint_of(cluster, 1);
+        note_checkpoints(cluster, 3, value_bytes, upto);
         assert_apart(upto, idle, 8);
         cluster_destroy(cluster);
     }
+}
+
+/* It replays from its last checkpoint, which is where the next one counts from: were its place among the
+ * members counted once more, the first node would meet the second. */
+static void test_a_restart_under_load_leaves_the_phase_of_checkpoints(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create(3, 12);
+    cluster->defaults.checkpoint_log_bytes = 1 << 18;
+    cluster->defaults.checkpoint_idle_ms = 600000;
+    cluster_start_all(cluster);
+    (void)cluster_await_leader(cluster);
+    uint64_t upto[3];
+    note_checkpoints(cluster, 1, 100, upto);
+    uint64_t before = upto[0];
+    cluster_crash(cluster_node(cluster, 1));
+    assert_true(cluster_start_node(cluster_node(cluster, 1)));
+    cluster_run(cluster, 3000);
+    note_checkpoints(cluster, 3, 100, upto);
+    assert_apart(upto, before, 8);
+    cluster_destroy(cluster);
 }
 
 static bool is_caught_up(struct cluster *cluster, void *context)
@@ -543,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_expiry_and_the_idle_checkpoint_have_deadlines_of_their_own),
         cmocka_unit_test(test_a_checkpoint_starts_when_the_write_buffer_has_reached_its_size),
         cmocka_unit_test(test_nodes_write_their_maps_at_different_entries),
+        cmocka_unit_test(test_a_restart_under_load_leaves_the_phase_of_checkpoints),
         cmocka_unit_test(test_a_full_write_buffer_stops_applying_until_the_disk_has_caught_up),
         cmocka_unit_test(test_a_long_log_is_replayed_in_slices),
         cmocka_unit_test(test_a_long_entry_is_applied_in_slices),

@@ -1,6 +1,7 @@
 /* test_replica_client.c: a client's queue of requests, its limits, and its end. */
 #include "replica_cluster.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,6 +46,31 @@ static void start_taking_output(struct cluster_client *client)
 {
     client->takes_output = true;
     client->node->has_input = true;
+}
+
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 info = mallinfo2(); /* nothing under sanitizers */
+    return info.uordblks + info.hblkhd;
+}
+
+static void test_a_long_pipeline_that_is_answered_takes_no_memory_any_more(void **state)
+{
+    (void)state;
+    struct cluster *cluster = cluster_create_led(3, 1);
+    size_t before = heap_bytes(), most = 0;
+    for (int i = 0; i < 20; i++) {
+        struct cluster_client *client = cluster_connect(cluster_find_leader(cluster), 0);
+        for (int j = 0; j < 2000; j++) {
+            cluster_send(client, "GET n");
+        }
+        most = heap_bytes() > most ? heap_bytes() : most;
+        cluster_run(cluster, 2000);
+        expect_times(client, 2000, "$-1\r\n");
+    }
+    assert_true(before == 0 || most > before + 200000); /* it did take some */
+    assert_true(before == 0 || heap_bytes() < before + 2000000);
+    cluster_destroy(cluster);
 }
 
 static void test_a_long_pipeline_is_answered_in_order(void **state)
@@ -397,6 +423,7 @@ static void test_commands_parked_behind_each_other_are_refused_together(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_long_pipeline_that_is_answered_takes_no_memory_any_more),
         cmocka_unit_test(test_a_long_pipeline_is_answered_in_order),
         cmocka_unit_test(test_input_is_held_back_at_the_limit_of_a_client_and_goes_on_below_it),
         cmocka_unit_test(test_input_of_all_clients_is_held_back_at_their_common_limit),
