@@ -7,7 +7,8 @@
 #   make fuzz       the fuzzers, FUZZ_SECONDS (60) each
 #   make coverage   lines of raft/ and storage/ that the tests run
 #   make sim        build/kvsim, the simulator (tests/sim)
-#   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds
+#   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds;
+#                   SOAK="--set snapshots=1": each with members that come and go
 #   make mutants    proves that the simulator finds known bugs; rewrites the table in tests/sim/README.md
 #   make bench      the benchmark of tests/bench, about twenty minutes; BENCH=--quick: two
 #   make clean
@@ -216,7 +217,7 @@ sim:
 
 MINUTES ?= 30
 soak: sim
-	@$(B)/kvsim --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --history-steps 10000000 --run-seconds 600 --keep-failures $(B)/failed-seeds
+	@$(B)/kvsim $(SOAK) --seeds $$(date +%s)000:100000000 --seconds $$(($(MINUTES) * 60)) --history-steps 10000000 --run-seconds 600 --keep-failures $(B)/failed-seeds
 
 mutants: sim
 	@tests/sim/mutants/run --table tests/sim/README.md

@@ -36,12 +36,17 @@ void *buffer_arena_allocate(struct buffer_arena *arena, size_t size)
     return piece;
 }
 
-void buffer_arena_free(struct buffer_arena *arena)
+size_t buffer_arena_free_some(struct buffer_arena *arena, size_t bytes)
 {
-    while (arena->chunks != NULL) {
-        struct buffer_arena_chunk *next = arena->chunks->next;
-        free(arena->chunks);
-        arena->chunks = next;
+    size_t freed = 0;
+    while (arena->chunks != NULL && freed < bytes) {
+        struct buffer_arena_chunk *chunk = arena->chunks;
+        arena->chunks = chunk->next;
+        freed += sizeof *chunk + chunk->size;
+        free(chunk);
     }
-    *arena = (struct buffer_arena){0};
+    assert(arena->bytes >= freed);
+    arena->bytes -= freed;
+    arena->used = 0;
+    return freed;
 }

@@ -17,6 +17,8 @@ struct buffer_arena {
 
 /* A zeroed struct is an empty arena. */
 void *buffer_arena_allocate(struct buffer_arena *arena, size_t size);
-void buffer_arena_free(struct buffer_arena *arena);
+/* Gives back chunks until they come to so many bytes, or none is left; their size. Nothing may be taken from
+ * it any more. */
+size_t buffer_arena_free_some(struct buffer_arena *arena, size_t bytes);
 
 #endif

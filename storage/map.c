@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_WORK_BYTES = 256 }; /* what a key costs beside its value */
+enum {
+    KEY_WORK_BYTES = 256, /* what a key costs beside its value */
+    RELEASE_BYTES = 16 * 1024 * 1024,
+};
 
 enum storage_status map_open(const struct map_options *options, struct map **map, struct storage_error *error)
 {
@@ -39,6 +42,11 @@ void map_close(struct map *map)
     }
     write_buffer_destroy(map->active);
     write_buffer_destroy(map->frozen);
+    while (map->dropped != NULL) {
+        struct write_buffer *next = map->dropped->next_dropped;
+        write_buffer_destroy(map->dropped);
+        map->dropped = next;
+    }
     map_store_close(map->store);
     free(map);
 }
@@ -232,10 +240,29 @@ bool map_delete(struct map *map, const uint8_t *key, size_t key_size)
     return true;
 }
 
+static void map_drop(struct map *map, struct write_buffer *buffer)
+{
+    buffer->next_dropped = map->dropped;
+    map->dropped = buffer;
+}
+
+bool map_has_dropped(const struct map *map)
+{
+    return map->dropped != NULL;
+}
+
+void map_release_some(struct map *map)
+{
+    if (map->dropped != NULL) {
+        struct write_buffer *next = map->dropped->next_dropped;
+        map->dropped = write_buffer_destroy_some(map->dropped, RELEASE_BYTES) ? map->dropped : next;
+    }
+}
+
 void map_clear(struct map *map)
 {
     assert(map->in_entry);
-    write_buffer_destroy(map->active);
+    map_drop(map, map->active);
     map->active = write_buffer_create(true);
     map->meta.key_count = 0;
     map->meta.digest = 0;
@@ -318,7 +345,7 @@ void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint)
     assert(checkpoint == &map->checkpoint && checkpoint->written);
     assert(checkpoint->buffer == map->frozen);
     map_store_renew(map->store, checkpoint->meta.applied_index);
-    write_buffer_destroy(map->frozen);
+    map_drop(map, map->frozen);
     map->frozen = NULL;
     checkpoint->buffer = NULL;
     map->durable_index = checkpoint->meta.applied_index;
@@ -328,6 +355,10 @@ void map_get_usage(const struct map *map, struct map_usage *usage)
 {
     usage->buffer_bytes =
         write_buffer_bytes(map->active) + (map->frozen == NULL ? 0 : write_buffer_bytes(map->frozen));
+    for (const struct write_buffer *dropped = map->dropped; dropped != NULL;
+         dropped = dropped->next_dropped) {
+        usage->buffer_bytes += write_buffer_bytes(dropped);
+    }
     usage->used_bytes = map->store->used_bytes;
     lmdb_environment_get_usage(map->store->environment, &usage->file_bytes, &usage->map_bytes);
 }

@@ -130,6 +130,11 @@ void map_checkpoint_try_again(struct map *map, struct map_checkpoint *checkpoint
 /* After a successful write: renews the read transaction, then drops the frozen table. */
 void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint);
 
+/* Tables that were dropped, by map_checkpoint_finish() or map_clear(), are still to be given back. */
+bool map_has_dropped(const struct map *map);
+/* Gives back some of their memory: a few milliseconds' worth. To be called until there is no more. */
+void map_release_some(struct map *map);
+
 /* What the checkpoints of all that is buffered now may take on the disk at worst. */
 struct map_room {
     uint64_t pages, run_pages;

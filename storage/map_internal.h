@@ -21,7 +21,8 @@ struct map_checkpoint {
 struct map {
     struct map_store *store;
     struct write_buffer *active;
-    struct write_buffer *frozen; /* NULL unless a checkpoint is on its way; == checkpoint.buffer */
+    struct write_buffer *frozen;  /* NULL unless a checkpoint is on its way; == checkpoint.buffer */
+    struct write_buffer *dropped; /* tables that nobody needs any more, see map_release_some() */
     struct map_checkpoint checkpoint;
     struct map_meta meta;   /* with everything applied */
     uint64_t durable_index; /* <= frozen_index <= meta.applied_index */

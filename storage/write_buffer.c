@@ -55,20 +55,34 @@ static void write_buffer_release_large(struct write_buffer *buffer, struct write
     }
 }
 
-void write_buffer_destroy(struct write_buffer *buffer)
+bool write_buffer_destroy_some(struct write_buffer *buffer, size_t bytes)
 {
-    if (buffer == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < buffer->slots_count && buffer->large_bytes > 0; i++) {
-        if (buffer->slots[i].entry != NULL) {
-            write_buffer_release_large(buffer, buffer->slots[i].entry);
+    size_t done = 0;
+    /* Large values first: their entries are in the arena. */
+    for (; buffer->large_bytes > 0 && done < bytes; done += CACHE_LINE_BYTES) {
+        assert(buffer->destroyed_slots < buffer->slots_count);
+        struct write_buffer_entry *entry = buffer->slots[buffer->destroyed_slots++].entry;
+        if (entry != NULL && entry->value_is_large) {
+            done += entry->value_capacity;
+            write_buffer_release_large(buffer, entry);
         }
     }
-    buffer_arena_free(&buffer->arena);
+    done += done < bytes ? buffer_arena_free_some(&buffer->arena, bytes - done) : 0;
+    if (done >= bytes) {
+        return true;
+    }
     free(buffer->slots);
     free(buffer->heap);
     free(buffer);
+    return false;
+}
+
+void write_buffer_destroy(struct write_buffer *buffer)
+{
+    if (buffer != NULL) {
+        bool is_left = write_buffer_destroy_some(buffer, SIZE_MAX);
+        assert(!is_left);
+    }
 }
 
 /* Pages that are written in no order may be half full. The key stands in three tables; a large value has

@@ -58,11 +58,16 @@ struct write_buffer {
     size_t expiring_count; /* entries that have an expiry */
     /* What its entries take on pages when they are written to the map, at worst. */
     uint64_t page_bytes;
-    uint32_t value_bytes_max; /* of the largest value that it held */
+    uint32_t value_bytes_max;          /* of the largest value that it held */
+    size_t destroyed_slots;            /* see write_buffer_destroy_some() */
+    struct write_buffer *next_dropped; /* the map's */
 };
 
 struct write_buffer *write_buffer_create(bool cleared);
 void write_buffer_destroy(struct write_buffer *buffer); /* NULL is allowed */
+/* The same bit by bit, for a large one takes tens of milliseconds: about so many bytes at once. False: the
+ * table is gone. Nothing else may be done with it any more, but asking for its memory. */
+bool write_buffer_destroy_some(struct write_buffer *buffer, size_t bytes);
 
 /* Memory in use. */
 size_t write_buffer_bytes(const struct write_buffer *buffer);

@@ -377,6 +377,7 @@ static bool is_checkpoint_due(const struct replica *replica)
 
 void apply_maybe_checkpoint(struct replica *replica)
 {
+    map_release_some(replica->map);
     if (replica->stopping || snapshot_is_taking_over(replica)) {
         return;
     }

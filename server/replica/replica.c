@@ -523,7 +523,7 @@ bool replica_is_busy(const struct replica *replica)
 {
     return !replica->stopping &&
            (replica->more_to_apply || (replica->redispatch && replica->parked_first != NULL) ||
-            (replica->raft != NULL && raft_has_ready(replica->raft)));
+            (replica->raft != NULL && (raft_has_ready(replica->raft) || map_has_dropped(replica->map))));
 }
 
 /* ---- leadership ---------------------------------------------------------------------------------- */

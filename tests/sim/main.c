@@ -331,6 +331,8 @@ static int run_one(struct arguments *arguments)
     sim_process_run(&run, arguments->seeds.seconds_of_run, &result);
     if (sim_process_signal() != 0) {
         printf("interrupted\n");
+    } else if (result.failure != SIM_PASSED && run.scenario == NULL) {
+        sim_seeds_print_failure(&arguments->seeds, &result, stdout);
     } else if (result.failure != SIM_PASSED) {
         printf("%s\n", result.text);
     } else {

@@ -32,6 +32,13 @@ uint64_t sim_knob_neutral(size_t knob)
     return rows[knob].neutral;
 }
 
+uint64_t sim_knob_nearer(size_t knob, uint64_t value)
+{
+    const struct row *row = &rows[knob];
+    uint64_t aim = row->neutral < row->low ? row->low : row->neutral > row->high ? row->high : row->neutral;
+    return value > aim ? value - (value - aim + 1) / 2 : value + (aim - value + 1) / 2;
+}
+
 uint64_t sim_knob_get(const struct sim_knobs *knobs, size_t knob)
 {
     uint64_t value;

@@ -66,15 +66,24 @@ bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, str
     return fine;
 }
 
-/* Shows this run again. */
-static void print_command(const struct sim_seeds_options *options, uint64_t seed)
+static void print_command(const struct sim_seeds_options *options, uint64_t seed, const char *what,
+                          const char *option, const char *end, FILE *out)
 {
-    printf("    again: build/kvsim --seed %" PRIu64 "%s%s", seed, options->neutral ? " --neutral" : "",
-           options->run.checker_is_canary ? " --canary" : "");
+    (void)fprintf(out, "    %s: build/kvsim %s %" PRIu64 "%s%s", what, option, seed,
+                  options->neutral ? " --neutral" : "", options->run.checker_is_canary ? " --canary" : "");
     for (uint32_t i = 0; i < options->settings_count; i++) {
-        printf(" --set %s", options->settings[i]);
+        (void)fprintf(out, " --set %s", options->settings[i]);
     }
-    printf(" --trace\n");
+    (void)fprintf(out, "%s\n", end);
+}
+
+void sim_seeds_print_failure(const struct sim_seeds_options *options, const struct sim_result *result,
+                             FILE *out)
+{
+    (void)fprintf(out, "%s\n", result->text);
+    print_command(options, result->seed, "again", "--seed", " --trace", out);
+    print_command(options, result->seed, "smaller", "--shrink", "", out);
+    (void)fflush(out);
 }
 
 static void add_counts(struct batch *batch, const struct sim_result *result)
@@ -101,13 +110,10 @@ static void note_result(struct batch *batch, const struct sim_result *result)
         batch->worst = *result;
     }
     if (!options->stop_at_failure) {
-        printf("%s\n", result->text);
-        print_command(options, result->seed);
-        (void)fflush(stdout);
+        sim_seeds_print_failure(options, result, stdout);
     }
     if (batch->failures != NULL) {
-        (void)fprintf(batch->failures, "%s\n", result->text);
-        (void)fflush(batch->failures);
+        sim_seeds_print_failure(options, result, batch->failures);
     }
 }
 
@@ -243,8 +249,7 @@ enum sim_failure sim_seeds_run(const struct sim_seeds_options *options)
     }
     print_summary(&batch);
     if (options->stop_at_failure && batch.failed > 0) {
-        printf("%s\n", batch.worst.text);
-        print_command(options, batch.worst.seed);
+        sim_seeds_print_failure(options, &batch.worst, stdout);
     }
     judge_undecided(&batch);
     if (sim_process_signal() != 0) {
@@ -290,10 +295,11 @@ static bool try_value(struct shrinking *shrinking, size_t knob, uint64_t value)
     return true;
 }
 
-static void shrink_duration(struct shrinking *shrinking)
+static bool shrink_duration(struct shrinking *shrinking)
 {
     uint64_t low = 0;
-    uint64_t high = shrinking->run.knobs.duration_ms;
+    uint64_t before = shrinking->run.knobs.duration_ms;
+    uint64_t high = before;
     while (high - low > high / 20 + 20 && sim_process_signal() == 0) {
         uint64_t middle = (low + high) / 2;
         if (try_value(shrinking, SIM_KNOB_duration_ms, middle)) {
@@ -302,6 +308,26 @@ static void shrink_duration(struct shrinking *shrinking)
             low = middle;
         }
     }
+    return high < before;
+}
+
+/* To the neutral value, or else half the way there, again and again. */
+static bool shrink_knob(struct shrinking *shrinking, size_t knob)
+{
+    uint64_t neutral = sim_knob_neutral(knob);
+    if (sim_knob_get(&shrinking->run.knobs, knob) == neutral) {
+        return false;
+    }
+    if (try_value(shrinking, knob, neutral)) {
+        return true;
+    }
+    bool smaller = false;
+    uint64_t value, next;
+    do {
+        value = sim_knob_get(&shrinking->run.knobs, knob);
+        next = sim_knob_nearer(knob, value);
+    } while (next != value && try_value(shrinking, knob, next) && (smaller = true));
+    return smaller;
 }
 
 enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
@@ -327,13 +353,12 @@ enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)
     while (smaller && sim_process_signal() == 0) {
         smaller = false;
         for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {
-            uint64_t value = sim_knob_get(&shrinking.run.knobs, knob);
-            if (value != sim_knob_neutral(knob) && knob != SIM_KNOB_duration_ms) {
-                smaller = try_value(&shrinking, knob, sim_knob_neutral(knob)) || smaller;
+            if (knob != SIM_KNOB_duration_ms && sim_process_signal() == 0) {
+                smaller = shrink_knob(&shrinking, knob) || smaller;
             }
         }
+        smaller = shrink_duration(&shrinking) || smaller;
     }
-    shrink_duration(&shrinking);
     printf("smallest after %u tries: build/kvsim --seed %" PRIu64 " --neutral%s --trace", shrinking.tries,
            options->first, options->run.checker_is_canary ? " --canary" : "");
     for (size_t knob = 0; knob < SIM_KNOBS_COUNT; knob++) {

@@ -4,6 +4,10 @@
 
 #include "sim.h"
 
+#include <stdio.h>
+
+struct sim_result; /* sim_process.h */
+
 struct sim_seeds_options {
     struct sim_options run;      /* of which `seed` is set, and the knobs are drawn, for each run */
     const char *const *settings; /* "name=value", over what is drawn */
@@ -19,6 +23,9 @@ struct sim_seeds_options {
 
 /* The knobs of a seed. False: a setting is wrong. */
 bool sim_seeds_knobs(const struct sim_seeds_options *options, uint64_t seed, struct sim_knobs *knobs);
+/* What failed, the command that shows it again, and the one that makes it smaller. */
+void sim_seeds_print_failure(const struct sim_seeds_options *options, const struct sim_result *result,
+                             FILE *out);
 /* Prints each failure, with the command that shows it again, and a summary. Returns the failure of the
  * smallest seed that failed. */
 enum sim_failure sim_seeds_run(const struct sim_seeds_options *options);

@@ -510,6 +510,36 @@ static void pitfall_19_used_bytes_fall_when_keys_go(void **state)
     map_close(map);
 }
 
+/* All at once would keep the loop for tens of milliseconds. */
+static void tables_that_were_dropped_are_given_back_bit_by_bit(void **state)
+{
+    struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
+    static uint8_t bytes[1000000];
+    char key[32];
+    struct map_usage before, usage;
+    for (int i = 0; i < 40; i++) {
+        snprintf(key, sizeof key, "key:%d", i);
+        testing_put(map, key, strlen(key), bytes, sizeof bytes, 0);
+    }
+    assert_false(map_has_dropped(map));
+    map_get_usage(map, &before);
+    testing_clear(map);
+    testing_put(map, "k", 1, bytes, sizeof bytes, 0);
+    testing_clear(map);
+    int steps = 0;
+    for (; map_has_dropped(map); steps++) {
+        map_release_some(map);
+        map_get_usage(map, &usage);
+        assert_true(before.buffer_bytes <= usage.buffer_bytes + 18000000);
+        before = usage;
+    }
+    assert_in_range(steps, 3, 6);
+    assert_true(usage.buffer_bytes < 100000);
+    testing_put(map, "k", 1, bytes, sizeof bytes, 0);
+    testing_clear(map); /* closed before it is given back */
+    map_close(map);
+}
+
 static void pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow(void **state)
 {
     struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
@@ -556,6 +586,7 @@ int main(void)
         testing_in_directory(the_table_is_full_only_while_another_is_written),
         testing_in_directory(pitfall_19_a_full_disk_map_refuses_the_checkpoint_and_goes_on),
         testing_in_directory(pitfall_19_used_bytes_fall_when_keys_go),
+        testing_in_directory(tables_that_were_dropped_are_given_back_bit_by_bit),
         testing_in_directory(pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow),
         testing_in_directory(pitfall_24_unsafe_flags_are_never_on),
     };

@@ -196,6 +196,28 @@ static void expiries_come_in_the_order_of_time_and_key(void **state)
     write_buffer_destroy(buffer);
 }
 
+static void a_table_is_destroyed_bit_by_bit(void **state)
+{
+    (void)state;
+    static char text[100001]; /* large values: allocations of their own */
+    char key[32];
+    struct write_buffer *buffer = write_buffer_create(false);
+    memset(text, 'x', sizeof text - 1);
+    for (size_t i = 0; i < 20000; i++) {
+        snprintf(key, sizeof key, "%d", (int)i);
+        put(buffer, i << 48, key, i % 200 == 0 ? text : "a value of some bytes", 0);
+    }
+    size_t before = write_buffer_bytes(buffer), steps = 1;
+    assert_true(before > 12000000);
+    while (write_buffer_destroy_some(buffer, 2000000)) {
+        size_t now = write_buffer_bytes(buffer);
+        assert_true(now < before && before - now < 2000000 + 1100000); /* and a last piece */
+        before = now;
+        steps++;
+    }
+    assert_in_range(steps, 4, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +229,7 @@ int main(void)
         cmocka_unit_test(large_values_give_their_memory_back),
         cmocka_unit_test(growing_by_little_does_not_copy_each_time),
         cmocka_unit_test(expiries_come_in_the_order_of_time_and_key),
+        cmocka_unit_test(a_table_is_destroyed_bit_by_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
