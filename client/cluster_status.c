@@ -296,6 +296,30 @@ static void node_set_state(struct cluster_status_node *node, bool troubled, cons
     node->troubled = troubled;
 }
 
+static void node_add_trouble(struct cluster_status_node *node, const char *words)
+{
+    size_t size = node->troubled ? strlen(node->state) : 0;
+    snprintf(node->state + size, sizeof node->state - size, "%s%s", size > 0 ? ", " : "", words);
+    node->troubled = true;
+}
+
+/* What a member may suffer from whatever its part in the cluster is. */
+static void node_judge_data(struct cluster_status_node *node, const struct cluster_status_node *leader)
+{
+    node->damaged = node->reachable && node->status.damage[0] != '\0';
+    node->low_on_space = node->reachable && node->status.low_space;
+    node->differs = leader != NULL && node_status_names_differing(&leader->status, node->id);
+    if (node->damaged) {
+        node_add_trouble(node, "damaged");
+    }
+    if (node->differs) {
+        node_add_trouble(node, "data differs");
+    }
+    if (node->low_on_space) {
+        node_add_trouble(node, "low on space");
+    }
+}
+
 static void node_judge(struct cluster_status_node *node, const struct cluster_status_node *leader,
                        const struct cluster_status_node *authority)
 {
@@ -309,6 +333,8 @@ static void node_judge(struct cluster_status_node *node, const struct cluster_st
         node_set_state(node, true, node->answered ? "gives no status: %s" : "unreachable: %s", node->error);
     } else if (!nodes_same_cluster(node, authority)) {
         node_set_state(node, true, "belongs to another cluster");
+        node->damaged = node->low_on_space = node->differs = false;
+        return;
     } else if (leads && !node->is_leader) {
         node_set_state(node, true, "leads an older term");
     } else if (strcmp(node->status.role, "forming") == 0) {
@@ -320,6 +346,7 @@ static void node_judge(struct cluster_status_node *node, const struct cluster_st
     } else {
         node_set_state(node, false, "ok");
     }
+    node_judge_data(node, leader);
 }
 
 /* A leader leads as long as nobody is known to be in a later term. */

@@ -25,6 +25,8 @@ struct cluster_status_node {
     bool is_leader;
     uint64_t lag; /* entries that the leader has committed and this node has not applied; when reachable and
                    * there is a leader */
+    bool damaged, low_on_space; /* by its own word */
+    bool differs;               /* by the leader's word: its data is not what the others have */
     bool troubled;
     char state[CLUSTER_STATUS_STATE_BYTES_MAX]; /* "ok", or what is wrong */
 };

@@ -44,14 +44,39 @@ static bool span_yes(struct span span)
     return span_is(span, "1") || span_is(span, "yes") || span_is(span, "true");
 }
 
-/* Cut to fit; unprintable bytes become '?'. */
-static void span_copy(struct span span, char *to, size_t to_bytes)
+/* Cut to fit; bytes below `lowest`, and others that are not printable, become '?'. */
+static void span_copy_from(struct span span, char lowest, char *to, size_t to_bytes)
 {
     size_t size = span.size < to_bytes - 1 ? span.size : to_bytes - 1;
     for (size_t i = 0; i < size; i++) {
-        to[i] = span.text[i] > ' ' && span.text[i] < 0x7f ? span.text[i] : '?';
+        to[i] = span.text[i] >= lowest && span.text[i] < 0x7f ? span.text[i] : '?';
     }
     to[size] = '\0';
+}
+
+/* A word: has no blanks. */
+static void span_copy(struct span span, char *to, size_t to_bytes)
+{
+    span_copy_from(span, '!', to, to_bytes);
+}
+
+static void span_copy_sentence(struct span span, char *to, size_t to_bytes)
+{
+    span_copy_from(span, ' ', to, to_bytes);
+}
+
+/* Takes what stands before the first comma; false: nothing is left. */
+static bool span_take_item(struct span *rest, struct span *item)
+{
+    struct span after = {0};
+    if (rest->size == 0) {
+        return false;
+    }
+    if (!span_split(*rest, ',', item, &after)) {
+        *item = *rest;
+    }
+    *rest = after;
+    return true;
 }
 
 static void endpoint_take_port(struct endpoint *endpoint, struct span value)
@@ -108,24 +133,48 @@ static void member_parse_field(struct node_status_member *member, struct span ke
 static void status_parse_member(struct node_status *status, struct span id, struct span fields)
 {
     struct node_status_member member = {.id = span_number(id)};
-    while (fields.size > 0) {
-        struct span field = fields;
-        struct span rest = {0};
+    struct span field;
+    while (span_take_item(&fields, &field)) {
         struct span key;
         struct span value;
-        if (!span_split(fields, ',', &field, &rest)) {
-            field = fields;
-        }
         if (span_split(field, '=', &key, &value)) {
             member_parse_field(&member, key, value);
         }
-        fields = rest;
     }
     if (member.address.host[0] == '\0') {
         member.address.port = 0;
     }
     if (member.id != 0 && status->members_count < NODE_STATUS_MEMBERS_MAX) {
         status->members[status->members_count++] = member;
+    }
+}
+
+static void status_parse_differing(struct node_status *status, struct span ids)
+{
+    struct span item;
+    while (span_take_item(&ids, &item)) {
+        uint64_t id = span_number(item);
+        if (id != 0 && status->differing_count < NODE_STATUS_MEMBERS_MAX) {
+            status->differing[status->differing_count++] = id;
+        }
+    }
+}
+
+/* What is neither a number nor a word. */
+static void status_parse_other(struct node_status *status, struct span key, struct span value)
+{
+    static const char member[] = "member_";
+    size_t size = sizeof member - 1;
+    if (span_is(key, "leader_ready")) {
+        status->leader_ready = span_yes(value);
+    } else if (span_is(key, "low_space")) {
+        status->low_space = span_yes(value);
+    } else if (span_is(key, "damage")) {
+        span_copy_sentence(value, status->damage, sizeof status->damage);
+    } else if (span_is(key, "digest_differs")) {
+        status_parse_differing(status, value);
+    } else if (key.size > size && memcmp(key.text, member, size) == 0) {
+        status_parse_member(status, (struct span){.text = key.text + size, .size = key.size - size}, value);
     }
 }
 
@@ -167,15 +216,7 @@ static void status_parse_field(struct node_status *status, struct span key, stru
             return;
         }
     }
-    if (span_is(key, "leader_ready")) {
-        status->leader_ready = span_yes(value);
-        return;
-    }
-    static const char member[] = "member_";
-    size_t size = sizeof member - 1;
-    if (key.size > size && memcmp(key.text, member, size) == 0) {
-        status_parse_member(status, (struct span){.text = key.text + size, .size = key.size - size}, value);
-    }
+    status_parse_other(status, key, value);
 }
 
 const struct node_status_member *node_status_find_member(const struct node_status *status, uint64_t id)
@@ -186,6 +227,16 @@ const struct node_status_member *node_status_find_member(const struct node_statu
         }
     }
     return NULL;
+}
+
+bool node_status_names_differing(const struct node_status *status, uint64_t id)
+{
+    for (size_t i = 0; i < status->differing_count; i++) {
+        if (status->differing[i] == id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool node_status_parse(struct node_status *status, const char *text, size_t size)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NODE_STATUS_MEMBERS_MAX = 16, NODE_STATUS_WORD_BYTES_MAX = 48 };
+enum { NODE_STATUS_MEMBERS_MAX = 16, NODE_STATUS_WORD_BYTES_MAX = 48, NODE_STATUS_TEXT_BYTES_MAX = 512 };
 
 struct node_status_member {
     uint64_t id;
@@ -42,12 +42,19 @@ struct node_status {
     char disk_id[NODE_STATUS_WORD_BYTES_MAX];
     char digest[NODE_STATUS_WORD_BYTES_MAX];
     char version[NODE_STATUS_WORD_BYTES_MAX];
+    bool low_space;                              /* disk or log are nearly full */
+    char damage[NODE_STATUS_TEXT_BYTES_MAX];     /* what it has found on its disk, a sentence; "": nothing */
+    uint64_t differing[NODE_STATUS_MEMBERS_MAX]; /* a leader only: whose data is not what the others have */
+    size_t differing_count;
     struct node_status_member members[NODE_STATUS_MEMBERS_MAX];
     size_t members_count;
 };
 
 /* NULL: it is no member. */
 const struct node_status_member *node_status_find_member(const struct node_status *status, uint64_t id);
+
+/* A leader's word: the data of this member is not what the others have. */
+bool node_status_names_differing(const struct node_status *status, uint64_t id);
 
 /* False: these are not the lines of RAFT STATUS (no node_id or no role). */
 bool node_status_parse(struct node_status *status, const char *text, size_t size)

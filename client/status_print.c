@@ -3,6 +3,7 @@
 
 #include "allocate.h"
 #include "json.h"
+#include "status_advice.h"
 #include "text.h"
 
 #include <inttypes.h>
@@ -151,6 +152,18 @@ static void summary_append(struct byte_buffer *line, const struct cluster_status
     summary_append_digests(line, status);
 }
 
+struct table {
+    struct byte_buffer *text;
+    size_t columns_max;
+};
+
+static void table_append_advice(void *context, const char *line)
+{
+    const struct table *table = context;
+    text_append_cut(table->text, line, strlen(line), table->columns_max);
+    text_append(table->text, "\n");
+}
+
 static const char *health_colour(enum cluster_health health)
 {
     return health == CLUSTER_HEALTHY ? "\033[32m" : health == CLUSTER_DEGRADED ? "\033[33m" : "\033[31m";
@@ -189,6 +202,8 @@ void status_print_table(struct byte_buffer *text, const struct cluster_status *s
     text_append_cut(text, (const char *)byte_buffer_front(&line), byte_buffer_size(&line), columns_max);
     text_append(text, colours ? "\033[0m\n" : "\n");
     byte_buffer_deinit(&line);
+    struct table table = {.text = text, .columns_max = columns_max};
+    status_advice_each(status, table_append_advice, &table);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -220,7 +235,16 @@ static cJSON *json_node(const struct cluster_status_node *node, bool has_leader)
     json_add_word(item, "version", status->version, up);
     json_add_word(item, "cluster_id", status->cluster_id, up);
     json_add_word(item, "disk_id", status->disk_id, up);
+    json_add_word(item, "damage", status->damage, up);
+    json_add(item, "low_space", up ? cJSON_CreateBool(status->low_space) : cJSON_CreateNull());
+    json_add(item, "differs", has_leader ? cJSON_CreateBool(node->differs) : cJSON_CreateNull());
     return item;
+}
+
+static void json_add_advice(void *context, const char *line)
+{
+    cJSON *lines = context;
+    cJSON_AddItemToArray(lines, cJSON_CreateString(line));
 }
 
 void status_print_json(struct byte_buffer *text, const struct cluster_status *status)
@@ -231,6 +255,9 @@ void status_print_json(struct byte_buffer *text, const struct cluster_status *st
     cJSON *root = cJSON_CreateObject();
     json_add_word(root, "health", cluster_health_name(status->health), true);
     json_add_word(root, "summary", text_c_string(&summary), true);
+    cJSON *advice = cJSON_CreateArray();
+    status_advice_each(status, json_add_advice, advice);
+    json_add(root, "advice", advice);
     json_add_number(root, "leader_id", leader != NULL ? leader->id : 0, leader != NULL);
     json_add_number(root, "term", leader != NULL ? leader->status.term : 0, leader != NULL);
     json_add_number(root, "members_count", status->members_count, true);

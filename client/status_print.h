@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-/* A table, one line per node, and a line that sums up. `columns`: lines are cut there; 0: never. */
+/* A table, one line per node, a line that sums up, and one for each thing that somebody should do.
+ * `columns`: lines are cut there; 0: never. */
 void status_print_table(struct byte_buffer *text, const struct cluster_status *status, bool colours,
                         size_t columns);
 /* One line; stable, see client/README.md. */

@@ -10,6 +10,7 @@ import struct
 import pytest
 
 from growing import Growing
+from kvcli import SERVER_ERROR, kvcli
 from kvd_cluster import EXIT_CORRUPT, STEADY, Cluster, runs_under_sanitizer, wait_until
 from resp import ConnectionLost, ErrorReply
 
@@ -96,6 +97,8 @@ def test_pitfall_27_a_flipped_bit_is_found_and_named(folder, running):
         wait_for_damage(node, "the key with hash" if folder == "map-1" else "log entry")
         others = [other for other in cluster.nodes if other is not node]
         assert all(other.status()["damage"] == "" for other in others)
+        seen = kvcli(cluster.nodes, "status")
+        assert seen.returncode == SERVER_ERROR and "kvcli replace %d " % node.id in seen.stdout, seen
         # The cluster serves all of it, and the node all but what is altered.
         leader = cluster.wait_for_leader()
         assert leader.command("GET", "key:77") == value_of(77).encode()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from kvcli import SERVER_ERROR, kvcli
 from kvd_cluster import STEADY, Cluster, wait_until
 from resp import ErrorReply
 from small_disk import SmallDisk, why_not
@@ -116,6 +117,8 @@ def test_pitfall_19_a_node_alone_refuses_what_grows_until_something_is_deleted(k
         load.write_until_refused()
         assert low_nodes(cluster) == [1]
         assert "low-space" in node.log_text()
+        seen = kvcli(cluster.nodes, "status")
+        assert seen.returncode == SERVER_ERROR and "node 1 is low on space" in seen.stdout, seen
         assert len(load.acknowledged) * VALUE_BYTES > DISK_MEGABYTES * (1 << 20) / 8  # much of the disk was used
         assert load.read("GET", "full:1") is not None
         assert isinstance(node.command("APPEND", "full:1", "x"), ErrorReply)

@@ -42,18 +42,25 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Node `id` of three answers with this; the others are named as members. */
+/* Node `id` of three answers with this, and the lines; the others are named as members. */
+static void node_adds(struct fixture *fixture, unsigned id, const char *role, unsigned leader_id,
+                      unsigned index, const char *digest, const char *lines)
+{
+    char text[1000];
+    int size =
+        snprintf(text, sizeof text,
+                 "node_id:%u\nrole:%s\nterm:4\nleader_id:%u\ncommit_index:%u\napplied_index:%u\ndigest:%s\n"
+                 "cluster_id:c\nmember_1:host=127.0.0.1,port=%u\nmember_2:host=127.0.0.1,port=%u\n"
+                 "member_3:host=127.0.0.1,port=%u\n%s",
+                 id, role, leader_id, index, index, digest, fixture->ports[0], fixture->ports[1],
+                 fixture->ports[2], lines);
+    fake_server_add_format(fixture->servers[id - 1], "RAFT", 0, "$%d\r\n%s\r\n", size, text);
+}
+
 static void node_says(struct fixture *fixture, unsigned id, const char *role, unsigned leader_id,
                       unsigned index, const char *digest)
 {
-    char text[1000];
-    int size = snprintf(
-        text, sizeof text,
-        "node_id:%u\nrole:%s\nterm:4\nleader_id:%u\ncommit_index:%u\napplied_index:%u\ndigest:%s\n"
-        "cluster_id:c\nmember_1:host=127.0.0.1,port=%u\nmember_2:host=127.0.0.1,port=%u\n"
-        "member_3:host=127.0.0.1,port=%u\n",
-        id, role, leader_id, index, index, digest, fixture->ports[0], fixture->ports[1], fixture->ports[2]);
-    fake_server_add_format(fixture->servers[id - 1], "RAFT", 0, "$%d\r\n%s\r\n", size, text);
+    node_adds(fixture, id, role, leader_id, index, digest, "");
 }
 
 static void look(struct fixture *fixture, unsigned seed)
@@ -133,6 +140,54 @@ static void replicas_that_differ_are_trouble(void **state)
     look(fixture, 2);
     assert_int_equal(fixture->status.digests, CLUSTER_DIGESTS_DIFFER);
     assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+}
+
+/* Three nodes that are well, but for the lines that one of them adds. */
+static void look_with(struct fixture *fixture, unsigned id, const char *lines)
+{
+    for (unsigned i = 1; i <= NODES; i++) {
+        node_adds(fixture, i, i == 2 ? "leader" : "follower", 2, 100, "bb", i == id ? lines : "");
+    }
+    look(fixture, 2);
+    assert_int_equal(fixture->status.count, 3);
+    assert_int_equal(fixture->status.members_up, 3);
+}
+
+static void a_node_that_found_damage_is_trouble(void **state)
+{
+    struct fixture *fixture = *state;
+    look_with(fixture, 3, "low_space:no\ndigest_differs:\ndamage:log entry 7: wrong checksum\n");
+    assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+    assert_true(fixture->status.nodes[2].damaged);
+    assert_string_equal(fixture->status.nodes[2].state, "damaged");
+    assert_string_equal(fixture->status.nodes[1].state, "ok");
+}
+
+static void a_node_that_is_low_on_space_is_trouble(void **state)
+{
+    struct fixture *fixture = *state;
+    look_with(fixture, 1, "low_space:yes\nlow_space_nodes:1\ndigest_differs:\ndamage:\n");
+    assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+    assert_true(fixture->status.nodes[0].low_on_space);
+    assert_string_equal(fixture->status.nodes[0].state, "low on space");
+    assert_string_equal(fixture->status.nodes[1].state, "ok");
+}
+
+static void a_node_that_the_leader_finds_to_differ_is_trouble(void **state)
+{
+    struct fixture *fixture = *state;
+    look_with(fixture, 2, "low_space:no\ndigest_differs:3\ndamage:\n");
+    assert_int_equal(fixture->status.health, CLUSTER_DEGRADED);
+    assert_true(fixture->status.nodes[2].differs);
+    assert_string_equal(fixture->status.nodes[2].state, "data differs");
+    assert_string_equal(fixture->status.nodes[1].state, "ok");
+}
+
+static void a_node_that_says_that_it_is_well_is_well(void **state)
+{
+    struct fixture *fixture = *state;
+    look_with(fixture, 2, "low_space:no\nlow_space_nodes:\ndigest_differs:\ndamage:\n");
+    assert_int_equal(fixture->status.health, CLUSTER_HEALTHY);
 }
 
 static void nobody_there_is_unreachable(void **state)
@@ -224,6 +279,31 @@ static void a_node_of_another_cluster_is_trouble(void **state)
     assert_int_equal(status->digests, CLUSTER_DIGESTS_NOT_COMPARABLE);
 }
 
+static void what_is_wrong_with_a_node_is_told_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cluster_status *status = &fixture->status;
+    status->nodes[0] = judged_node(1, "leader", 3, 1);
+    status->nodes[1] = judged_node(2, "follower", 3, 0);
+    status->nodes[2] = judged_node(3, "follower", 3, 1);
+    status->count = 3;
+    status->nodes[0].status.differing[0] = 2;
+    status->nodes[0].status.differing_count = 1;
+    status->nodes[1].status.low_space = true;
+    strcpy(status->nodes[1].status.damage, "something");
+    cluster_status_judge(status);
+    assert_string_equal(status->nodes[1].state, "knows no leader, damaged, data differs, low on space");
+    /* Without a leader nobody is known to differ; what a node of another cluster suffers from is not ours. */
+    strcpy(status->nodes[0].status.role, "follower");
+    strcpy(status->nodes[2].status.cluster_id, "other");
+    strcpy(status->nodes[2].status.damage, "something");
+    cluster_status_judge(status);
+    assert_int_equal(status->health, CLUSTER_NO_LEADER);
+    assert_string_equal(status->nodes[1].state, "knows no leader, damaged, low on space");
+    assert_string_equal(status->nodes[2].state, "belongs to another cluster");
+    assert_false(status->nodes[2].damaged);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -234,6 +314,11 @@ int main(void)
         CASE(a_dead_seed_is_the_member_of_that_address),
         CASE(without_a_leader_there_is_no_leader),
         CASE(replicas_that_differ_are_trouble),
+        CASE(a_node_that_found_damage_is_trouble),
+        CASE(a_node_that_is_low_on_space_is_trouble),
+        CASE(a_node_that_the_leader_finds_to_differ_is_trouble),
+        CASE(a_node_that_says_that_it_is_well_is_well),
+        CASE(what_is_wrong_with_a_node_is_told_together),
         CASE(nobody_there_is_unreachable),
         CASE(a_server_that_is_no_kvd_gives_no_status),
         CASE(one_node_by_two_addresses_is_one_row),

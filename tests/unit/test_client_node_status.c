@@ -19,6 +19,7 @@ static void the_lines_are_read(void **state)
         "applied_index:99\nlast_index:101\ndurable_index:98\nfirst_index:1\ncluster_id:abc\ndisk_id:d\n"
         "leader_ready:yes\ntransferee:3\nmembership_index:77\nmembership:joint\n"
         "key_count:5\ndigest:00ff\nuptime_ms:12345\nversion:0.1.0\nnews:1\n"
+        "low_space:yes\nlow_space_nodes:2\ndigest_differs:1,3\ndamage:log entry 7: wrong checksum\n"
         "member_2:host=127.0.0.1,port=7001,bus_host=b,bus_port=17001,self=yes,connected=yes,progress=unknown,"
         "match=0,active=no\n"
         "member_1:host=fe80::1,port=7000,bus_host=b,bus_port=17000,connected=no,progress=replicate,match=97,"
@@ -60,6 +61,23 @@ static void the_lines_are_read(void **state)
     assert_string_equal(status.members[2].kind, "");
     assert_ptr_equal(node_status_find_member(&status, 1), &status.members[1]);
     assert_null(node_status_find_member(&status, 4));
+    assert_true(status.low_space);
+    assert_string_equal(status.damage, "log entry 7: wrong checksum");
+    assert_int_equal(status.differing_count, 2);
+    assert_true(node_status_names_differing(&status, 1));
+    assert_false(node_status_names_differing(&status, 2));
+    assert_true(node_status_names_differing(&status, 3));
+}
+
+static void nothing_found_is_nothing(void **state)
+{
+    static const char text[] = "node_id:1\nrole:leader\nlow_space:no\ndigest_differs:\ndamage:\n";
+    struct node_status status;
+    (void)state;
+    assert_true(node_status_parse(&status, text, sizeof text - 1));
+    assert_false(status.low_space);
+    assert_string_equal(status.damage, "");
+    assert_int_equal(status.differing_count, 0);
 }
 
 static void line_ends_may_be_either(void **state)
@@ -91,12 +109,21 @@ static void hostile_values_are_cut_and_cleaned(void **state)
     strcat(text, "\nmember_9:host=");
     memset(text + strlen(text), 'h', 1000);
     strcat(text, ",port=99999,,=,x\nmember_:host=a,port=1\nmember_x:host=a,port=1\n");
+    strcat(text, "digest_differs:,x,,0");
+    for (int i = 1; i <= 50; i++) {
+        strcat(text, ",7");
+    }
+    strcat(text, "\ndamage:a\033\x80 b");
+    memset(text + strlen(text), 'd', 1000);
     assert_true(node_status_parse(&status, text, strlen(text)));
     assert_string_equal(status.role, "?[2Jlead");
     assert_true(status.commit_index == UINT64_MAX);
     assert_int_equal(strlen(status.version), NODE_STATUS_WORD_BYTES_MAX - 1);
     assert_int_equal(status.members_count, 1);
     assert_int_equal(status.members[0].address.port, 0);
+    assert_int_equal(status.differing_count, NODE_STATUS_MEMBERS_MAX);
+    assert_memory_equal(status.damage, "a?? bddd", 8);
+    assert_int_equal(strlen(status.damage), NODE_STATUS_TEXT_BYTES_MAX - 1);
 }
 
 static void members_are_bounded(void **state)
@@ -116,7 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_lines_are_read),      cmocka_unit_test(line_ends_may_be_either),
         cmocka_unit_test(other_texts_are_refused), cmocka_unit_test(hostile_values_are_cut_and_cleaned),
-        cmocka_unit_test(members_are_bounded),
+        cmocka_unit_test(members_are_bounded),     cmocka_unit_test(nothing_found_is_nothing),
     };
     return cmocka_run_group_tests_name("client/node_status", tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 static const char leader[] = "node_id:1\nrole:leader\nterm:4\nleader_id:1\ncommit_index:9\napplied_index:9\n";
+static const char damaged[] = "node_id:1\nrole:leader\nterm:4\nleader_id:1\ndamage:log entry 7\n";
+static const char low_on_space[] = "node_id:1\nrole:leader\nterm:4\nleader_id:1\nlow_space:yes\n";
 static const char follower[] = "node_id:1\nrole:follower\nterm:4\nleader_id:0\n";
 
 static struct fake_server *server_that_says(const char *text)
@@ -52,6 +54,14 @@ static void exit_codes_tell_the_health(void **state)
     assert_non_null(strstr(text, "healthy: 1 of 1 node is up, node 1 leads term 4\n"));
     assert_int_equal(look(fake_server_port(server), OUTPUT_JSON, text, sizeof text), EXIT_CODE_OK);
     assert_memory_equal(text, "{\"health\":\"healthy\"", 19);
+    fake_server_stop(server);
+    server = server_that_says(damaged);
+    assert_int_equal(look(fake_server_port(server), OUTPUT_HUMAN, text, sizeof text), EXIT_CODE_SERVER_ERROR);
+    assert_non_null(strstr(text, "degraded: 1 of 1 node is up"));
+    fake_server_stop(server);
+    server = server_that_says(low_on_space);
+    assert_int_equal(look(fake_server_port(server), OUTPUT_JSON, text, sizeof text), EXIT_CODE_SERVER_ERROR);
+    assert_memory_equal(text, "{\"health\":\"degraded\"", 20);
     fake_server_stop(server);
     server = server_that_says(follower);
     assert_int_equal(look(fake_server_port(server), OUTPUT_HUMAN, text, sizeof text), EXIT_CODE_NOT_EXECUTED);

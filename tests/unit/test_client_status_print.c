@@ -59,11 +59,44 @@ static void the_table_is_readable_at_a_glance(void **state)
     free(status);
 }
 
+static void what_to_do_stands_below_and_in_json(void **state)
+{
+    struct cluster_status *status = make_status();
+    struct byte_buffer text = {0};
+    (void)state;
+    strcpy(status->nodes[0].status.damage, "log entry 7 is damaged");
+    status->nodes[0].status.low_space = true;
+    cluster_status_judge(status);
+    status_print_table(&text, status, false, 0);
+    assert_non_null(strstr(text_c_string(&text), "1h02m  damaged, low on space\n"));
+    assert_non_null(
+        strstr(text_c_string(&text),
+               "digests not compared\n"
+               "node 1 is damaged: replace it (kvcli replace 1 NEW-ID HOST:PORT). Found: log entry 7 is "
+               "damaged\n"
+               "node 1 is low on space: remove keys, or make room on its disk\n"));
+    byte_buffer_consume(&text, byte_buffer_size(&text));
+    status_print_json(&text, status);
+    const char *json = text_c_string(&text);
+    assert_non_null(
+        strstr(json, "\"advice\":[\"node 1 is damaged: replace it (kvcli replace 1 NEW-ID HOST:PORT). Found: "
+                     "log entry 7 is damaged\",\"node 1 is low on space: remove keys, or make room on its "
+                     "disk\"],\"leader_id\":2"));
+    assert_non_null(
+        strstr(json, "\"damage\":\"log entry 7 is damaged\",\"low_space\":true,\"differs\":false}"));
+    assert_non_null(strstr(json, "\"damage\":null,\"low_space\":false,\"differs\":false}"));
+    assert_non_null(strstr(json, "\"damage\":null,\"low_space\":null,\"differs\":false}"));
+    byte_buffer_deinit(&text);
+    free(status);
+}
+
 static void lines_are_cut_at_the_terminals_edge(void **state)
 {
     struct cluster_status *status = make_status();
     struct byte_buffer text = {0};
     (void)state;
+    status->nodes[0].status.low_space = true;
+    cluster_status_judge(status);
     status_print_table(&text, status, false, 20);
     const char *line = text_c_string(&text);
     for (const char *end = strchr(line, '\n'); end != NULL; line = end + 1, end = strchr(line, '\n')) {
@@ -120,6 +153,7 @@ static void json_is_one_line_with_exact_numbers(void **state)
     status_print_json(&text, status);
     const char *json = text_c_string(&text);
     assert_memory_equal(json, "{\"health\":\"degraded\",\"summary\":\"degraded: 2 of 3", 48);
+    assert_non_null(strstr(json, "\"advice\":[],"));
     assert_non_null(strstr(json,
                            "\"leader_id\":2,\"term\":3,\"members_count\":3,\"members_up\":2,\"quorum\":2,"
                            "\"digests\":\"not_comparable\",\"digest_index\":null,\"nodes\":["));
@@ -137,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_readable_at_a_glance),
+        cmocka_unit_test(what_to_do_stands_below_and_in_json),
         cmocka_unit_test(lines_are_cut_at_the_terminals_edge),
         cmocka_unit_test(colours_are_there_when_asked_for),
         cmocka_unit_test(summaries_say_how_it_stands),
