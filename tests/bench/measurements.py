@@ -112,6 +112,12 @@ class Book:
     def values(self, part, what, system="kvd"):
         return [value for p, w, s, _, value, _ in self.events if (p, w, s) == (part, what, system)]
 
+    def event_ratios(self, part, what, other, other_system="kvd"):
+        """As ratios(), of single figures: `what` of kvd to `other` of the other system with the same number."""
+        theirs = {number: value for p, w, s, number, value, _ in self.events if (p, w, s) == (part, other, other_system)}
+        return [value / theirs[number] for p, w, s, number, value, _ in self.events
+                if (p, w, s) == (part, what, "kvd") and theirs.get(number)]
+
     # ---- keeping ----
 
     def write(self, directory, measurements_path=None):

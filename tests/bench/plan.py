@@ -31,8 +31,9 @@ class Level:
     sizes: tuple             # numbers of keys
     sustained_rounds: int    # turns of both clusters, each over so many checkpoints
     sustained_checkpoints: int
-    mixed_checkpoints: int   # of the mix, beside which its p99 is looked at
-    checkpoint_bytes: int    # checkpoint-log-bytes of the parts sizes and checkpoints; by default kvd's own
+    checkpoint_bytes: int    # checkpoint-log-bytes of the part sizes; by default kvd's own
+    mixed_rounds: int        # turns of the mix of the part checkpoints, each over one checkpoint
+    mixed_checkpoint_bytes: int  # checkpoint-log-bytes there: less than kvd's own but in --full, for shorter turns
     faults: int              # leaders killed, and leaders told to end
     starts: int              # per size and manner
     away_seconds: float      # load while a node is away
@@ -45,14 +46,13 @@ class Level:
 
 
 QUICK = Level(rounds=1, seconds=0.4, is_full=False, sizes=(1000, 10000), sustained_rounds=1, sustained_checkpoints=1,
-              mixed_checkpoints=1, checkpoint_bytes=1 << 20, faults=2, starts=1, away_seconds=1, memory_mib=128,
-              memory_times=1.3, memory_seconds=1, clients=2000, rates=(0.5,),
-              election_seconds=3)
+              checkpoint_bytes=1 << 20, mixed_rounds=1, mixed_checkpoint_bytes=4 << 20, faults=2, starts=1, away_seconds=1,
+              memory_mib=128, memory_times=1.3, memory_seconds=1, clients=2000, rates=(0.5,), election_seconds=3)
 DEFAULT = Level(rounds=5, seconds=1.5, is_full=False, sizes=(10 ** 4, 10 ** 6, 10 ** 7), sustained_rounds=5,
-                sustained_checkpoints=1, mixed_checkpoints=2, checkpoint_bytes=256 << 20, faults=50, starts=3,
-                away_seconds=8, memory_mib=256, memory_times=3, memory_seconds=5, clients=10000, rates=(0.25, 0.5, 0.75, 0.9),
-                election_seconds=60)
-FULL = dataclasses.replace(DEFAULT, seconds=3.0, is_full=True, sustained_checkpoints=5, mixed_checkpoints=5, starts=5,
+                sustained_checkpoints=1, checkpoint_bytes=256 << 20, mixed_rounds=5, mixed_checkpoint_bytes=64 << 20,
+                faults=50, starts=5, away_seconds=8, memory_mib=256, memory_times=3, memory_seconds=5, clients=10000,
+                rates=(0.25, 0.5, 0.75, 0.9), election_seconds=60)
+FULL = dataclasses.replace(DEFAULT, seconds=3.0, is_full=True, sustained_checkpoints=5, mixed_checkpoint_bytes=256 << 20,
                            away_seconds=30, memory_mib=512, memory_seconds=20, election_seconds=3600)
 
 

@@ -92,13 +92,13 @@ def sustained(bench, many, few_keys, many_keys, directory, settings):
         sides = [(few, "few keys", few_keys), (many, "many keys", many_keys)]
         series, checkpoints = {}, bench.level.sustained_checkpoints
         for system, _, keys in sides:  # to the end of a checkpoint
-            run_across(system, Load(keys=keys, **SUSTAINED), 1)
+            run_across(system, Load(keys=keys, **SUSTAINED), 1, bench.level.checkpoint_bytes)
         for number in range(1, bench.level.sustained_rounds + 1):
             for system, name, keys in sides if number % 2 else sides[::-1]:
                 load, slices = Load(keys=keys, **SUSTAINED), []
 
                 def turn():
-                    result, seen, _ = run_across(system, load, checkpoints)
+                    result, seen, _ = run_across(system, load, checkpoints, bench.level.checkpoint_bytes)
                     slices.extend(seen)
                     return result
 

@@ -61,16 +61,13 @@ def speed_targets(book):
 
 
 def checkpoint_targets(book):
-    redis = book.median("mix-50", "redis", lambda m: m.result.p99)
-    beside = book.values("checkpoints", "mix p99 of Redis", "redis")
-    across = book.values("checkpoints", "mix p99 across checkpoints")
     rows = [Target("mix-50, p99 outside checkpoints", "Redis, fsync always", 2, False, "x",
-                   book.ratios("mix-50", "kvd", "redis", lambda m: m.result.p99) if redis else []),
-            Target("mix-50 of 1,000 bytes, p99 across checkpoints", "Redis, the same load", 4, False, "x",
-                   [value / statistics.median(beside) for value in across] if beside else [])]
-    few, many = book.values("sustained", "few keys"), book.values("sustained", "many keys")
+                   book.ratios("mix-50", "kvd", "redis", lambda m: m.result.p99))]
+    for where, limit in (("outside", 2), ("across", 4)):
+        rows.append(Target("mix-50 of 1,000 bytes, p99 %s checkpoints" % where, "Redis, fsync always", limit, False, "x",
+                           book.event_ratios("checkpoints", "mix p99 %s checkpoints" % where, "mix p99 of Redis", "redis")))
     rows.append(Target("sustained SET, many keys, over checkpoints", "with few keys", 0.4, True, "x",
-                       [many_rps / few_rps for few_rps, many_rps in zip(few, many)]))
+                       book.event_ratios("sustained", "many keys", "few keys")))
     return rows
 
 
