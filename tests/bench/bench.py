@@ -36,9 +36,9 @@ import plan  # noqa: E402
 import resources  # noqa: E402
 import sizes  # noqa: E402
 import tables  # noqa: E402
-from loads import BenchError, Load  # noqa: E402
+from loads import BenchError, Load, missing_redis_benchmark  # noqa: E402
 from measurements import Book, progress, run_cells  # noqa: E402
-from systems import DEFAULT_SYSTEMS, SYSTEMS, end_on_sigterm, raise_open_files, running  # noqa: E402
+from systems import DEFAULT_SYSTEMS, SYSTEMS, System, end_on_sigterm, raise_open_files, running  # noqa: E402
 
 TITLES = {"set": "SET", "get": "GET", "mix": "90/10"}
 SPECIAL_PARTS = {"sizes": sizes, "checkpoints": checkpoints, "failover": failover, "catch-up": catch_up,
@@ -116,6 +116,8 @@ def describe(options, level_name, level, directory):
         revision or "unknown", level_name, platform.release(), os.cpu_count(), os.getloadavg()[0],
         resources.available_memory_bytes() >> 20, kind, point, directory))
     print("about %g s a run, %d rounds where a target rests on it" % (level.seconds, options.rounds or level.rounds), flush=True)
+    if missing_redis_benchmark():
+        print("%s: bench/load makes its loads" % missing_redis_benchmark(), flush=True)
 
 
 def choose(given, known, what):
@@ -142,7 +144,7 @@ def parse_arguments():
     parser.add_argument("--build", default="build", help="where kvd and bench/ are (build)")
     parser.add_argument("--directory", default="/var/tmp", help="data goes into a directory under this one, on a disk")
     parser.add_argument("--etcd", metavar="PROGRAM", help="an etcd (BUILD/etcd/etcd if build-etcd made it, else that in PATH)")
-    parser.add_argument("--kvd-option", action="append", default=[], metavar="--NAME=VALUE",
+    parser.add_argument("--kvd-option", action="append", default=[], metavar="NAME=VALUE",
                         help="a further setting of every node of kvd; may be given more than once")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
@@ -166,8 +168,8 @@ def level_of(options):
 
 
 def bench(options):
-    if shutil.which("redis-benchmark") is None:
-        raise BenchError("redis-benchmark is missing (Debian package: redis-tools; tests/install-packages bench)")
+    if missing_redis_benchmark():
+        System.uses_own_load = True
     if resources.filesystem_of(options.directory)[0] in ("tmpfs", "ramfs", "overlay"):
         raise BenchError("%s is not on a disk: give another --directory" % options.directory)
     name, level, cells = level_of(options)

@@ -6,6 +6,7 @@ end at a given moment; h2load speaks to etcd. Each ends at the first request tha
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -64,6 +65,12 @@ def run_program(command, time_limit_s=TIME_LIMIT_S):
 
 
 # ---- redis-benchmark ------------------------------------------------------------------------------
+
+def missing_redis_benchmark():
+    """What to install; None where it is there."""
+    return None if shutil.which("redis-benchmark") else \
+        "redis-benchmark is missing (Debian package: redis-tools; tests/install-packages bench)"
+
 
 def parse_redis_benchmark(text):
     """The numbers in what redis-benchmark 7 prints without -q and --csv (in CSV there is no p99.9)."""

@@ -63,7 +63,7 @@ class System:
     """A server under load. `rates` remembers requests per second by load, to choose how many a run should make."""
 
     keeps_data = True      # what was written can be read
-    uses_own_load = False  # bench/load also for what redis-benchmark can do: where the two would be compared
+    uses_own_load = False  # bench/load also for what redis-benchmark can do: where the two would be compared, or it is missing
 
     def __init__(self, name, title, directory, options):
         self.name, self.title, self.options = name, title, options
