@@ -17,7 +17,7 @@ import tempfile
 import threading
 
 import resources
-from loads import BenchError, run_load
+from loads import BenchError, missing_redis_benchmark, run_load
 from systems import Connection, Kvd, ask, end_on_sigterm, wait_until
 
 FILL_VALUE_BYTES = 1000
@@ -124,7 +124,7 @@ def parse_arguments():
     parser.add_argument("--build", default="build", help="where kvd and kvcli are (build)")
     parser.add_argument("--directory", default="/var/tmp", help="data goes into a directory under this one, on a disk")
     parser.add_argument("--backup-directory", help="where backups go (beside the data, on the same disk)")
-    parser.add_argument("--kvd-option", action="append", default=[], metavar="--NAME=VALUE",
+    parser.add_argument("--kvd-option", action="append", default=[], metavar="NAME=VALUE",
                         help="a further setting of kvd's, may be given more than once")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
@@ -132,6 +132,8 @@ def parse_arguments():
 
 
 def bench(options):
+    if missing_redis_benchmark():
+        raise BenchError(missing_redis_benchmark())
     if resources.filesystem_of(options.directory)[0] in ("tmpfs", "ramfs", "overlay"):
         raise BenchError(f"{options.directory} is not on a disk: give another --directory")
     directory = tempfile.mkdtemp(prefix="kvd-bench-", dir=options.directory)

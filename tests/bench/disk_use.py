@@ -4,8 +4,8 @@
     disk_use.py --data-mib 64 --times 100 --csv build/disk-use.csv --chart build/disk-use.svg
 
 Three nodes on one disk; redis-benchmark overwrites a fixed set of keys, at random, until so many times the data's size is
-written. Every second the allocated bytes of each node's log and map are noted. It prints a summary, and fails if the files of
-the last quarter are larger than those of the second by more than --growth per cent: disk use must be steady.
+written. Every second (--interval) the allocated bytes of each node's log and map are noted. It prints a summary, and fails if
+the files of the last quarter are larger than those of the second by more than --growth per cent: disk use must be steady.
 """
 import argparse
 import csv
@@ -19,6 +19,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cluster"))
 from kvd_cluster import Cluster  # noqa: E402
+
+from loads import missing_redis_benchmark  # noqa: E402
 
 MIB = 1 << 20
 
@@ -73,7 +75,7 @@ def run(options):
         load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             while load.poll() is None:
-                time.sleep(1)
+                time.sleep(options.interval)
                 seconds = time.monotonic() - begun
                 written = commands_done(leader) * options.value_bytes / (options.data_mib * MIB)
                 for node in cluster.nodes:
@@ -135,11 +137,15 @@ def main():
     parser.add_argument("--times", type=int, default=100, help="how often all is written (100)")
     parser.add_argument("--value-bytes", type=int, default=1000)
     parser.add_argument("--growth", type=float, default=10, help="per cent that the last quarter may be above the second (10)")
+    parser.add_argument("--interval", type=float, default=1, help="seconds between two looks at the files (1)")
     parser.add_argument("--csv", metavar="FILE")
     parser.add_argument("--chart", metavar="FILE.svg")
     parser.add_argument("--kvd-option", action="append", default=[], metavar="NAME=VALUE", help="a setting of every node")
     options = parser.parse_args()
     os.environ.setdefault("KVD_TEST_DIR", "/var/tmp")
+    if missing_redis_benchmark():
+        print("disk_use: %s" % missing_redis_benchmark(), file=sys.stderr)
+        return 1
     return run(options)
 
 

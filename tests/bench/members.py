@@ -19,6 +19,7 @@ from growing import Growing  # noqa: E402
 from kvd_cluster import wait_until  # noqa: E402
 from workload import WriterLoad  # noqa: E402
 
+from loads import missing_redis_benchmark  # noqa: E402
 from steady_load import SteadyLoad, median_of, worst_of  # noqa: E402
 
 PATIENCE_S = 900
@@ -105,7 +106,10 @@ def rate(value):
 
 
 def run_life(options):
-    with Growing(10, 1, {"log-level": "info", **settings(options)}) as cluster:
+    """1 -> options.nodes nodes; each replaced: node i by node options.nodes + i; then down to `left`, the oldest first."""
+    most = options.nodes
+    left = min(3, most - 1)
+    with Growing(2 * most, 1, {"log-level": "info", **settings(options)}) as cluster:
         cluster.start()
         fill(cluster, options.keys)
         writers = WriterLoad(cluster.addresses(), clients=2, pause=0.005)
@@ -117,30 +121,30 @@ def run_life(options):
                 cluster.wait_for_voters(*range(1, count + 1), seconds=PATIENCE_S)
 
             def replace(old):
-                new = cluster.node(old + 5)
+                new = cluster.node(old + most)
                 cluster.tell("REPLACE", old, new.id, "%s:%d" % (new.bus_host, new.bus_port))
                 cluster.join(new, cluster.leader())
-                cluster.wait_for_voters(*range(old + 1, old + 6), seconds=PATIENCE_S)
+                cluster.wait_for_voters(*range(old + 1, old + most + 1), seconds=PATIENCE_S)
                 cluster.expect_removed(cluster.node(old))
 
             def remove(node_id):
                 cluster.tell("REMOVE", node_id)
-                cluster.wait_for_voters(*range(node_id + 1, 11), seconds=PATIENCE_S)
+                cluster.wait_for_voters(*range(node_id + 1, 2 * most + 1), seconds=PATIENCE_S)
                 cluster.expect_removed(cluster.node(node_id))
 
             def leads(node_id):
                 return " (leads)" if cluster.leader() is cluster.node(node_id) else ""
 
-            for count in range(2, 6):
+            for count in range(2, most + 1):
                 steps.run("%d -> %d nodes" % (count - 1, count), lambda: join(count))
-            for old in range(1, 6):
+            for old in range(1, most + 1):
                 steps.run("replace node %d%s" % (old, leads(old)), lambda: replace(old))
-            for node_id in (6, 7):
+            for node_id in range(most + 1, 2 * most - left + 1):
                 steps.run("remove node %d%s" % (node_id, leads(node_id)), lambda: remove(node_id))
             time.sleep(options.calm)
         steps.table(writers)
         cluster.wait_until_equal()
-        for node in cluster.nodes[7:]:
+        for node in cluster.nodes[2 * most - left:]:
             writers.verify_on(node)
         errors = [error for client in writers.clients for error in client.other_errors]
         say("%d keys acknowledged to the checking clients, all of them on every node; %d outcomes unknown, %d unexpected errors" % (
@@ -189,9 +193,15 @@ def main():
     parser.add_argument("--keys", type=int, default=100000, help="keys before it begins (100000)")
     parser.add_argument("--clients", type=int, default=50, help="connections of redis-benchmark (50)")
     parser.add_argument("--calm", type=float, default=5.0, help="seconds of load alone before each step (5)")
+    parser.add_argument("--nodes", type=int, default=5, help="life: the most at a time, 2 or more (5)")
     parser.add_argument("--rounds", type=int, default=3, help="join: new nodes, one after the other (3)")
     parser.add_argument("--kvd-option", action="append", default=[], metavar="NAME=VALUE", help="a setting of every node")
     options = parser.parse_args()
+    if options.nodes < 2:
+        parser.error("--nodes: 2 or more")
+    if missing_redis_benchmark():
+        print("members: %s" % missing_redis_benchmark(), file=sys.stderr)
+        return 1
     os.environ.setdefault("KVD_TEST_DIR", "/var/tmp")
     return run_life(options) if options.what == "life" else run_join(options)
 
