@@ -10,7 +10,7 @@
 #   make soak       the simulator with new seeds for MINUTES (30); seeds that fail stay in build/failed-seeds;
 #                   SOAK="--set snapshots=1": each with members that come and go
 #   make mutants    proves that the simulator finds known bugs; rewrites the table in tests/sim/README.md
-#   make bench      the benchmark of tests/bench, about twenty minutes; BENCH=--quick: two
+#   make bench      the benchmark of tests/bench, thirty to forty minutes; BENCH=--quick: three
 #   make clean
 #
 # V=<variant>: release (default, in build/), asan, tsan, clang, coverage, fuzz (each in build-<variant>/).

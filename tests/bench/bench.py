@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """kvd beside its marks, in one run: what it does in a second, how long that takes, and what it costs.
 
-    bench.py                       the default: about twenty minutes
-    bench.py --quick               every part, very short: about two minutes; its numbers mean little
-    bench.py --full                every cell five times, longer runs: well over an hour
+    bench.py                       the default: thirty to forty minutes
+    bench.py --quick               every part, very short: about three minutes; its numbers mean little
+    bench.py --full                every cell five times, longer runs: over three hours
     bench.py --only set-50,get-50 --rounds 5 --systems kvd,redis
     bench.py --parts failover
 
