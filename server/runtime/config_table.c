@@ -66,9 +66,8 @@ const struct setting config_settings[] = {
      NULL, "SIZE", "Requests and replies of one client in flight before no more is read from it."},
     {GROUP_CLIENTS, "pending-bytes", SETTING_SIZE, AT(pending_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
-     "The same for all clients together. Clients that do not take their replies while others wait for this "
-     "are cut "
-     "off."},
+     "The same for all clients together, for requests and for replies each; replies of writes may come to "
+     "twice this. Clients that do not take their replies while others wait for this are cut off."},
     {GROUP_CLIENTS, "client-memory", SETTING_SIZE, AT(client_memory_bytes), "256MiB", 1 * MIB, 64 * GIB, NULL,
      "SIZE",
      "Memory for requests that have not arrived completely, of all clients together. Over it, clients "
@@ -101,7 +100,8 @@ const struct setting config_settings[] = {
      "A log entry takes no more commands when it has this many bytes."},
     {GROUP_STORAGE, "checkpoint-log-bytes", SETTING_SIZE, AT(checkpoint_log_bytes), "256MiB", 64 * KIB,
      16 * GIB, NULL, "SIZE",
-     "The map is written to disk after this many bytes of log: what a restart may have to replay."},
+     "The map is written to disk after this many bytes of log, which a restart may have to replay; or when "
+     "write-buffer-bytes is full, which small values reach first."},
     {GROUP_STORAGE, "checkpoint-idle", SETTING_DURATION, AT(checkpoint_idle_ms), "10s", 100, 60 * MINUTE,
      NULL, "TIME", "... or when there were no writes for this time."},
     {GROUP_STORAGE, "log-tail-bytes", SETTING_SIZE, AT(log_tail_bytes), "1GiB", 1 * MIB, 1 * TIB, NULL,
