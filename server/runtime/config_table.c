@@ -1,5 +1,6 @@
 /* config_table.c: every setting of kvd, one row each. */
 #include "config_internal.h"
+#include "streams.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -109,8 +110,8 @@ const struct setting config_settings[] = {
      "Log that is kept, although the map on disk has it, for members that were away; up to four times this "
      "while one is a little "
      "behind. One that needs more gets a snapshot."},
-    {GROUP_STORAGE, "snapshot-rate", SETTING_SIZE, AT(snapshot_rate_bytes), "50MiB", 64 * KIB, 64 * GIB, NULL,
-     "SIZE",
+    {GROUP_STORAGE, "snapshot-rate", SETTING_SIZE, AT(snapshot_rate_bytes), "50MiB", STREAM_RATE_BYTES_MIN,
+     64 * GIB, NULL, "SIZE",
      "The most that a snapshot sends in a second, to a member that was away for longer than the log is kept, "
      "or is new; and a backup, to whoever takes it."},
     {GROUP_STORAGE, "snapshot-pinned-bytes", SETTING_SIZE, AT(snapshot_pinned_bytes), "8GiB", 1 * MIB,

@@ -7,8 +7,9 @@
  *   +OK                                         it was whole; or -ERR and why not
  *
  * and then the connection is closed. One piece at a time is in memory, and the next is read when the kernel
- * has taken it: a client that reads slowly holds up nothing but itself, and for BACKUP_SILENCE_MS_MAX at
- * most.
+ * has taken it: a client that reads slowly holds up nothing but itself, and the pages of the map that the
+ * backup sees. One that reads nothing for BACKUP_SILENCE_MS_MAX, or no whole piece in PIECE_MS_MAX, is given
+ * up.
  */
 #include "stream_pace.h"
 
@@ -23,9 +24,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A client is given more time than a member: its disk may be anything. But not time without end, for what it
+ * keeps from being used again meanwhile is looked at between two pieces. */
 enum {
     PIECE_HEAD_BYTES_MAX = 64, /* of the reply round a piece */
     BACKUP_SILENCE_MS_MAX = 60000,
+    PIECE_MS_MAX = 120000, /* 2 KiB in a second */
     GOODBYE_MS_MAX = 5000, /* for the client to take the end, and close */
 };
 
@@ -148,6 +152,7 @@ void *stream_backup_run(void *context)
     bool ok = false;
 
     stream->wire.silence_ms = BACKUP_SILENCE_MS_MAX;
+    stream->wire.send_ms_max = PIECE_MS_MAX;
     if (status == STORAGE_OK) {
         ok = stream_file(stream, source);
         backup_source_close(source);

@@ -1,9 +1,10 @@
 /* stream_pace.c: see stream_pace.h. */
 #include "stream_pace.h"
 
+#include "map_chunk.h"
+
 #include <inttypes.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -11,13 +12,10 @@ enum {
     STREAM_NICE = 10, /* the loop, which wakes for each request, should never wait for it */
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+/* Who takes the lowest snapshot-rate that can be set is far from too slow: the time for a chunk is more than
+ * four times what it takes then. */
+_Static_assert((uint64_t)MAP_CHUNK_BYTES_MAX * 1000 / STREAM_RATE_BYTES_MIN * 4 <= STREAM_SEND_MS_MAX,
+               "the least rate is too near to the lowest snapshot-rate");
 
 /* Of this thread alone: on Linux a priority belongs to a thread. That it cannot be lowered is no harm. */
 static void lower_priority(void)
@@ -30,14 +28,14 @@ static void lower_priority(void)
 void stream_pace_begin(struct stream_pace *pace, struct stream *stream, const struct map_snapshot *snapshot)
 {
     lower_priority();
-    *pace = (struct stream_pace){.stream = stream, .snapshot = snapshot, .begun_ms = now_ms()};
+    *pace = (struct stream_pace){.stream = stream, .snapshot = snapshot, .begun_ms = stream_wire_now_ms()};
     atomic_store(&stream->keys_total, map_snapshot_get_meta(snapshot)->key_count);
 }
 
 bool stream_pace_allows(struct stream_pace *pace)
 {
     struct stream *stream = pace->stream;
-    uint64_t bytes = 0, now = now_ms();
+    uint64_t bytes = 0, now = stream_wire_now_ms();
     struct storage_error error;
 
     if (pace->looked_ms != 0 && now - pace->looked_ms < LOOK_AT_PINNED_MS) {
@@ -58,7 +56,7 @@ bool stream_pace_allows(struct stream_pace *pace)
 void stream_pace_sent(struct stream_pace *pace, size_t size)
 {
     struct stream *stream = pace->stream;
-    uint64_t now = now_ms();
+    uint64_t now = stream_wire_now_ms();
 
     pace->bytes += size;
     atomic_store(&stream->bytes_count, pace->bytes);

@@ -1,6 +1,9 @@
 /* stream_pace.h: what every stream of a map keeps to: no faster than the setting snapshot-rate, no more pages
  * kept from being used again than snapshot-pinned-bytes, and behind the loop and the disk threads when there
- * are not enough processors. By the stream's own thread. */
+ * are not enough processors. By the stream's own thread.
+ *
+ * The pinned pages are looked at between pieces; that they are looked at again in bounded time is the wire's
+ * affair, which gives up who does not take a piece in time (stream_wire.h). */
 #ifndef STREAM_PACE_H
 #define STREAM_PACE_H
 

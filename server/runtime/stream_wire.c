@@ -26,6 +26,14 @@ bool stream_wire_fail(struct stream_wire *wire, const char *format, ...)
     return false;
 }
 
+uint64_t stream_wire_now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Until the socket is ready for it. */
 static bool wait_for(struct stream_wire *wire, short what, uint32_t silence_ms)
 {
@@ -90,16 +98,22 @@ bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t po
 bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
+    size_t left = size;
     uint32_t silence_ms = wire->silence_ms != 0 ? wire->silence_ms : STREAM_SILENCE_MS_MAX;
+    uint32_t all_ms = wire->send_ms_max != 0 ? wire->send_ms_max : STREAM_SEND_MS_MAX;
+    uint64_t begun_ms = stream_wire_now_ms();
 
-    while (size > 0) {
-        ssize_t sent = send(wire->file, at, size, MSG_NOSIGNAL);
+    while (left > 0) {
+        ssize_t sent = send(wire->file, at, left, MSG_NOSIGNAL);
 
         if (sent > 0) {
             at += sent;
-            size -= (size_t)sent;
+            left -= (size_t)sent;
         } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
             return stream_wire_fail(wire, "%s", strerror(errno));
+        } else if (stream_wire_now_ms() - begun_ms >= all_ms) {
+            return stream_wire_fail(wire, "it is too slow: %zu of %zu bytes got through in %u s", size - left,
+                                    size, all_ms / 1000);
         } else if (!wait_for(wire, POLLOUT, silence_ms)) {
             return false;
         }

@@ -9,9 +9,9 @@
  *   chunks (map_chunk.h) ---------------------->  loaded beside the live map
  *                    <-------------------------- SNAPSHOT_END: all of it is on the disk, or why not
  *
- * So neither heartbeats nor checkpoints wait behind it. A stream ends when it moves too slowly, when it pins
- * too many pages of the map, when its socket breaks, and when it is not wanted any more; nothing of it is
- * resumed.
+ * So neither heartbeats nor checkpoints wait behind it. A stream ends when nothing moves, or too slowly
+ * (stream_wire.h), when it pins too many pages of the map, when its socket breaks, and when it is not wanted
+ * any more; nothing of it is resumed.
  *
  * A backup is such a stream as well, to a client, on the connection on which it asked (stream_backup.c).
  *
@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+enum { STREAM_RATE_BYTES_MIN = 64 * 1024 }; /* what rate_bytes_max is at least, in kvd */
 
 struct streams_options {
     uint64_t node_id;

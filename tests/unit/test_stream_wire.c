@@ -263,6 +263,82 @@ static void more_than_the_socket_holds_arrives_whole(void **state)
     free(bytes);
 }
 
+/* ---- slow others --------------------------------------------------------------------------------- */
+
+struct trickle {
+    int file;
+    atomic_bool done;
+};
+
+/* Takes a little now and then, so that something moves all the time. */
+static void *trickle(void *context)
+{
+    struct trickle *trickle = context;
+    const struct timespec pause = {0, 5 * 1000 * 1000};
+    uint8_t bytes[1000];
+
+    while (!atomic_load(&trickle->done)) {
+        (void)recv(trickle->file, bytes, sizeof bytes, MSG_DONTWAIT);
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+/* Sends to one who takes 200 KB in a second at most. */
+static bool send_to_trickle(struct ends *ends, size_t size)
+{
+    struct trickle other = {.file = ends->other};
+    uint8_t *bytes = calloc(1, size);
+    const int few = 4096;
+    pthread_t thread;
+
+    assert_non_null(bytes);
+    assert_int_equal(setsockopt(ends->wire.file, SOL_SOCKET, SO_SNDBUF, &few, sizeof few), 0);
+    assert_int_equal(pthread_create(&thread, NULL, trickle, &other), 0);
+    bool sent = stream_wire_send(&ends->wire, bytes, size);
+
+    atomic_store(&other.done, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    free(bytes);
+    return sent;
+}
+
+static void who_takes_a_little_now_and_then_is_given_up(void **state)
+{
+    struct ends *ends = *state;
+    uint64_t begun_ms = stream_wire_now_ms();
+
+    ends->wire.send_ms_max = 200;
+    assert_false(send_to_trickle(ends, MUCH_BYTES)); /* would take 15 s */
+    assert_true(stream_wire_now_ms() - begun_ms >= 200);
+    assert_non_null(strstr(ends->wire.problem, "it is too slow: "));
+    assert_non_null(strstr(ends->wire.problem, " of 3145728 bytes got through in 0 s"));
+    assert_null(strstr(ends->wire.problem, ": 0 of"));
+}
+
+static void who_is_slow_but_not_stuck_is_waited_for(void **state)
+{
+    struct ends *ends = *state;
+
+    assert_true(send_to_trickle(ends, 40000)); /* some ten waits */
+    assert_string_equal(ends->wire.problem, "");
+}
+
+/* As the pace does: a low rate is no slow other side. */
+static void time_between_two_sends_does_not_count(void **state)
+{
+    struct ends *ends = *state;
+    uint64_t begun_ms = stream_wire_now_ms();
+
+    ends->wire.send_ms_max = 50;
+    for (int i = 0; i < 3; i++) {
+        assert_true(stream_wire_send(&ends->wire, "x", 1));
+        stream_wire_sleep(&ends->wire, 60);
+    }
+    assert_true(stream_wire_now_ms() - begun_ms >= 150);
+    assert_string_equal(ends->wire.problem, "");
+}
+
 /* ---- connecting ---------------------------------------------------------------------------------- */
 
 typedef int look_up(const char *host, const char *service, const struct addrinfo *hints,
@@ -335,6 +411,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_was_aborted_waits_for_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waiting_ends_when_another_thread_aborts_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_the_socket_holds_arrives_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_takes_a_little_now_and_then_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_slow_but_not_stuck_is_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(time_between_two_sends_does_not_count, set_up, tear_down),
         cmocka_unit_test(it_connects_to_who_listens_and_says_why_it_cannot),
         cmocka_unit_test(a_node_at_the_second_address_of_its_name_is_reached),
     };
