@@ -13,21 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRANGER_COMPLAINT_INTERVAL_MS = 1000 };
-
 /* Trouble with somebody who is not known to be a member; anybody can cause it, so not too often. */
 static void complain_of_stranger(const struct bus_guest *guest, const char *reason)
 {
     struct bus *bus = guest->bus;
     struct log_fields fields = {0};
+    uint64_t left_out;
 
-    if (bus->stranger_complained_ms != 0 &&
-        bus->loop->now_ms - bus->stranger_complained_ms < STRANGER_COMPLAINT_INTERVAL_MS) {
+    if (!bus_strangers_take(&bus->strangers, guest->hello.from, guest->address, reason, bus->loop->now_ms,
+                            &left_out)) {
         return;
     }
-    bus->stranger_complained_ms = bus->loop->now_ms;
     log_fields_add_text(&fields, "address", guest->address);
     log_fields_add_text(&fields, "reason", reason);
+    if (left_out > 0) {
+        log_fields_add_number(&fields, "left_out", left_out); /* the same, since the last line */
+    }
     log_event(bus->loop->log, REPLICA_LOG_WARNING, "stranger-on-the-bus", fields.text);
 }
 

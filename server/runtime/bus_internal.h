@@ -1,11 +1,12 @@
 /* bus_internal.h: what the bus_*.c files share.
  *
- * bus.c        all of it together: creation, sending, the end of the turn
- * bus_peer.c   the dialling side: one per other member
- * bus_guest.c  the accepting side: connections from their first byte
- * bus_join.c   asking to be added
- * bus_link.c   frames on a socket
- * bus_proof.c  the secret
+ * bus.c            all of it together: creation, sending, the end of the turn
+ * bus_peer.c       the dialling side: one per other member
+ * bus_guest.c      the accepting side: connections from their first byte
+ * bus_join.c       asking to be added
+ * bus_strangers.c  which trouble with strangers is logged
+ * bus_link.c       frames on a socket
+ * bus_proof.c      the secret
  */
 #ifndef BUS_INTERNAL_H
 #define BUS_INTERNAL_H
@@ -13,6 +14,7 @@
 #include "bus.h"
 #include "bus_link.h"
 #include "bus_proof.h"
+#include "bus_strangers.h"
 #include "listener.h"
 
 /* One other member. */
@@ -45,9 +47,9 @@ struct bus_guest {
     struct bus *bus;
     struct bus_guest *next; /* the oldest first */
     struct bus_link *link;
-    char address[64];     /* where it came from */
-    bool said_hello;      /* waits for PROOF */
-    bool brings_snapshot; /* the handshake is over: waits for SNAPSHOT_BEGIN */
+    char address[BUS_ADDRESS_BYTES_MAX + 1]; /* where it came from */
+    bool said_hello;                         /* waits for PROOF */
+    bool brings_snapshot;                    /* the handshake is over: waits for SNAPSHOT_BEGIN */
     struct bus_hello hello;
     struct bus_proof_subject subject;
 };
@@ -79,8 +81,8 @@ struct bus {
     uint64_t arriving_generation;
     struct bus_guest *guests;
     uint32_t guests_count;
-    struct bus_link *leaving; /* closed, or sending their last words: freed at the end of a turn */
-    uint64_t stranger_complained_ms;
+    struct bus_link *leaving;       /* closed, or sending their last words: freed at the end of a turn */
+    struct bus_strangers strangers; /* that were complained of lately */
 };
 
 struct bus_peer *bus_find_peer(struct bus *bus, uint64_t node_id);

@@ -134,29 +134,33 @@ uint16_t runtime_child_free_port(void)
     return ntohs(address.sin_port); /* the socket stays open */
 }
 
-bool runtime_child_logs(const struct runtime_child *child, const char *words)
+int runtime_child_count_logged(const struct runtime_child *child, const char *words)
 {
-    char *path = temp_directory_join(child->directory, "log");
-    bool found = false;
+    char *path = temp_directory_join(child->directory, "log"), *line = NULL;
+    size_t capacity = 0;
+    int count = 0;
+    FILE *file = fopen(path, "r");
 
-    for (int i = 0; i < PATIENCE_S * 100 && !found; i++) {
-        char *line = NULL;
-        size_t capacity = 0;
-        FILE *file = fopen(path, "r");
-
-        while (file != NULL && !found && getline(&line, &capacity, file) >= 0) {
-            found = strstr(line, words) != NULL;
-        }
-        free(line);
-        if (file != NULL) {
-            (void)fclose(file);
-        }
-        if (!found) {
-            (void)usleep(10000);
-        }
+    while (file != NULL && getline(&line, &capacity, file) >= 0) {
+        count += strstr(line, words) != NULL;
+    }
+    free(line);
+    if (file != NULL) {
+        (void)fclose(file);
     }
     free(path);
-    return found;
+    return count;
+}
+
+bool runtime_child_logs(const struct runtime_child *child, const char *words)
+{
+    for (int i = 0; i < PATIENCE_S * 100; i++) {
+        if (runtime_child_count_logged(child, words) > 0) {
+            return true;
+        }
+        (void)usleep(10000);
+    }
+    return false;
 }
 
 int runtime_child_connect(uint16_t port)

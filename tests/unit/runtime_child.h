@@ -28,6 +28,8 @@ void runtime_child_stop(struct runtime_child *child);
 uint16_t runtime_child_free_port(void);
 /* True once the child's log holds `words` (waits some seconds for it). */
 bool runtime_child_logs(const struct runtime_child *child, const char *words);
+/* How many lines of it hold them now. */
+int runtime_child_count_logged(const struct runtime_child *child, const char *words);
 
 /* ---- sockets, with time limits that only a failure reaches ---- */
 

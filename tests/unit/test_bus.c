@@ -2,6 +2,7 @@
 #include "bus.h"
 #include "bus_codec.h"
 #include "bus_proof.h"
+#include "bus_strangers.h"
 #include "runtime_child.h"
 
 #include <arpa/inet.h>
@@ -246,6 +247,34 @@ static void strangers_are_refused_with_a_reason(void **state)
     hello.hello.members_hash++;
     say(file, &hello);
     expect_refused(file, BUS_REFUSAL_MEMBERS);
+    stop(&stage);
+}
+
+static void say_as_node(const struct stage *stage, uint64_t node_id)
+{
+    struct bus_message hello = good_hello(stage);
+    int file = runtime_child_connect(stage->bus_port);
+
+    hello.hello.from = node_id;
+    say(file, &hello);
+    expect_refused(file, BUS_REFUSAL_NOT_A_MEMBER);
+}
+
+/* One that comes again and again is not told of again and again; others are. */
+static void a_stranger_that_comes_again_is_logged_once(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    start(&stage, NULL);
+    say_as_node(&stage, 9);
+    assert_true(runtime_child_logs(&stage.child, "reason=\"node 9 is not among"));
+    (void)usleep((BUS_STRANGERS_INTERVAL_MS + 100) * 1000); /* the next line may be written */
+    say_as_node(&stage, 9);
+    say_as_node(&stage, 9);
+    say_as_node(&stage, 10);
+    assert_true(runtime_child_logs(&stage.child, "reason=\"node 10 is not among"));
+    assert_int_equal(runtime_child_count_logged(&stage.child, "reason=\"node 9 is not among"), 1);
     stop(&stage);
 }
 
@@ -599,6 +628,7 @@ int main(void)
         cmocka_unit_test(a_member_is_dialled_again_and_again_and_greeted),
         cmocka_unit_test(a_member_that_dials_is_greeted_and_another_connection_replaces_the_first),
         cmocka_unit_test(strangers_are_refused_with_a_reason),
+        cmocka_unit_test(a_stranger_that_comes_again_is_logged_once),
         cmocka_unit_test(garbage_and_large_frames_end_the_connection),
         cmocka_unit_test(a_member_may_not_speak_for_another),
         cmocka_unit_test(one_that_asks_to_join_gets_an_answer_and_no_more),
