@@ -6,7 +6,7 @@ import time
 import pytest
 
 from growing import Growing
-from kvd_cluster import EXIT_REFUSED, STEADY, wait_until
+from kvd_cluster import EXIT_REFUSED, EXIT_START, STEADY, wait_until
 from linearizability import check_history
 from test_failover import report, wait_until_caught_up
 from workload import HistoryLoad, WriterLoad, describe_times
@@ -170,13 +170,33 @@ def test_pitfall_28_an_emptied_disk_comes_back_by_raft_replace():
         assert new.read("GET", "k") == b"v"
 
 
+def contents(directory):
+    """{path: its bytes}, but for what only says who reads just now."""
+    files = {}
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            if name != "lock.mdb":
+                with open(os.path.join(folder, name), "rb") as file:
+                    files[os.path.join(folder, name)] = file.read()
+    return files
+
+
 def test_what_cannot_join_says_why():
-    """An id that is taken, another cluster's directory, another secret: code 4 and the reason."""
+    """An id that is taken, another secret: code 4 and the reason. Another cluster's directory: the reason, before anything
+    is done with it."""
     with Growing(2, 1) as cluster, Growing(1, 1) as other:
         cluster.start()
         other.start()
-        other.node(1).kill9()
+        theirs = other.node(1)
+        assert theirs.command("SET", "whose", "theirs") == "OK"
+        their_id = theirs.status()["cluster_id"]
+        theirs.kill9()
         stranger = cluster.node(2)
+        before = contents(theirs.directory)
+        stranger.start({"data": theirs.directory, "join": "127.0.0.1:%d" % cluster.node(1).bus_port})
+        assert stranger.wait_exit() == EXIT_START
+        assert "belongs to node 1, and this is node 2" in stranger.last_log()
+        assert contents(theirs.directory) == before
         stranger.settings["id"] = 1
         cluster.join(stranger, cluster.node(1))
         assert stranger.wait_exit() == EXIT_REFUSED
@@ -189,6 +209,13 @@ def test_what_cannot_join_says_why():
         cluster.join(stranger, cluster.node(1))
         assert stranger.wait_exit() == EXIT_REFUSED
         assert "secret" in stranger.last_log()
+        # Under its own id it is what it was: `join` counts only while a directory is new.
+        theirs.start({"join": "127.0.0.1:%d" % cluster.node(1).bus_port, "cluster": None})
+        wait_until(other.leader, 40, "the other cluster to go on")
+        assert theirs.status()["cluster_id"] == their_id
+        assert theirs.read("GET", "whose") == b"theirs"
+        assert cluster.node(1).command("GET", "whose") is None
+        cluster.wait_for_voters(1)
 
 
 def test_members_with_a_secret_admit_only_who_proves_it():
