@@ -95,26 +95,52 @@ bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t po
     return stream_wire_fail(wire, "it was given up");
 }
 
+/* What one call has to send. */
+struct sending {
+    size_t size, left;
+    uint64_t begun_ms, moved_ms; /* since when; when some of it went last */
+};
+
+/* The kernel took nothing just now. It is tried again after each slice, whether the socket is called writable
+ * or not: one with a large buffer is so only when a third of that is free, which may take longer than the
+ * silence that is allowed although bytes arrive all the time. */
+static bool wait_to_send(struct stream_wire *wire, const struct sending *sending)
+{
+    uint32_t silence_ms = wire->silence_ms != 0 ? wire->silence_ms : STREAM_SILENCE_MS_MAX;
+    uint32_t all_ms = wire->send_ms_max != 0 ? wire->send_ms_max : STREAM_SEND_MS_MAX;
+    uint64_t now_ms = stream_wire_now_ms();
+    struct pollfd poll_file = {wire->file, POLLOUT, 0};
+
+    if (atomic_load(&wire->aborted)) {
+        return stream_wire_fail(wire, "it was given up");
+    }
+    if (now_ms - sending->moved_ms >= silence_ms) {
+        return stream_wire_fail(wire, "nothing moved for %u s", silence_ms / 1000);
+    }
+    if (now_ms - sending->begun_ms >= all_ms) {
+        return stream_wire_fail(wire, "it is too slow: %zu of %zu bytes got through in %u s",
+                                sending->size - sending->left, sending->size, all_ms / 1000);
+    }
+    (void)poll(&poll_file, 1, SLICE_MS);
+    return true;
+}
+
 bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
-    size_t left = size;
-    uint32_t silence_ms = wire->silence_ms != 0 ? wire->silence_ms : STREAM_SILENCE_MS_MAX;
-    uint32_t all_ms = wire->send_ms_max != 0 ? wire->send_ms_max : STREAM_SEND_MS_MAX;
-    uint64_t begun_ms = stream_wire_now_ms();
+    uint64_t now_ms = stream_wire_now_ms();
+    struct sending sending = {.size = size, .left = size, .begun_ms = now_ms, .moved_ms = now_ms};
 
-    while (left > 0) {
-        ssize_t sent = send(wire->file, at, left, MSG_NOSIGNAL);
+    while (sending.left > 0) {
+        ssize_t sent = send(wire->file, at, sending.left, MSG_NOSIGNAL);
 
         if (sent > 0) {
             at += sent;
-            left -= (size_t)sent;
+            sending.left -= (size_t)sent;
+            sending.moved_ms = stream_wire_now_ms();
         } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
             return stream_wire_fail(wire, "%s", strerror(errno));
-        } else if (stream_wire_now_ms() - begun_ms >= all_ms) {
-            return stream_wire_fail(wire, "it is too slow: %zu of %zu bytes got through in %u s", size - left,
-                                    size, all_ms / 1000);
-        } else if (!wait_for(wire, POLLOUT, silence_ms)) {
+        } else if (!wait_to_send(wire, &sending)) {
             return false;
         }
     }

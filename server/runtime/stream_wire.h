@@ -36,8 +36,7 @@ bool stream_wire_fail(struct stream_wire *wire, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Resolves and connects, which may take long. */
 bool stream_wire_connect(struct stream_wire *wire, const char *host, uint16_t port);
-/* Until the kernel has all of it. `send_ms_max` is looked at when there is something to wait for: it may be
- * passed by `silence_ms`, and time between calls does not count. */
+/* Until the kernel has all of it. Time between two calls does not count. */
 bool stream_wire_send(struct stream_wire *wire, const void *bytes, size_t size);
 bool stream_wire_send_frame(struct stream_wire *wire, const struct bus_message *message);
 /* At least `size` bytes stand in `input` then. */

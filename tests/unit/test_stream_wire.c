@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,6 +264,18 @@ static void more_than_the_socket_holds_arrives_whole(void **state)
     free(bytes);
 }
 
+typedef int wait_for_files(struct pollfd *files, nfds_t count, int ms);
+
+static bool never_ready;
+
+/* In place of the C library's, for this executable. */
+int poll(struct pollfd *files, nfds_t count, int ms)
+{
+    wait_for_files *real = (wait_for_files *)dlsym(RTLD_NEXT, "poll");
+
+    return real(files, never_ready ? 0 : count, ms);
+}
+
 /* ---- slow others --------------------------------------------------------------------------------- */
 
 struct trickle {
@@ -316,12 +329,37 @@ static void who_takes_a_little_now_and_then_is_given_up(void **state)
     assert_null(strstr(ends->wire.problem, ": 0 of"));
 }
 
+static void who_takes_nothing_is_given_up_sooner(void **state)
+{
+    struct ends *ends = *state;
+    uint8_t *bytes = calloc(1, MUCH_BYTES);
+
+    assert_non_null(bytes);
+    ends->wire.silence_ms = 100;
+    assert_false(stream_wire_send(&ends->wire, bytes, MUCH_BYTES));
+    assert_string_equal(ends->wire.problem, "nothing moved for 0 s");
+    free(bytes);
+}
+
 static void who_is_slow_but_not_stuck_is_waited_for(void **state)
 {
     struct ends *ends = *state;
 
     assert_true(send_to_trickle(ends, 40000)); /* some ten waits */
     assert_string_equal(ends->wire.problem, "");
+}
+
+/* The kernel calls a large buffer writable when a third of it is free. Here it does not do so at all. */
+static void what_moves_is_found_out_by_trying(void **state)
+{
+    struct ends *ends = *state;
+
+    never_ready = true;
+    ends->wire.silence_ms = 1000;
+    bool sent = send_to_trickle(ends, 40000);
+
+    never_ready = false;
+    assert_true(sent);
 }
 
 /* As the pace does: a low rate is no slow other side. */
@@ -412,7 +450,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(waiting_ends_when_another_thread_aborts_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_the_socket_holds_arrives_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_takes_a_little_now_and_then_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_takes_nothing_is_given_up_sooner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_slow_but_not_stuck_is_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_moves_is_found_out_by_trying, set_up, tear_down),
         cmocka_unit_test_setup_teardown(time_between_two_sends_does_not_count, set_up, tear_down),
         cmocka_unit_test(it_connects_to_who_listens_and_says_why_it_cannot),
         cmocka_unit_test(a_node_at_the_second_address_of_its_name_is_reached),
