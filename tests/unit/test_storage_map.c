@@ -510,6 +510,27 @@ static void pitfall_19_used_bytes_fall_when_keys_go(void **state)
     map_close(map);
 }
 
+static void pitfall_20_the_size_of_the_map_is_set_at_opening_and_stays(void **state)
+{
+    const size_t sizes[] = {4 << 20, 8 << 20};
+    static uint8_t bytes[100000];
+    char key[32];
+    for (size_t i = 0; i < 2; i++) {
+        struct map *map = testing_open_map(*state, sizes[i]);
+        struct map_usage usage;
+        map_get_usage(map, &usage);
+        assert_int_equal(usage.map_bytes, sizes[i]);
+        for (int j = 0; j < 10; j++) {
+            snprintf(key, sizeof key, "key:%d:%d", (int)i, j);
+            testing_put(map, key, strlen(key), bytes, sizeof bytes, 0);
+        }
+        testing_checkpoint(map);
+        map_get_usage(map, &usage);
+        assert_int_equal(usage.map_bytes, sizes[i]);
+        map_close(map);
+    }
+}
+
 /* All at once would keep the loop for tens of milliseconds. */
 static void tables_that_were_dropped_are_given_back_bit_by_bit(void **state)
 {
@@ -586,6 +607,7 @@ int main(void)
         testing_in_directory(the_table_is_full_only_while_another_is_written),
         testing_in_directory(pitfall_19_a_full_disk_map_refuses_the_checkpoint_and_goes_on),
         testing_in_directory(pitfall_19_used_bytes_fall_when_keys_go),
+        testing_in_directory(pitfall_20_the_size_of_the_map_is_set_at_opening_and_stays),
         testing_in_directory(tables_that_were_dropped_are_given_back_bit_by_bit),
         testing_in_directory(pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow),
         testing_in_directory(pitfall_24_unsafe_flags_are_never_on),
