@@ -159,8 +159,8 @@ static int backup_await_newest(struct backup_run *run)
         }
         (void)backup_fail_answer(run, &answer, EXIT_CODE_NOT_EXECUTED);
         answer_deinit(&answer);
-        if (error != SERVER_ERROR_NOT_NOW ||
-            deadline_sleep(&deadline, BACKUP_ASK_AGAIN_MS) != DEADLINE_READY) {
+        bool later = error == SERVER_ERROR_NOT_NOW || error == SERVER_ERROR_TRY_AGAIN;
+        if (!later || deadline_sleep(&deadline, BACKUP_ASK_AGAIN_MS) != DEADLINE_READY) {
             return backup_fail_stale(run);
         }
     }

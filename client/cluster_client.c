@@ -14,7 +14,8 @@
 enum attempt_end {
     ATTEMPT_FINISHED,  /* result->outcome is set */
     ATTEMPT_NODE_LOST, /* not executed, or only reads: the node is of no use now, ask the next */
-    ATTEMPT_NOT_NOW,   /* not executed: ask later */
+    ATTEMPT_NOT_NOW,   /* not executed: ask later, the next */
+    ATTEMPT_TRY_AGAIN, /* not executed: ask the same later, for it leads */
     ATTEMPT_MOVED,     /* not executed: client->position names who to ask */
 };
 
@@ -25,7 +26,10 @@ struct execution {
     size_t count;
     struct byte_buffer request;
     struct deadline deadline;
-    struct endpoint lost; /* the last node that was lost; result->error says how */
+    struct endpoint lost;    /* the last node that was lost; result->error says how */
+    struct endpoint leader;  /* the one that the last redirect named; port 0: none yet */
+    struct endpoint refuser; /* who said `refusal` and has not sent elsewhere since; port 0: nobody */
+    bool leader_refuses;     /* the refusal is TRYAGAIN by the leader, of whom nothing else was heard since */
     char refusal[CLUSTER_CLIENT_ERROR_BYTES_MAX /
                  2]; /* the last "not now"; tells more than a lost connection */
 };
@@ -91,6 +95,7 @@ static enum attempt_end execution_lose_node(struct execution *execution, enum no
         result_set_connection_error(execution->result, &execution->client->connection);
         execution->lost = *peer;
     }
+    execution->leader_refuses = execution->leader_refuses && cut_short;
     client_disconnect(execution->client);
     if (how == NODE_CONNECTION_CANCELLED) {
         return execution_finish(execution, CLUSTER_OUTCOME_CANCELLED);
@@ -258,7 +263,16 @@ static enum attempt_end execution_follow(struct execution *execution, struct ser
                          endpoint_format(&redirect->target, name), ENDPOINT_LIST_MAX);
         return execution_finish(execution, CLUSTER_OUTCOME_NOT_EXECUTED);
     }
+    if (endpoint_equal(&execution->refuser, &client->connection.peer)) {
+        execution->refuser = (struct endpoint){.port = 0};
+    }
+    execution->leader = redirect->target;
+    execution->leader_refuses = false;
     if (result->redirects > CLUSTER_CLIENT_REDIRECTS_MAX) {
+        if (endpoint_equal(&execution->refuser, &redirect->target)) { /* they agree, but it will not */
+            result_set_error(result, "%s", execution->refusal);
+            return execution_finish(execution, CLUSTER_OUTCOME_NOT_EXECUTED);
+        }
         result_set_error(result,
                          "gave up after %d redirects, the last one to %s: the nodes do not agree on a leader",
                          CLUSTER_CLIENT_REDIRECTS_MAX, endpoint_format(&redirect->target, name));
@@ -278,21 +292,35 @@ static void result_set_server_error(struct cluster_result *result, const struct 
     byte_buffer_deinit(&text);
 }
 
+/* "Not now". TRYAGAIN by the node that a redirect named is the leader's own word: no other can do it, and all
+ * would send back there. Of whom no redirect tells, that one may lead no more: the next is asked. (A leader
+ * that is cut off, but taken for the leader still, finds out within an election timeout: check-quorum.) */
+static enum attempt_end execution_refuse(struct execution *execution, enum server_error error)
+{
+    struct cluster_result *result = execution->result;
+    const struct endpoint *peer = &execution->client->connection.peer;
+    result_set_server_error(result, peer);
+    snprintf(execution->refusal, sizeof execution->refusal, "%.300s", result->error);
+    execution->refuser = *peer;
+    execution->leader_refuses = error == SERVER_ERROR_TRY_AGAIN && endpoint_equal(peer, &execution->leader);
+    return execution->leader_refuses ? ATTEMPT_TRY_AGAIN : ATTEMPT_NOT_NOW;
+}
+
 static enum attempt_end execution_judge(struct execution *execution)
 {
     struct cluster_client *client = execution->client;
     struct cluster_result *result = execution->result;
     struct server_redirect redirect;
-    switch (server_error_classify(&result->answer, &redirect)) {
+    enum server_error error = server_error_classify(&result->answer, &redirect);
+    switch (error) {
     case SERVER_ERROR_NONE:
     case SERVER_ERROR_FINAL:
         return execution_finish(execution, CLUSTER_OUTCOME_ANSWERED);
     case SERVER_ERROR_MOVED:
         return execution_follow(execution, &redirect);
     case SERVER_ERROR_NOT_NOW:
-        result_set_server_error(result, &client->connection.peer);
-        snprintf(execution->refusal, sizeof execution->refusal, "%.300s", result->error);
-        return ATTEMPT_NOT_NOW;
+    case SERVER_ERROR_TRY_AGAIN:
+        return execution_refuse(execution, error);
     case SERVER_ERROR_UNKNOWN:
         result_set_server_error(result, &client->connection.peer);
         return execution_finish(execution, CLUSTER_OUTCOME_UNKNOWN);
@@ -356,6 +384,7 @@ static uint64_t execution_pause_ms(const struct execution *execution, enum attem
     case ATTEMPT_NODE_LOST: /* a pause once all have been tried */
         return failures % nodes != 0 ? 0 : failures <= nodes ? 50 : 200;
     case ATTEMPT_NOT_NOW:
+    case ATTEMPT_TRY_AGAIN:
         return 100;
     case ATTEMPT_FINISHED:
         break;
@@ -367,9 +396,13 @@ static void execution_expire(struct execution *execution)
 {
     struct cluster_result *result = execution->result;
     char reason[CLUSTER_CLIENT_ERROR_BYTES_MAX / 2];
+    result->outcome = CLUSTER_OUTCOME_NOT_EXECUTED;
+    if (execution->leader_refuses) { /* it was reached */
+        result_set_error(result, "%s", execution->refusal);
+        return;
+    }
     snprintf(reason, sizeof reason, "%.300s",
              execution->refusal[0] != '\0' ? execution->refusal : result->error);
-    result->outcome = CLUSTER_OUTCOME_NOT_EXECUTED;
     result_set_error(result, "no leader could be reached within %.1f s; %s",
                      (double)execution->client->options.timeout_ms / 1000, reason);
 }
@@ -385,7 +418,9 @@ static void execution_run(struct execution *execution)
             return;
         }
         failures = end == ATTEMPT_NODE_LOST ? failures + 1 : 0;
-        if (end != ATTEMPT_MOVED) {
+        assert(end != ATTEMPT_TRY_AGAIN ||
+               endpoint_equal(&client->nodes.items[client->position], &execution->leader));
+        if (end != ATTEMPT_MOVED && end != ATTEMPT_TRY_AGAIN) {
             client->position = (client->position + 1) % client->nodes.count;
         }
         switch (deadline_sleep(&execution->deadline, execution_pause_ms(execution, end, failures))) {

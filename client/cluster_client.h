@@ -1,8 +1,10 @@
 /* cluster_client.h: executes commands on a cluster of which some nodes are known and any may be dead.
  *
  * It asks one node, follows redirects, goes on to other nodes when one cannot be reached, and tries again
- * while the cluster says "not now", all within one time limit and one limit of redirects. Further nodes are
- * learnt from CLUSTER SLOTS and from redirects; the ones given at the start are never forgotten.
+ * while the cluster says "not now", all within one time limit and one limit of redirects. A node that a
+ * redirect named and that says TRYAGAIN is the leader: it is asked again itself, and its words are the error
+ * if it goes on saying so. Further nodes are learnt from CLUSTER SLOTS and from redirects; the ones given at
+ * the start are never forgotten.
  *
  * The rule that everything here keeps: a command that may change something is sent again only if it was
  * certainly not executed: it could not be sent whole, or the server answered that it was not. Otherwise its

@@ -40,7 +40,7 @@ static bool server_redirect_parse(const char *text, size_t size, struct server_r
 
 enum server_error server_error_classify(const struct answer *answer, struct server_redirect *redirect)
 {
-    static const char *const not_now[] = {"CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN"};
+    static const char *const not_now[] = {"CLUSTERDOWN", "LOADING", "MASTERDOWN"};
     if (answer->type != ANSWER_ERROR) {
         return SERVER_ERROR_NONE;
     }
@@ -48,6 +48,9 @@ enum server_error server_error_classify(const struct answer *answer, struct serv
     size_t size = server_error_code_size(answer);
     if (code_is(answer, size, "UNKNOWN")) {
         return SERVER_ERROR_UNKNOWN;
+    }
+    if (code_is(answer, size, "TRYAGAIN")) {
+        return SERVER_ERROR_TRY_AGAIN;
     }
     if (code_is(answer, size, "MOVED")) {
         bool valid = server_redirect_parse(answer->text + size, answer->size - size, redirect);

@@ -277,6 +277,112 @@ static void not_now_for_the_whole_time_is_not_executed(void **state)
     assert_true(fake_server_count(fixture->a, "GET") > 1);
 }
 
+/* Fixture's a leads, b knows it. */
+static void begin_with_leader_and_follower(struct fixture *fixture, uint64_t timeout_ms)
+{
+    static const char *const commands[] = {"SET", "GET", "RAFT"};
+    for (size_t i = 0; i < 3; i++) {
+        fake_server_add_format(fixture->b, commands[i], 0, "-MOVED 0 127.0.0.1:%u\r\n",
+                               fake_server_port(fixture->a));
+    }
+    begin_with(fixture, fake_server_port(fixture->a), fake_server_port(fixture->b), timeout_ms);
+}
+
+#define REMOVED "TRYAGAIN node 4 was removed a moment ago: try again soon, or choose another id"
+
+static void a_leader_that_says_try_again_is_asked_again_and_not_fled_from(void **state)
+{
+    struct fixture *fixture = *state;
+    const unsigned refused = CLUSTER_CLIENT_REDIRECTS_MAX + 4;
+    fake_server_add(fixture->a, &(struct fake_rule){
+                                    .command = "RAFT", .reply = "-" REMOVED "\r\n", .times = (int)refused});
+    begin_with_leader_and_follower(fixture, PATIENCE_MS);
+    assert_int_equal(execute(fixture, "raft replace 2 4 h:17004"), CLUSTER_OUTCOME_ANSWERED);
+    assert_text(&fixture->result.answer, "OK");
+    assert_int_equal(fixture->result.redirects, 1); /* by which it is known that it leads */
+    assert_int_equal(fake_server_count(fixture->a, "RAFT"), refused + 1);
+    assert_int_equal(fake_server_count(fixture->b, "RAFT"), 1);
+    /* Found by a redirect in the first place, it is asked at once. */
+    fake_server_add(fixture->a,
+                    &(struct fake_rule){.command = "SET", .reply = "-TRYAGAIN x\r\n", .times = 3});
+    fixture->client.position = 1;
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_ANSWERED);
+    assert_int_equal(fake_server_count(fixture->b, "SET"), 1);
+}
+
+/* A read: if the time is over while an answer is waited for, the outcome of a write is unknown. */
+static void a_leader_that_says_try_again_to_the_end_is_quoted(void **state)
+{
+    struct fixture *fixture = *state;
+    char wanted[200];
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "GET", .reply = "-" REMOVED "\r\n"});
+    begin_with_leader_and_follower(fixture, 3000);
+    assert_int_equal(execute(fixture, "get k"), CLUSTER_OUTCOME_NOT_EXECUTED);
+    snprintf(wanted, sizeof wanted, "127.0.0.1:%u answered: " REMOVED,
+             (unsigned)fake_server_port(fixture->a));
+    assert_string_equal(fixture->result.error, wanted);
+    assert_text(&fixture->result.answer, REMOVED);
+    assert_int_equal(fake_server_count(fixture->b, "GET"), 1);
+}
+
+/* It may be a leader of the past, cut off from the others. */
+static void one_of_whom_nobody_says_that_it_leads_is_left_when_it_says_try_again(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "SET", .reply = "-TRYAGAIN x\r\n"});
+    begin_with(fixture, fake_server_port(fixture->a), fake_server_port(fixture->b), PATIENCE_MS);
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_ANSWERED);
+    assert_int_equal(fixture->result.node.port, fake_server_port(fixture->b));
+    assert_int_equal(fixture->result.attempts, 2);
+}
+
+static void a_leader_that_says_try_again_and_is_lost_is_not_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add_format(fixture->b, "GET", 1, "-MOVED 0 127.0.0.1:%u\r\n", fake_server_port(fixture->a));
+    fake_server_add(fixture->a,
+                    &(struct fake_rule){.command = "GET", .reply = "-TRYAGAIN x\r\n", .times = 2});
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "GET", .action = FAKE_CLOSE});
+    begin_with(fixture, fake_server_port(fixture->b), fake_server_port(fixture->a), PATIENCE_MS);
+    assert_int_equal(execute(fixture, "get k"), CLUSTER_OUTCOME_ANSWERED);
+    assert_int_equal(fixture->result.node.port, fake_server_port(fixture->b));
+    assert_int_equal(fake_server_count(fixture->a, "GET"), 3);
+}
+
+static void a_leader_that_leads_no_more_after_try_again_sends_on(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(fixture->a,
+                    &(struct fake_rule){.command = "SET", .reply = "-TRYAGAIN x\r\n", .times = 2});
+    fake_server_add_format(fixture->a, "SET", 0, "-MOVED 0 127.0.0.1:%u\r\n", fake_server_port(fixture->b));
+    fake_server_add_format(fixture->b, "SET", 1, "-MOVED 0 127.0.0.1:%u\r\n", fake_server_port(fixture->a));
+    begin_with(fixture, fake_server_port(fixture->b), fake_server_port(fixture->a), PATIENCE_MS);
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_ANSWERED);
+    assert_int_equal(fixture->result.node.port, fake_server_port(fixture->b));
+    assert_int_equal(fixture->result.redirects, 2);
+}
+
+static void a_refusal_of_old_does_not_hide_that_nodes_point_at_each_other(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "SET", .reply = "-LOADING x\r\n", .times = 1});
+    fake_server_add_format(fixture->a, "SET", 0, "-MOVED 1 127.0.0.1:%u\r\n", fake_server_port(fixture->b));
+    begin_with_leader_and_follower(fixture, 60000);
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_NOT_EXECUTED);
+    assert_non_null(strstr(fixture->result.error, "gave up after 16 redirects"));
+}
+
+static void redirects_that_are_given_up_do_not_hide_what_was_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_add(fixture->a, &(struct fake_rule){.command = "SET", .reply = "-LOADING still\r\n"});
+    begin_with_leader_and_follower(fixture, 60000);
+    assert_int_equal(execute(fixture, "set k v"), CLUSTER_OUTCOME_NOT_EXECUTED);
+    assert_non_null(strstr(fixture->result.error, "answered: LOADING still"));
+    assert_null(strstr(fixture->result.error, "do not agree"));
+    assert_int_equal(fixture->result.redirects, CLUSTER_CLIENT_REDIRECTS_MAX + 1);
+}
+
 /* Not while an answer is waited for: then the outcome of a write is unknown. */
 static void a_write_whose_time_is_over_after_not_now_is_not_executed(void **state)
 {
@@ -488,6 +594,13 @@ int main(void)
         CASE(a_stopped_node_is_found_out_before_a_write_is_sent),
         CASE(not_now_is_waited_out),
         CASE(not_now_for_the_whole_time_is_not_executed),
+        CASE(a_leader_that_says_try_again_is_asked_again_and_not_fled_from),
+        CASE(a_leader_that_says_try_again_to_the_end_is_quoted),
+        CASE(one_of_whom_nobody_says_that_it_leads_is_left_when_it_says_try_again),
+        CASE(a_leader_that_says_try_again_and_is_lost_is_not_waited_for),
+        CASE(a_leader_that_leads_no_more_after_try_again_sends_on),
+        CASE(a_refusal_of_old_does_not_hide_that_nodes_point_at_each_other),
+        CASE(redirects_that_are_given_up_do_not_hide_what_was_refused),
         CASE(a_write_whose_time_is_over_after_not_now_is_not_executed),
         CASE(an_unknown_outcome_that_the_server_tells_is_not_retried),
         CASE(garbage_for_a_write_is_an_unknown_outcome),

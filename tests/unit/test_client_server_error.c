@@ -52,7 +52,8 @@ static void codes_are_whole_first_words(void **state)
     struct server_redirect redirect;
     (void)state;
     assert_int_equal(classify("CLUSTERDOWN The cluster is down", &redirect), SERVER_ERROR_NOT_NOW);
-    assert_int_equal(classify("TRYAGAIN", &redirect), SERVER_ERROR_NOT_NOW);
+    assert_int_equal(classify("TRYAGAIN", &redirect), SERVER_ERROR_TRY_AGAIN);
+    assert_int_equal(classify("TRYAGAINX x", &redirect), SERVER_ERROR_FINAL);
     assert_int_equal(classify("LOADING x", &redirect), SERVER_ERROR_NOT_NOW);
     assert_int_equal(classify("MASTERDOWN x", &redirect), SERVER_ERROR_NOT_NOW);
     assert_int_equal(classify("UNKNOWN x", &redirect), SERVER_ERROR_UNKNOWN);
