@@ -17,6 +17,7 @@
 enum {
     KEY_WORK_BYTES = 256, /* what a key costs beside its value */
     RELEASE_BYTES = 16 * 1024 * 1024,
+    DROPPED_BYTES_MIN = 1024 * 1024, /* what is smaller costs less to give back than to remember */
 };
 
 enum storage_status map_open(const struct map_options *options, struct map **map, struct storage_error *error)
@@ -242,6 +243,10 @@ bool map_delete(struct map *map, const uint8_t *key, size_t key_size)
 
 static void map_drop(struct map *map, struct write_buffer *buffer)
 {
+    if (write_buffer_bytes(buffer) < DROPPED_BYTES_MIN) {
+        write_buffer_destroy(buffer);
+        return;
+    }
     buffer->next_dropped = map->dropped;
     map->dropped = buffer;
 }
@@ -253,9 +258,11 @@ bool map_has_dropped(const struct map *map)
 
 void map_release_some(struct map *map)
 {
-    if (map->dropped != NULL) {
+    size_t released = 0;
+    while (map->dropped != NULL && released < RELEASE_BYTES) {
         struct write_buffer *next = map->dropped->next_dropped;
-        map->dropped = write_buffer_destroy_some(map->dropped, RELEASE_BYTES) ? map->dropped : next;
+        released += write_buffer_destroy_some(&map->dropped, RELEASE_BYTES - released);
+        map->dropped = map->dropped == NULL ? next : map->dropped;
     }
 }
 
@@ -263,6 +270,7 @@ void map_clear(struct map *map)
 {
     assert(map->in_entry);
     map_drop(map, map->active);
+    count_work(map, 0);
     map->active = write_buffer_create(true);
     map->meta.key_count = 0;
     map->meta.digest = 0;
@@ -355,9 +363,10 @@ void map_get_usage(const struct map *map, struct map_usage *usage)
 {
     usage->buffer_bytes =
         write_buffer_bytes(map->active) + (map->frozen == NULL ? 0 : write_buffer_bytes(map->frozen));
+    usage->dropped_bytes = 0;
     for (const struct write_buffer *dropped = map->dropped; dropped != NULL;
          dropped = dropped->next_dropped) {
-        usage->buffer_bytes += write_buffer_bytes(dropped);
+        usage->dropped_bytes += write_buffer_bytes(dropped);
     }
     usage->used_bytes = map->store->used_bytes;
     lmdb_environment_get_usage(map->store->environment, &usage->file_bytes, &usage->map_bytes);

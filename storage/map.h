@@ -148,10 +148,11 @@ enum storage_status map_reserve_room(struct map *map, const struct map_room *roo
 void map_get_space(const struct map *map, struct storage_space *space);
 
 struct map_usage {
-    uint64_t buffer_bytes; /* memory of active and frozen tables */
-    uint64_t file_bytes;   /* of data.mdb; never shrinks */
-    uint64_t used_bytes;   /* of file_bytes, what is not free again; as of the last checkpoint */
-    uint64_t map_bytes;    /* the limit of used_bytes: refuse what grows well before (pitfall 19) */
+    uint64_t buffer_bytes;  /* memory of active and frozen tables */
+    uint64_t dropped_bytes; /* of those that are being given back */
+    uint64_t file_bytes;    /* of data.mdb; never shrinks */
+    uint64_t used_bytes;    /* of file_bytes, what is not free again; as of the last checkpoint */
+    uint64_t map_bytes;     /* the limit of used_bytes: refuse what grows well before (pitfall 19) */
 };
 void map_get_usage(const struct map *map, struct map_usage *usage);
 

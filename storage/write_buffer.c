@@ -55,8 +55,9 @@ static void write_buffer_release_large(struct write_buffer *buffer, struct write
     }
 }
 
-bool write_buffer_destroy_some(struct write_buffer *buffer, size_t bytes)
+size_t write_buffer_destroy_some(struct write_buffer **some, size_t bytes)
 {
+    struct write_buffer *buffer = *some;
     size_t done = 0;
     /* Large values first: their entries are in the arena. */
     for (; buffer->large_bytes > 0 && done < bytes; done += CACHE_LINE_BYTES) {
@@ -68,20 +69,21 @@ bool write_buffer_destroy_some(struct write_buffer *buffer, size_t bytes)
         }
     }
     done += done < bytes ? buffer_arena_free_some(&buffer->arena, bytes - done) : 0;
-    if (done >= bytes) {
-        return true;
+    if (done < bytes) {
+        done += write_buffer_bytes(buffer);
+        free(buffer->slots);
+        free(buffer->heap);
+        free(buffer);
+        *some = NULL;
     }
-    free(buffer->slots);
-    free(buffer->heap);
-    free(buffer);
-    return false;
+    return done;
 }
 
 void write_buffer_destroy(struct write_buffer *buffer)
 {
     if (buffer != NULL) {
-        bool is_left = write_buffer_destroy_some(buffer, SIZE_MAX);
-        assert(!is_left);
+        (void)write_buffer_destroy_some(&buffer, SIZE_MAX);
+        assert(buffer == NULL);
     }
 }
 

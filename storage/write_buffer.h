@@ -65,9 +65,10 @@ struct write_buffer {
 
 struct write_buffer *write_buffer_create(bool cleared);
 void write_buffer_destroy(struct write_buffer *buffer); /* NULL is allowed */
-/* The same bit by bit, for a large one takes tens of milliseconds: about so many bytes at once. False: the
- * table is gone. Nothing else may be done with it any more, but asking for its memory. */
-bool write_buffer_destroy_some(struct write_buffer *buffer, size_t bytes);
+/* The same bit by bit, for a large one takes tens of milliseconds: about so many bytes at once. Returns how
+ * many; `*buffer` is NULL when the table is gone. Nothing else may be done with it any more, but asking for
+ * its memory. */
+size_t write_buffer_destroy_some(struct write_buffer **buffer, size_t bytes);
 
 /* Memory in use. */
 size_t write_buffer_bytes(const struct write_buffer *buffer);

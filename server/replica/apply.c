@@ -38,7 +38,8 @@ void apply_choose_phase(struct replica *replica)
 static void settle_phase(struct replica *replica, uint64_t clock_ms)
 {
     uint64_t before_ms = map_get_meta(replica->map)->log_time_ms;
-    if (before_ms > 0 && clock_ms < before_ms + replica->options.checkpoint_idle_ms) {
+    if (before_ms > 0 && clock_ms >= before_ms &&
+        clock_ms - before_ms < replica->options.checkpoint_idle_ms) {
         replica->checkpoint_part = replica->checkpoint_parts = 1;
     }
     replica->checkpoint_phase_is_open = false;
@@ -386,6 +387,7 @@ void apply_maybe_checkpoint(struct replica *replica)
         replica->checkpoint_part = replica->checkpoint_parts = 1;
         if (is_idle(replica)) {
             begin_phase(replica); /* so are the others: all begin anew */
+            replica->checkpoint_phase_is_open = false;
         }
     }
     /* The map must never run ahead of the own log on disk. */

@@ -569,8 +569,8 @@ void replica_client_sent(struct replica *replica, struct replica_client *client,
     count_output(replica, client);
     if (byte_buffer_size(&client->output) == 0) {
         byte_buffer_trim(&client->output, OUTPUT_KEEP_BYTES);
-        trim_slots(client);
     }
+    trim_slots(client);
     if (client->throttled && has_room(replica, client)) {
         client->throttled = false;
         client_mark_ready(replica, client);

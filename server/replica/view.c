@@ -202,7 +202,7 @@ static void fill_storage(const struct replica *replica, struct node_view *view)
     view->map_durable_index = map_durable_index(replica->map);
     struct map_usage map_usage;
     map_get_usage(replica->map, &map_usage);
-    view->buffer_bytes = map_usage.buffer_bytes;
+    view->buffer_bytes = map_usage.buffer_bytes + map_usage.dropped_bytes;
     view->map_file_bytes = map_usage.file_bytes;
 }
 
