@@ -17,6 +17,8 @@
 enum {
     KEY_WORK_BYTES = 256, /* what a key costs beside its value */
     RELEASE_BYTES = 16 * 1024 * 1024,
+    THAW_BYTES_MAX = 8 * 1024 * 1024,
+    THAW_KEYS_MAX = 20000,
     DROPPED_BYTES_MIN = 1024 * 1024, /* what is smaller costs less to give back than to remember */
 };
 
@@ -316,6 +318,7 @@ struct map_checkpoint *map_freeze(struct map *map)
     map->frozen = map->active;
     map->active = write_buffer_create(false);
     map->frozen_index = map->meta.applied_index;
+    map->frozen_bytes = map->bytes_since_freeze;
     map->bytes_since_freeze = 0;
     map->checkpoint.store = map->store;
     map->checkpoint.buffer = map->frozen;
@@ -346,6 +349,47 @@ void map_checkpoint_try_again(struct map *map, struct map_checkpoint *checkpoint
     assert(checkpoint->buffer == map->frozen);
     map_store_renew(map->store, map->durable_index);
     checkpoint->need = map_store_need(map->store, map->frozen);
+}
+
+/* Puts what only the older table knows into the newer one. */
+static void lay_under(struct write_buffer *newer, const struct write_buffer *older)
+{
+    size_t place = 0;
+    const struct write_buffer_slot *slot;
+    for (; (slot = write_buffer_next(older, &place)) != NULL; place++) {
+        const struct write_buffer_entry *entry = slot->entry;
+        if (write_buffer_find(newer, slot->hash, entry->key, entry->key_size) != NULL) {
+            continue;
+        }
+        if (entry->deleted) {
+            write_buffer_delete(newer, slot->hash, entry->key, entry->key_size);
+        } else {
+            const struct map_value value = write_buffer_value(entry);
+            write_buffer_put(newer, slot->hash, entry->key, entry->key_size, &value, entry->content_hash);
+        }
+    }
+    newer->cleared = older->cleared;
+}
+
+bool map_thaw(struct map *map, struct map_checkpoint *checkpoint)
+{
+    struct write_buffer *frozen = map->frozen;
+    assert(checkpoint == &map->checkpoint && !checkpoint->written);
+    assert(checkpoint->buffer == frozen);
+    if (write_buffer_bytes(frozen) + write_buffer_bytes(map->active) > THAW_BYTES_MAX ||
+        frozen->entries_count > THAW_KEYS_MAX) {
+        return false;
+    }
+    if (!map->active->cleared) { /* else it hides all of that */
+        lay_under(map->active, frozen);
+    }
+    map_drop(map, frozen);
+    map->frozen = NULL;
+    map->frozen_index = map->durable_index;
+    map->bytes_since_freeze += map->frozen_bytes;
+    checkpoint->buffer = NULL;
+    map_store_renew(map->store, map->durable_index);
+    return true;
 }
 
 void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint)

@@ -127,6 +127,10 @@ enum storage_status map_checkpoint_write(struct map_checkpoint *checkpoint,
                                          struct storage_error *error) STORAGE_MUST_CHECK;
 /* After STORAGE_FULL: lets go of pages that the next try may use. */
 void map_checkpoint_try_again(struct map *map, struct map_checkpoint *checkpoint);
+/* Or, instead: the frozen table is undone, as if the freeze had not been. What is newer counts, of what it
+ * had the rest: a deletion makes the next checkpoint smaller, while one that waits wants its room for ever.
+ * False: it would take too long (more than 8 MiB, or 20,000 keys); nothing has changed. */
+bool map_thaw(struct map *map, struct map_checkpoint *checkpoint) STORAGE_MUST_CHECK;
 /* After a successful write: renews the read transaction, then drops the frozen table. */
 void map_checkpoint_finish(struct map *map, struct map_checkpoint *checkpoint);
 

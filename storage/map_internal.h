@@ -28,6 +28,7 @@ struct map {
     uint64_t durable_index; /* <= frozen_index <= meta.applied_index */
     uint64_t frozen_index;  /* applied_index at the last freeze */
     uint64_t bytes_since_freeze;
+    uint64_t frozen_bytes; /* what that was at the last freeze */
     size_t buffer_bytes_max;
     uint64_t work_bytes; /* see map_work_bytes() */
     bool in_entry;       /* between map_begin_entry() and map_end_entry() */

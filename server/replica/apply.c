@@ -373,7 +373,7 @@ static bool is_checkpoint_due(const struct replica *replica)
     /* Small commands take far more memory in the table than bytes in the log. */
     return map_bytes_since_freeze(replica->map) >= replica->options.checkpoint_log_bytes * part / parts ||
            map_is_filled(replica->map, part, parts) || space_wants_checkpoint(replica) ||
-           backup_wants_checkpoint(replica) || is_idle(replica);
+           backup_wants_checkpoint(replica) || replica->space.checkpoint_is_full || is_idle(replica);
 }
 
 void apply_maybe_checkpoint(struct replica *replica)

@@ -334,7 +334,11 @@ static void on_checkpoint_done(struct replica *replica, struct disk_job *job)
     space_note_map(replica, job);
     space_note_checkpoint(replica, job->status == STORAGE_OK);
     if (job->status == STORAGE_FULL) {
-        map_checkpoint_try_again(replica->map, replica->checkpoint);
+        if (map_thaw(replica->map, replica->checkpoint)) {
+            replica->checkpoint = NULL;
+        } else {
+            map_checkpoint_try_again(replica->map, replica->checkpoint);
+        }
         return;
     }
     replica_log(replica, REPLICA_LOG_DEBUG, "checkpoint-written", "index=%llu",

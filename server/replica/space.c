@@ -326,7 +326,9 @@ uint64_t space_deadline_ms(const struct replica *replica)
         deadline_ms = space->log_check_ms;
     }
     bool waits_for_map = space->map.low || space->checkpoint_is_full;
-    if (waits_for_map && !snapshot_is_taking_over(replica) && !space->map_job_out &&
+    bool is_ahead = replica->checkpoint != NULL && /* of the log: its write ends the wait */
+                    raft_get_durable(replica->raft) < map_checkpoint_index(replica->checkpoint);
+    if (waits_for_map && !is_ahead && !snapshot_is_taking_over(replica) && !space->map_job_out &&
         !replica->checkpoint_out && space->map_check_ms < deadline_ms) {
         deadline_ms = space->map_check_ms;
     }

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { QUEUE_BITS = 3 };
 _Static_assert((int)DISK_QUEUES_COUNT <= 1 << QUEUE_BITS, "an event names its queue");
@@ -75,11 +76,19 @@ static bool needs_room(const struct disk_job *job)
            (job->kind == DISK_JOB_LOG_WRITE && job->entries_count > 0);
 }
 
-/* A small map has no room for what a snapshot that is being sent keeps from being used again. */
-static bool is_pinned(const struct sim_node *node, const struct disk_job *job)
+/* A small map has no room for what a snapshot that is being sent keeps from being used again; and free pages
+ * need not lie side by side, as a large value wants them (seeds 1795699385492, 1795701437975). */
+static bool may_find_no_room(const struct sim_node *node, const struct disk_job *job)
 {
-    return job->kind == DISK_JOB_CHECKPOINT && job->status == STORAGE_FULL &&
-           sim_stream_reads(node, job->map);
+    struct map_usage usage;
+    struct map_room wanted;
+    if (job->kind != DISK_JOB_CHECKPOINT || job->status != STORAGE_FULL) {
+        return false;
+    }
+    map_get_usage(job->map, &usage);
+    map_get_room_wanted(job->map, &wanted);
+    uint64_t run_bytes = wanted.run_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return sim_stream_reads(node, job->map) || run_bytes > usage.map_bytes / 10;
 }
 
 static void run(struct sim_node *node, struct disk_job *job)
@@ -96,8 +105,8 @@ static void run(struct sim_node *node, struct disk_job *job)
     bool done = !fails || (disk->failing_write_is_done && job->kind != DISK_JOB_LOG_READ);
     if (done) {
         disk_job_run(job);
-        if (is_pinned(node, job)) {
-            sim_trace(node->sim, node, SIM_TRACE_STORY, "a checkpoint finds no room beside a snapshot");
+        if (may_find_no_room(node, job)) {
+            sim_trace(node->sim, node, SIM_TRACE_STORY, "a checkpoint finds no room");
             return;
         }
         if (job->status != STORAGE_OK) {

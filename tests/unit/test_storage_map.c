@@ -567,6 +567,59 @@ static void tables_that_were_dropped_are_given_back_bit_by_bit(void **state)
     map_close(map);
 }
 
+static void a_checkpoint_that_found_no_room_is_thawed_under_what_is_newer(void **state)
+{
+    struct map *map = testing_open_map(*state, TESTING_MAP_BYTES);
+    struct map_value value;
+    testing_put(map, "stored", 6, "old", 3, 0);
+    testing_checkpoint(map);
+    testing_put(map, "both", 4, "older", 5, 0);
+    testing_put(map, "gone", 4, "x", 1, 0);
+    testing_put(map, "only-frozen", 11, "f", 1, 0);
+    uint64_t bytes = map_bytes_since_freeze(map);
+    struct map_checkpoint *checkpoint = map_freeze(map);
+    testing_put(map, "both", 4, "newer", 5, 0);
+    testing_put(map, "only-active", 11, "a", 1, 0);
+    testing_delete(map, "gone");
+    testing_delete(map, "stored");
+    uint64_t newer_bytes = map_bytes_since_freeze(map), digest = map_get_meta(map)->digest;
+    assert_true(map_thaw(map, checkpoint));
+    assert_false(map_has_frozen(map));
+    assert_false(map_is_clean(map));
+    assert_int_equal(map_bytes_since_freeze(map), bytes + newer_bytes);
+    for (int i = 0; i < 2; i++) {
+        assert_true(map_get(map, (const uint8_t *)"both", 4, &value));
+        assert_memory_equal(value.bytes, "newer", 5);
+        assert_true(map_get(map, (const uint8_t *)"only-frozen", 11, &value));
+        assert_true(map_get(map, (const uint8_t *)"only-active", 11, &value));
+        assert_false(map_get(map, (const uint8_t *)"gone", 4, &value));
+        assert_false(map_get(map, (const uint8_t *)"stored", 6, &value));
+        assert_int_equal(map_get_meta(map)->key_count, 3);
+        assert_int_equal(map_get_meta(map)->digest, digest);
+        testing_checkpoint(map); /* and the same from the file */
+    }
+    testing_put(map, "k", 1, "v", 1, 0);
+    checkpoint = map_freeze(map);
+    testing_clear(map);
+    testing_put(map, "after", 5, "v", 1, 0);
+    assert_true(map_thaw(map, checkpoint));
+    testing_checkpoint(map);
+    assert_int_equal(map_get_meta(map)->key_count, 1);
+    assert_true(map_get(map, (const uint8_t *)"after", 5, &value));
+    assert_false(map_get(map, (const uint8_t *)"k", 1, &value));
+    assert_false(map_get(map, (const uint8_t *)"both", 4, &value));
+    static uint8_t bytes[1000000];
+    char key[8];
+    for (int i = 0; i < 9; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        testing_put(map, key, strlen(key), bytes, sizeof bytes, 0);
+    }
+    checkpoint = map_freeze(map);
+    assert_false(map_thaw(map, checkpoint)); /* it would keep the loop for long */
+    assert_true(map_has_frozen(map));
+    map_close(map);
+}
+
 /* A turn may apply tens of thousands of them. */
 static void clearing_what_is_empty_again_and_again_takes_no_memory(void **state)
 {
@@ -632,6 +685,7 @@ int main(void)
         testing_in_directory(pitfall_19_used_bytes_fall_when_keys_go),
         testing_in_directory(pitfall_20_the_size_of_the_map_is_set_at_opening_and_stays),
         testing_in_directory(clearing_what_is_empty_again_and_again_takes_no_memory),
+        testing_in_directory(a_checkpoint_that_found_no_room_is_thawed_under_what_is_newer),
         testing_in_directory(tables_that_were_dropped_are_given_back_bit_by_bit),
         testing_in_directory(pitfall_21_readers_are_renewed_so_that_the_file_does_not_grow),
         testing_in_directory(pitfall_24_unsafe_flags_are_never_on),
