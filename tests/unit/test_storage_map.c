@@ -608,11 +608,11 @@ static void a_checkpoint_that_found_no_room_is_thawed_under_what_is_newer(void *
     assert_true(map_get(map, (const uint8_t *)"after", 5, &value));
     assert_false(map_get(map, (const uint8_t *)"k", 1, &value));
     assert_false(map_get(map, (const uint8_t *)"both", 4, &value));
-    static uint8_t bytes[1000000];
+    static uint8_t large[1000000];
     char key[8];
     for (int i = 0; i < 9; i++) {
         snprintf(key, sizeof key, "%d", i);
-        testing_put(map, key, strlen(key), bytes, sizeof bytes, 0);
+        testing_put(map, key, strlen(key), large, sizeof large, 0);
     }
     checkpoint = map_freeze(map);
     assert_false(map_thaw(map, checkpoint)); /* it would keep the loop for long */
