@@ -609,7 +609,7 @@ static void a_checkpoint_that_found_no_room_is_thawed_under_what_is_newer(void *
     assert_false(map_get(map, (const uint8_t *)"k", 1, &value));
     assert_false(map_get(map, (const uint8_t *)"both", 4, &value));
     static uint8_t large[1000000];
-    char key[8];
+    char key[16];
     for (int i = 0; i < 9; i++) {
         snprintf(key, sizeof key, "%d", i);
         testing_put(map, key, strlen(key), large, sizeof large, 0);
