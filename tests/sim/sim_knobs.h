@@ -23,7 +23,8 @@ enum sim_knob_number {
 
 const char *sim_knob_name(size_t knob);
 uint64_t sim_knob_neutral(size_t knob);
-/* Half the way from there to what is drawn and nearest to the neutral value; the same: it is there. */
+/* Half the way from `value` to the neutral one, or to what may be set and is nearest to that; `value` itself
+ * when it is there. */
 uint64_t sim_knob_nearer(size_t knob, uint64_t value);
 uint64_t sim_knob_get(const struct sim_knobs *knobs, size_t knob);
 void sim_knob_set(struct sim_knobs *knobs, size_t knob, uint64_t value);

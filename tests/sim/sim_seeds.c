@@ -322,12 +322,14 @@ static bool shrink_knob(struct shrinking *shrinking, size_t knob)
         return true;
     }
     bool smaller = false;
-    uint64_t value, next;
-    do {
-        value = sim_knob_get(&shrinking->run.knobs, knob);
-        next = sim_knob_nearer(knob, value);
-    } while (next != value && try_value(shrinking, knob, next) && (smaller = true));
-    return smaller;
+    for (;;) {
+        uint64_t value = sim_knob_get(&shrinking->run.knobs, knob);
+        uint64_t next = sim_knob_nearer(knob, value);
+        if (next == value || !try_value(shrinking, knob, next)) {
+            return smaller;
+        }
+        smaller = true;
+    }
 }
 
 enum sim_failure sim_seeds_shrink(const struct sim_seeds_options *options)

@@ -72,6 +72,13 @@ void cluster_start_joining(struct cluster *cluster, uint64_t id, uint64_t asks)
     assert_true(cluster_start_node(cluster_node(cluster, id)));
 }
 
+void cluster_remove(struct cluster *cluster, const struct cluster_node *node)
+{
+    char line[60];
+    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
+    cluster_tell_leader(cluster, line, "+OK");
+}
+
 void cluster_write_some(struct cluster *cluster, const char *prefix, int count)
 {
     char line[64];

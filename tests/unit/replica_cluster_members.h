@@ -15,6 +15,8 @@ void cluster_await_members(struct cluster *cluster, const char *members, const s
 void cluster_await_refused(struct cluster *cluster, struct cluster_node *node, const char *words);
 /* Starts a node that asks node `asks` to be added. */
 void cluster_start_joining(struct cluster *cluster, uint64_t id, uint64_t asks);
+/* RAFT REMOVE, until the leader has begun it. */
+void cluster_remove(struct cluster *cluster, const struct cluster_node *node);
 /* SETs so many keys, each acknowledged: PREFIX:0 and on. */
 void cluster_write_some(struct cluster *cluster, const char *prefix, int count);
 

@@ -1,7 +1,7 @@
 /* test_replica_newcomers.c: nodes whose place in the cluster not everybody knows of yet: they join, come back
  * under an old id, or were taken out by what may be undone. */
 #include "command.h"
-#include "replica_cluster.h"
+#include "replica_cluster_members.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,13 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static void remove_node(struct cluster *cluster, const struct cluster_node *node)
-{
-    char line[60];
-    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)node->id);
-    cluster_tell_leader(cluster, line, "+OK");
-}
 
 static enum raft_member_kind kind_of(const struct cluster_node *node, uint64_t id)
 {
@@ -202,7 +195,7 @@ static void test_one_that_was_removed_says_that_of_nobody_else(void **state)
     struct cluster_node *node = cluster_follower(cluster, 0);
     struct bus_hello hello;
     struct bus_message refused;
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run_until(cluster, is_removed, node, 3000);
     assert_false(node->stopped);
     replica_fill_hello(cluster_find_leader(cluster)->replica, node->id, &hello);
@@ -228,7 +221,7 @@ static void test_one_that_comes_back_with_an_empty_disk_survives_its_past(void *
     cluster_start_all(cluster);
     (void)cluster_await_leader(cluster);
     struct cluster_node *node = cluster_follower(cluster, 0);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run_until(cluster, cluster_has_stopped, node, 10000);
     cluster_run(cluster, 3000);
     cluster_wipe(node);
@@ -241,7 +234,7 @@ static void test_one_that_comes_back_with_an_empty_disk_survives_its_past(void *
     cluster_crash(node);
     assert_true(cluster_start_node(node));
     cluster_run(cluster, 1000);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run_until(cluster, cluster_has_stopped, node, 10000);
     cluster_run(cluster, 10);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
@@ -318,7 +311,7 @@ static void test_a_disk_that_was_removed_cannot_ask_to_be_added(void **state)
     cluster_run(cluster, 2000);
     assert_string_equal(cluster_ask(cluster_find_leader(cluster), "SET k v"), "+OK\r\n");
     replica_fill_hello(node->replica, RAFT_NODE_NONE, &hello);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run_until(cluster, cluster_has_stopped, node, 5000);
     cluster_run(cluster, 5000);
     assert_false(replica_check_hello(cluster_find_leader(cluster)->replica, &hello, &refused));
@@ -418,7 +411,7 @@ static void test_one_that_was_removed_before_it_knew_is_told_when_it_asks_again(
     start_joining(cluster, 4, leader->id, 0);
     cluster_run_until(cluster, is_learner, node, 10000);
     cut_off(cluster, 4);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run(cluster, 1000);
     assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
     cluster_run(cluster, 10000);
@@ -463,7 +456,7 @@ static void test_one_that_was_added_again_while_it_was_away_is_not_removed_by_it
     cluster_run(cluster, 1000);
     replica_fill_hello(node->replica, leader->id, &hello);
     cluster_crash(node);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run(cluster, 10000);
     leader = cluster_await_leader(cluster);
     assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
@@ -488,7 +481,7 @@ static void test_one_that_asked_to_be_added_again_is_not_removed_by_its_past(voi
     start_joining(cluster, 4, leader->id, 0);
     cluster_run_until(cluster, is_learner, node, 10000);
     cut_off(cluster, 4);
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run(cluster, 1000);
     assert_int_equal(kind_of(leader, 4), RAFT_MEMBER_NONE);
     cluster_heal(cluster);
@@ -498,7 +491,7 @@ static void test_one_that_asked_to_be_added_again_is_not_removed_by_its_past(voi
     assert_true(cluster_has_event(node, "joining"));
     cluster_assert_equal(cluster);
     /* When it really is removed it is told so. */
-    remove_node(cluster, node);
+    cluster_remove(cluster, node);
     cluster_run_until(cluster, cluster_has_stopped, node, 20000);
     assert_int_equal(node->stop_code, REPLICA_EXIT_REFUSED);
     cluster_destroy(cluster);

@@ -15,10 +15,8 @@ static void test_a_removed_node_is_told_and_ends(void **state)
     (void)state;
     struct cluster *cluster = cluster_create_led(4, 10);
     struct cluster_node *victim = cluster_follower(cluster, 1);
-    char line[40];
-    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)victim->id);
     uint64_t term = cluster_status(cluster_await_leader(cluster)).term;
-    cluster_tell_leader(cluster, line, "+OK");
+    cluster_remove(cluster, victim);
     cluster_await_refused(cluster, victim, "was removed from the cluster by entry");
     cluster_run(cluster, 3000);
     assert_int_equal(cluster_status(cluster_await_leader(cluster)).term, term); /* nobody was disturbed */
@@ -37,10 +35,8 @@ static void test_pitfall_8_the_leader_can_be_removed(void **state)
     for (uint64_t seed = 0; seed < 10; seed++) {
         struct cluster *cluster = cluster_create_led(3, 20 + seed);
         struct cluster_node *leader = cluster_await_leader(cluster);
-        char line[40];
         cluster_write_some(cluster, "k", 3);
-        (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)leader->id);
-        cluster_tell_leader(cluster, line, "+OK");
+        cluster_remove(cluster, leader);
         cluster_await_refused(cluster, leader, "was removed from the cluster");
         struct cluster_node *next = cluster_await_leader(cluster);
         assert_ptr_not_equal(next, leader);
@@ -60,9 +56,7 @@ static void test_three_shrink_to_one(void **state)
         uint64_t other = cluster_membership(leader).voters[0] == leader->id
                              ? cluster_membership(leader).voters[1]
                              : cluster_membership(leader).voters[0];
-        char line[40];
-        (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)other);
-        cluster_tell_leader(cluster, line, "+OK");
+        cluster_remove(cluster, cluster_node(cluster, other));
         cluster_await_refused(cluster, cluster_node(cluster, other), "removed");
         cluster_write_some(cluster, "k", 3);
     }
@@ -83,11 +77,9 @@ static void test_a_node_that_was_removed_while_it_was_away_is_told_when_it_retur
     (void)state;
     struct cluster *cluster = cluster_create_led(4, 31);
     struct cluster_node *victim = cluster_follower(cluster, 0);
-    char line[40];
     cluster_crash(victim);
     cluster_run(cluster, 500);
-    (void)snprintf(line, sizeof line, "RAFT REMOVE %llu", (unsigned long long)victim->id);
-    cluster_tell_leader(cluster, line, "+OK");
+    cluster_remove(cluster, victim);
     cluster_run(cluster, 3000);
     uint64_t term = cluster_status(cluster_await_leader(cluster)).term;
     assert_true(cluster_start_node(victim));
